@@ -1,0 +1,3 @@
+//! The command line tool: Kafka's verbs over a directory.
+
+fn main() {}

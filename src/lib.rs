@@ -1,0 +1,20 @@
+//! An embedded, in-process, partitioned append log with the guarantees of Kafka's producer.
+//!
+//! Topics, partitions, record batches and segments have the names, settings, error numbers and bytes on disk of Apache
+//! Kafka; there is no broker to run. `ARCHITECTURE.md` walks one record through the house.
+#![deny(unsafe_op_in_unsafe_fn)]
+#![warn(missing_debug_implementations)]
+
+mod config;
+mod disk;
+mod error;
+mod time;
+mod types;
+
+#[cfg(test)]
+mod testing;
+
+pub use error::{Error, ErrorCode, Result};
+pub use types::{
+    Acks, Codec, LeaderEpoch, NodeId, Offset, Position, ProducerStamp, Rung, Timestamp, TimestampType, TopicPartition,
+};
