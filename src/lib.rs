@@ -8,6 +8,7 @@
 mod config;
 mod disk;
 mod error;
+mod storage;
 mod time;
 mod types;
 
