@@ -6,15 +6,21 @@
 #![warn(missing_debug_implementations)]
 
 mod config;
+mod consumer;
 mod disk;
 mod error;
 mod storage;
+pub mod inspect;
 mod time;
 mod types;
 
 #[cfg(test)]
 mod testing;
 
+pub use consumer::{
+    AppendOptions, Consumer, ConsumerBuilder, ConsumerRecord, ConsumerRecords, FetchedBatch, PartitionLog,
+    ReadOnlyEngine, StartAt, Ticket, Waker,
+};
 pub use error::{Error, ErrorCode, Result};
 pub use types::{
     Acks, Codec, LeaderEpoch, NodeId, Offset, Position, ProducerStamp, Rung, Timestamp, TimestampType, TopicPartition,

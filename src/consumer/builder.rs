@@ -1,0 +1,50 @@
+//! How a consumer is set up.
+
+use super::Consumer;
+use crate::error::Result;
+use crate::types::{Offset, Timestamp, TopicPartition};
+
+/// Where reading begins, or goes on after a seek.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StartAt {
+    /// The first record that the log still has.
+    Earliest,
+    /// Behind the last record: only what is written from now on.
+    Latest,
+    /// This offset. Outside the log, `auto.offset.reset` decides at the next poll.
+    Offset(Offset),
+    /// The first record with this timestamp or a later one; behind the last record when there is none.
+    Timestamp(Timestamp),
+}
+
+/// Collects the settings of a [`Consumer`]. Made by `Engine::consumer` or `ReadOnlyEngine::consumer`.
+#[derive(Debug)]
+pub struct ConsumerBuilder {
+    assigned: Vec<(TopicPartition, StartAt)>,
+}
+
+impl ConsumerBuilder {
+    /// Adds one partition to read. The last word counts when a partition is named twice.
+    #[must_use]
+    pub fn assign(mut self, partition: TopicPartition, start: StartAt) -> ConsumerBuilder {
+        self.assigned.push((partition, start));
+        self
+    }
+
+    /// Sets one of Kafka's consumer settings by name, such as `max.poll.records`.
+    ///
+    /// # Errors
+    /// `INVALID_CONFIG` names the setting and its legal range.
+    pub fn set(self, key: &str, value: &str) -> Result<ConsumerBuilder> {
+        let _ = (key, value);
+        todo!()
+    }
+
+    /// Opens the consumer and finds the starting positions, so that `Latest` means the moment of this call.
+    ///
+    /// # Errors
+    /// `UNKNOWN_TOPIC_OR_PARTITION`, `INVALID_CONFIG`, or what reading the log's ends met.
+    pub fn open(self) -> Result<Consumer> {
+        todo!()
+    }
+}

@@ -1,0 +1,20 @@
+//! Reading: consumers that are assigned partitions, direct access to one partition, and a directory that another process
+//! is writing.
+//!
+//! A [`Consumer`] asks its partitions for whole batches, checks them, and hands out [`ConsumerRecords`] that own those bytes
+//! without having copied them. Where the bytes come from is behind [`source::Source`]: a partition of an open engine, or the
+//! files of a directory that somebody else may be writing ([`ReadOnlyEngine`]).
+
+mod builder;
+mod client;
+mod partition_log;
+mod read_only;
+mod records;
+mod signal;
+
+pub use builder::{ConsumerBuilder, StartAt};
+pub use client::Consumer;
+pub use partition_log::{AppendOptions, PartitionLog};
+pub use read_only::ReadOnlyEngine;
+pub use records::{ConsumerRecord, ConsumerRecords, FetchedBatch};
+pub use signal::{Ticket, Waker};
