@@ -9,8 +9,8 @@ mod config;
 mod consumer;
 mod disk;
 mod error;
-mod storage;
 pub mod inspect;
+mod storage;
 mod time;
 mod types;
 
