@@ -3,6 +3,8 @@
 //! [`RealDisk`] is the operating system; the simulator's disk (feature `sim`) keeps files in memory and forgets what
 //! was not synced. A path is whatever the disk makes of it; rooms above only join names to the directory they were given.
 
+mod mmap;
+mod os;
 mod real;
 
 pub use real::RealDisk;

@@ -1,5 +1,165 @@
 //! The operating system's file system.
 
+use super::mmap;
+use super::os;
+use super::{DirEntry, DirLock, Disk, DiskFile, WritableMap};
+use bytes::Bytes;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use std::sync::Arc;
+
 /// Files and directories of the operating system. Every descriptor is `O_CLOEXEC`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealDisk;
+
+impl Disk for RealDisk {
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            // A partition's directory may be a link to another disk. A link to nowhere is listed as the file that it is.
+            let is_dir = kind.is_dir() || (kind.is_symlink() && entry.path().is_dir());
+            // Our own names are ASCII: a name that is not UTF-8 is a stranger's, and the replacement character in it
+            // keeps it from looking like one of ours.
+            entries.push(DirEntry { name: entry.file_name().to_string_lossy().into_owned(), is_dir });
+        }
+        Ok(entries)
+    }
+
+    fn create(&self, path: &Path, reserve: u64) -> io::Result<Arc<dyn DiskFile>> {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+        if let Err(source) = os::reserve(&file, reserve) {
+            // The caller was told that there is no file, so there is none. The reservation's error is the story; that the
+            // removal failed too would only hide it, and an empty file is one that recovery knows.
+            let _ = fs::remove_file(path);
+            return Err(source);
+        }
+        Ok(RealFile::boxed(file))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(RealFile::boxed(OpenOptions::new().read(true).write(true).open(path)?))
+    }
+
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(RealFile::boxed(File::open(path)?))
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        match fs::create_dir(dir) {
+            Err(e) if e.kind() == ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        fs::remove_dir(dir)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        // The planted bug: names are believed durable because the call returned. The fault tools must see through it.
+        if cfg!(feature = "bug-no-dir-fsync") {
+            return Ok(());
+        }
+        File::open(dir)?.sync_all()
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        path.try_exists()
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DirLock>> {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        os::lock_exclusively(&file)?;
+        Ok(Box::new(RealLock { _file: file }))
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        os::free_bytes(dir)
+    }
+}
+
+/// Shared with its writable mappings, which cut it to size when they go.
+#[derive(Debug)]
+struct RealFile {
+    file: Arc<File>,
+}
+
+impl RealFile {
+    fn boxed(file: File) -> Arc<dyn DiskFile> {
+        Arc::new(RealFile { file: Arc::new(file) })
+    }
+}
+
+impl DiskFile for RealFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn modified_ms(&self) -> io::Result<i64> {
+        let metadata = self.file.metadata()?;
+        Ok(metadata.mtime().saturating_mul(1000).saturating_add(metadata.mtime_nsec() / 1_000_000))
+    }
+
+    fn allocated_bytes(&self) -> io::Result<u64> {
+        // POSIX counts in units of 512 bytes, whatever the file system's blocks are.
+        Ok(self.file.metadata()?.blocks() * 512)
+    }
+
+    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(into, at)
+    }
+
+    fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, at)
+    }
+
+    fn write_two_at(&self, at: u64, first: &[u8], second: &[u8]) -> io::Result<()> {
+        let written = os::write_two_once(&self.file, at, first, second)?;
+        // A short write is rare: finish each piece by itself.
+        if written < first.len() {
+            self.write_at(at + written as u64, &first[written..])?;
+        }
+        let of_second = written.saturating_sub(first.len());
+        if of_second < second.len() {
+            self.write_at(at + (first.len() + of_second) as u64, &second[of_second..])?;
+        }
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn map(&self, len: u64) -> io::Result<Bytes> {
+        mmap::map(&self.file, len)
+    }
+
+    fn map_mut(&self, len: u64) -> io::Result<Arc<dyn WritableMap>> {
+        os::allocate(&self.file, len)?;
+        Ok(Arc::new(mmap::Writable::new(self.file.clone(), len)?))
+    }
+}
+
+/// The kernel frees the lock when the descriptor closes, which is also what happens when the process dies.
+#[derive(Debug)]
+struct RealLock {
+    _file: File,
+}
+
+impl DirLock for RealLock {}
