@@ -10,6 +10,7 @@ mod consumer;
 mod disk;
 mod error;
 pub mod inspect;
+mod producer;
 mod storage;
 mod time;
 mod types;
@@ -22,6 +23,10 @@ pub use consumer::{
     ReadOnlyEngine, StartAt, Ticket, Waker,
 };
 pub use error::{Error, ErrorCode, Result};
+pub use producer::{
+    BatchPlacement, Delivery, DeliveryReport, DeliverySink, Header, PartitionChoice, Partitioner, Producer,
+    ProducerBuilder, ProducerStats, Record, RecordMetadata,
+};
 pub use types::{
     Acks, Codec, LeaderEpoch, NodeId, Offset, Position, ProducerStamp, Rung, Timestamp, TimestampType, TopicPartition,
 };
