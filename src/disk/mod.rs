@@ -5,9 +5,16 @@
 
 mod mmap;
 mod os;
+mod process;
 mod real;
+mod watch;
 
+pub use os::{file_system, page_cache, FileSystem, PageCache};
+pub use process::{
+    block_asynchronous_signals, boot_id, fork_generation, open_files_limit, process_cpu_time, BlockedSignals,
+};
 pub use real::RealDisk;
+pub use watch::{EventFd, Watch, Watcher};
 
 use bytes::Bytes;
 use std::io;

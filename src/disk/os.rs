@@ -11,18 +11,26 @@ use std::path::Path;
 
 /// Takes the exclusive lock of `file`'s open file description. `WouldBlock` when another open holds it.
 pub(super) fn lock_exclusively(file: &File) -> io::Result<()> {
+    match lock_whole(file, libc::F_WRLCK) {
+        Err(e) if e.raw_os_error() == Some(libc::EACCES) => Err(io::Error::from_raw_os_error(libc::EWOULDBLOCK)),
+        outcome => outcome,
+    }
+}
+
+/// Frees the lock for every descriptor of this open file.
+pub(super) fn unlock(file: &File) -> io::Result<()> {
+    lock_whole(file, libc::F_UNLCK)
+}
+
+fn lock_whole(file: &File, kind: libc::c_int) -> io::Result<()> {
     // An open file description lock, because a classic record lock belongs to the process: a second open of the same process
     // would be let in, and closing any descriptor of the file would free it.
     // SAFETY: all zeros is a valid `flock`: from byte 0, to the end, and `l_pid` 0 as these locks demand.
     let mut whole: libc::flock = unsafe { MaybeUninit::zeroed().assume_init() };
-    whole.l_type = libc::F_WRLCK as libc::c_short;
+    whole.l_type = kind as libc::c_short;
     whole.l_whence = libc::SEEK_SET as libc::c_short;
     // SAFETY: the descriptor is open, and the kernel only reads the structure.
-    let outcome = retry(|| unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &whole) });
-    match outcome {
-        Err(e) if e.raw_os_error() == Some(libc::EACCES) => Err(io::Error::from_raw_os_error(libc::EWOULDBLOCK)),
-        outcome => outcome.map(|_| ()),
-    }
+    retry(|| unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &whole) }).map(|_| ())
 }
 
 /// Allocates `bytes` behind the end of an empty file without making it longer; a file system that cannot is left alone.
@@ -103,6 +111,162 @@ fn statvfs(dir: &Path) -> io::Result<libc::statvfs> {
     retry(|| unsafe { libc::statvfs(dir.as_ptr(), stat.as_mut_ptr()) })?;
     // SAFETY: the call succeeded, so the kernel filled it.
     Ok(unsafe { stat.assume_init() })
+}
+
+/// What a directory lies on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FileSystem {
+    /// `ext4` (also for its elder brothers), `xfs`, `btrfs`, `tmpfs`, ...; `unknown` when we have no name for it.
+    pub kind: &'static str,
+    /// Whether it lies on another machine, where locks and flushes promise less.
+    pub is_network: bool,
+    /// Whether it forgets everything when the machine stops.
+    pub is_memory: bool,
+    /// Whether it is mounted read-only.
+    pub is_read_only: bool,
+    /// Bytes of one block, the unit of allocation.
+    pub block_bytes: u64,
+    pub total_bytes: u64,
+    /// Bytes that an ordinary user may still allocate.
+    pub free_bytes: u64,
+}
+
+/// What the directory `dir` lies on.
+pub fn file_system(dir: &Path) -> io::Result<FileSystem> {
+    let stat = statvfs(dir)?;
+    let (kind, place) = kind_of(magic_of(dir)?);
+    Ok(FileSystem {
+        kind,
+        is_network: place == Place::Network,
+        is_memory: place == Place::Memory,
+        is_read_only: stat.f_flag & libc::ST_RDONLY != 0,
+        block_bytes: stat.f_frsize,
+        total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
+        free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
+    })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Device,
+    Memory,
+    Network,
+}
+
+/// From statfs(2) and the kernel's `magic.h`.
+fn kind_of(magic: u32) -> (&'static str, Place) {
+    match magic {
+        0xef53 => ("ext4", Place::Device),
+        0x5846_5342 => ("xfs", Place::Device),
+        0x9123_683e => ("btrfs", Place::Device),
+        0xf2f5_2010 => ("f2fs", Place::Device),
+        0x2fc1_2fc1 => ("zfs", Place::Device),
+        0xca45_1a4e => ("bcachefs", Place::Device),
+        0x794c_7630 => ("overlay", Place::Device),
+        0xf15f => ("ecryptfs", Place::Device),
+        0x2405_1905 => ("ubifs", Place::Device),
+        0x72b6 => ("jffs2", Place::Device),
+        0x4d44 => ("vfat", Place::Device),
+        0x2011_bab0 => ("exfat", Place::Device),
+        0x7366_746e => ("ntfs3", Place::Device),
+        0x6573_5546 => ("fuse", Place::Device),
+        0x7371_7368 => ("squashfs", Place::Device),
+        0x0102_1994 => ("tmpfs", Place::Memory),
+        0x8584_58f6 => ("ramfs", Place::Memory),
+        0x6969 => ("nfs", Place::Network),
+        0xff53_4d42 => ("cifs", Place::Network),
+        0xfe53_4d42 => ("smb2", Place::Network),
+        0x0102_1997 => ("9p", Place::Network),
+        0x00c3_6400 => ("ceph", Place::Network),
+        0x0bd0_0bd0 => ("lustre", Place::Network),
+        0x7461_636f => ("ocfs2", Place::Network),
+        0x0116_1970 => ("gfs2", Place::Network),
+        _ => ("unknown", Place::Device),
+    }
+}
+
+fn magic_of(dir: &Path) -> io::Result<u32> {
+    let dir = CString::new(dir.as_os_str().as_bytes())?;
+    let mut stat = MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: the path ends in a zero, and the structure is ours to fill.
+    retry(|| unsafe { libc::statfs(dir.as_ptr(), stat.as_mut_ptr()) })?;
+    // SAFETY: the call succeeded, so the kernel filled it.
+    let stat = unsafe { stat.assume_init() };
+    // The field's type differs between systems; every magic number has 32 bits.
+    Ok(stat.f_type as u32)
+}
+
+/// How much of a file lies in memory, in bytes of whole pages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PageCache {
+    pub cached_bytes: u64,
+    /// Written, and not yet on its way to the device; `None` where the kernel does not tell (before Linux 6.5).
+    pub dirty_bytes: Option<u64>,
+    /// On its way to the device.
+    pub writeback_bytes: Option<u64>,
+}
+
+/// How much of the `bytes` bytes at byte `from` of a file lies in memory. `None` when the kernel will not tell.
+pub fn page_cache(file: &File, from: u64, bytes: u64) -> io::Result<Option<PageCache>> {
+    let held = file.metadata()?.len().saturating_sub(from);
+    let bytes = bytes.min(held);
+    if bytes == 0 {
+        return Ok(Some(PageCache { cached_bytes: 0, dirty_bytes: Some(0), writeback_bytes: Some(0) }));
+    }
+    match cachestat(file, from, bytes) {
+        Some(cache) => Ok(Some(cache)),
+        None => mincore(file, from, bytes),
+    }
+}
+
+/// Linux 6.5 and later; refused where a sandbox does not know it, or where the file is not ours.
+fn cachestat(file: &File, from: u64, bytes: u64) -> Option<PageCache> {
+    /// The same number on every architecture. `libc` has it for few.
+    const SYS_CACHESTAT: libc::c_long = 451;
+    #[repr(C)]
+    struct Range {
+        from: u64,
+        bytes: u64,
+    }
+    #[repr(C)]
+    #[derive(Default)]
+    struct Pages {
+        cached: u64,
+        dirty: u64,
+        writeback: u64,
+        evicted: u64,
+        recently_evicted: u64,
+    }
+    let range = Range { from, bytes };
+    let mut pages = Pages::default();
+    // SAFETY: both structures have the kernel's layout, and are ours to read and to fill.
+    let outcome = unsafe { libc::syscall(SYS_CACHESTAT, file.as_raw_fd(), &raw const range, &raw mut pages, 0) };
+    let page = page_bytes();
+    (outcome == 0).then(|| PageCache {
+        cached_bytes: pages.cached * page,
+        dirty_bytes: Some(pages.dirty * page),
+        writeback_bytes: Some(pages.writeback * page),
+    })
+}
+
+fn mincore(file: &File, from: u64, bytes: u64) -> io::Result<Option<PageCache>> {
+    let page = page_bytes();
+    let start = from - from % page;
+    let mapped = usize::try_from(from + bytes - start).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+    let map = memmap2::MmapOptions::new().offset(start).len(mapped).map_raw_read_only(file)?;
+    let mut pages = vec![0_u8; (mapped as u64).div_ceil(page) as usize];
+    // SAFETY: the range is mapped and begins at a page; the kernel writes one byte for each of its pages. No page is touched.
+    let outcome = unsafe { libc::mincore(map.as_mut_ptr().cast(), mapped, pages.as_mut_ptr()) };
+    if outcome == -1 {
+        return Ok(None);
+    }
+    let cached = pages.iter().filter(|page| **page & 1 != 0).count() as u64;
+    Ok(Some(PageCache { cached_bytes: cached * page, dirty_bytes: None, writeback_bytes: None }))
+}
+
+fn page_bytes() -> u64 {
+    // SAFETY: a number in, a number out; this one always has an answer.
+    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }
 
 /// Calls again while a signal interrupts; -1 becomes the error in `errno`.

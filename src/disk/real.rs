@@ -2,6 +2,7 @@
 
 use super::mmap;
 use super::os;
+use super::process::ForkAwareLock;
 use super::{DirEntry, DirLock, Disk, DiskFile, WritableMap};
 use bytes::Bytes;
 use std::fs::{self, File, OpenOptions};
@@ -81,8 +82,7 @@ impl Disk for RealDisk {
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DirLock>> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        os::lock_exclusively(&file)?;
-        Ok(Box::new(RealLock { _file: file }))
+        Ok(Box::new(RealLock { _held: ForkAwareLock::take(file)? }))
     }
 
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
@@ -156,10 +156,9 @@ impl DiskFile for RealFile {
     }
 }
 
-/// The kernel frees the lock when the descriptor closes, which is also what happens when the process dies.
 #[derive(Debug)]
 struct RealLock {
-    _file: File,
+    _held: ForkAwareLock,
 }
 
 impl DirLock for RealLock {}
