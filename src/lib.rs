@@ -11,6 +11,7 @@ mod disk;
 mod error;
 pub mod inspect;
 mod producer;
+mod record;
 mod storage;
 mod time;
 mod types;

@@ -1,0 +1,89 @@
+//! A batch that is known to be good.
+
+use super::header::stamp_header;
+use super::{BatchHeader, Compressor, Inflater, Validated};
+use crate::error::Result;
+use crate::types::{LeaderEpoch, Offset, Timestamp};
+
+/// A whole valid batch that is not yet in a log: built here, or validated here. The type is the proof, so that nobody
+/// validates it again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SealedBatch {
+    header: BatchHeader,
+    bytes: Vec<u8>,
+}
+
+impl SealedBatch {
+    /// Writes `header` (its length and checksum are computed here) over the space in front of the records.
+    pub(super) fn seal(mut header: BatchHeader, mut bytes: Vec<u8>) -> SealedBatch {
+        header.batch_bytes = u32::try_from(bytes.len()).expect("a builder takes less than BATCH_BYTES_MAX");
+        header.put_with_crc(&mut bytes);
+        SealedBatch { header, bytes }
+    }
+
+    /// The batch that was validated, its max timestamp put right (and the checksum with it) if the client had it wrong.
+    ///
+    /// `bytes` must be those that [`validate_from_client`](super::BatchView::validate_from_client) saw.
+    #[must_use]
+    pub fn from_validated(bytes: Vec<u8>, validated: Validated) -> SealedBatch {
+        let mut batch = SealedBatch { header: *validated.header(), bytes };
+        debug_assert_eq!(batch.header.batch_bytes as usize, batch.bytes.len());
+        if batch.header.max_timestamp != validated.max_timestamp() {
+            batch.header.max_timestamp = validated.max_timestamp();
+            batch.header.put_with_crc(&mut batch.bytes);
+        }
+        batch
+    }
+
+    /// What the header says; with [`stamp`](Self::stamp) it follows the bytes.
+    #[must_use]
+    pub fn header(&self) -> &BatchHeader {
+        &self.header
+    }
+
+    /// How many records.
+    #[must_use]
+    pub fn record_count(&self) -> u32 {
+        // A sealed batch has no gaps: the last delta is the count less one.
+        self.header.last_offset_delta + 1
+    }
+
+    /// The whole batch.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The whole batch, to keep or to [give back](super::BatchBuilder::give_back).
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Gives the batch its place in a log. The checksum does not cover it.
+    pub fn stamp(&mut self, base: Offset, epoch: LeaderEpoch) {
+        self.header.base_offset = base;
+        self.header.leader_epoch = Some(epoch);
+        stamp_header(&mut self.bytes, base, epoch);
+    }
+
+    /// Makes `now` the timestamp of every record (`message.timestamp.type=LogAppendTime`); computes the checksum again.
+    pub fn set_log_append_time(&mut self, now: Timestamp) {
+        let before = self.header;
+        self.header.set_log_append_time();
+        self.header.max_timestamp = now.0;
+        if self.header != before {
+            self.header.put_with_crc(&mut self.bytes);
+        }
+    }
+
+    /// Puts the same records under another codec (a topic's `compression.type`). Does nothing for a batch that has it
+    /// already, for control batches, and where the codec would not make it smaller.
+    ///
+    /// # Errors
+    /// As [`BatchView::records`](super::BatchView::records) for the codec that the batch has.
+    pub fn recompress(&mut self, to: &mut Compressor, inflate: &mut Inflater) -> Result<()> {
+        let _ = (to, inflate);
+        todo!()
+    }
+}

@@ -1,0 +1,1 @@
+//! Promises of the whole room, from golden bytes to foreign ones.

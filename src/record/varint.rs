@@ -1,0 +1,173 @@
+//! Zigzag varints: small numbers of either sign in few bytes, low group of seven bits first, 0x80 means "more follows".
+//!
+//! Readers take the bytes and a place, move the place, and answer `None` for input that ends too early, is longer than the
+//! widest legal form (5 bytes for 32 bits, 10 for 64) or carries bits that do not fit. An overlong zero is fine.
+
+/// The longest form of a 32-bit number.
+pub const VARINT_BYTES_MAX: usize = 5;
+/// The longest form of a 64-bit number.
+pub const VARLONG_BYTES_MAX: usize = 10;
+
+#[inline]
+fn zigzag32(value: i32) -> u32 {
+    ((value << 1) ^ (value >> 31)) as u32
+}
+
+#[inline]
+fn zigzag64(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+/// How many bytes [`put_i32`] writes.
+#[inline]
+#[must_use]
+pub fn len_i32(value: i32) -> usize {
+    let bits = 32 - (zigzag32(value) | 1).leading_zeros() as usize;
+    bits.div_ceil(7)
+}
+
+/// How many bytes [`put_i64`] writes.
+#[inline]
+#[must_use]
+pub fn len_i64(value: i64) -> usize {
+    let bits = 64 - (zigzag64(value) | 1).leading_zeros() as usize;
+    bits.div_ceil(7)
+}
+
+/// Writes `value` at `at` and returns the place after it. Panics when `into` is too short.
+#[inline]
+pub fn put_i32(into: &mut [u8], at: usize, value: i32) -> usize {
+    put_unsigned(into, at, u64::from(zigzag32(value)))
+}
+
+/// Writes `value` at `at` and returns the place after it. Panics when `into` is too short.
+#[inline]
+pub fn put_i64(into: &mut [u8], at: usize, value: i64) -> usize {
+    put_unsigned(into, at, zigzag64(value))
+}
+
+#[inline]
+fn put_unsigned(into: &mut [u8], mut at: usize, mut rest: u64) -> usize {
+    while rest >= 0x80 {
+        into[at] = rest as u8 | 0x80;
+        rest >>= 7;
+        at += 1;
+    }
+    into[at] = rest as u8;
+    at + 1
+}
+
+/// Reads a 32-bit number at `at` and moves `at` behind it.
+#[inline]
+pub fn get_i32(bytes: &[u8], at: &mut usize) -> Option<i32> {
+    let first = *bytes.get(*at)?;
+    let raw = if first < 0x80 {
+        *at += 1;
+        u32::from(first)
+    } else {
+        u32::try_from(get_unsigned(bytes, at, VARINT_BYTES_MAX)?).ok()?
+    };
+    Some((raw >> 1) as i32 ^ -((raw & 1) as i32))
+}
+
+/// Reads a 64-bit number at `at` and moves `at` behind it.
+#[inline]
+pub fn get_i64(bytes: &[u8], at: &mut usize) -> Option<i64> {
+    let first = *bytes.get(*at)?;
+    let raw = if first < 0x80 {
+        *at += 1;
+        u64::from(first)
+    } else {
+        get_unsigned(bytes, at, VARLONG_BYTES_MAX)?
+    };
+    Some((raw >> 1) as i64 ^ -((raw & 1) as i64))
+}
+
+#[inline]
+fn get_unsigned(bytes: &[u8], at: &mut usize, bytes_max: usize) -> Option<u64> {
+    let mut raw = 0u64;
+    for index in 0..bytes_max {
+        let byte = *bytes.get(*at + index)?;
+        // The tenth byte has room for one bit only.
+        if index == VARLONG_BYTES_MAX - 1 && byte > 1 {
+            return None;
+        }
+        raw |= u64::from(byte & 0x7f) << (7 * index);
+        if byte < 0x80 {
+            *at += index + 1;
+            return Some(raw);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes_of_i64(value: i64) -> Vec<u8> {
+        let mut into = [0; VARLONG_BYTES_MAX];
+        let end = put_i64(&mut into, 0, value);
+        into[..end].to_vec()
+    }
+
+    #[test]
+    fn numbers_have_the_bytes_that_kafka_gives_them() {
+        let table: &[(i64, &[u8])] = &[
+            (0, &[0x00]),
+            (-1, &[0x01]),
+            (1, &[0x02]),
+            (63, &[0x7e]),
+            (-64, &[0x7f]),
+            (64, &[0x80, 0x01]),
+            (-65, &[0x81, 0x01]),
+            (8191, &[0xfe, 0x7f]),
+            (-8192, &[0xff, 0x7f]),
+            (8192, &[0x80, 0x80, 0x01]),
+            (i64::from(i32::MAX), &[0xfe, 0xff, 0xff, 0xff, 0x0f]),
+            (i64::from(i32::MIN), &[0xff, 0xff, 0xff, 0xff, 0x0f]),
+            (i64::MAX, &[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]),
+            (i64::MIN, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]),
+        ];
+        for (value, bytes) in table {
+            assert_eq!(bytes_of_i64(*value), *bytes, "{value}");
+            assert_eq!(len_i64(*value), bytes.len());
+            assert_eq!(get_i64(bytes, &mut 0), Some(*value));
+            if let Ok(small) = i32::try_from(*value) {
+                let mut into = [0; VARINT_BYTES_MAX];
+                let end = put_i32(&mut into, 0, small);
+                assert_eq!(&into[..end], *bytes);
+                assert_eq!(len_i32(small), bytes.len());
+                assert_eq!(get_i32(bytes, &mut 0), Some(small));
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_cut_too_long_or_too_wide_is_none() {
+        assert_eq!(get_i32(&[], &mut 0), None);
+        assert_eq!(get_i32(&[0x80], &mut 0), None);
+        assert_eq!(get_i32(&[0x80; 5], &mut 0), None);
+        assert_eq!(get_i32(&[0xff, 0xff, 0xff, 0xff, 0x1f], &mut 0), None);
+        assert_eq!(get_i32(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x00], &mut 0), None);
+        assert_eq!(get_i64(&[0xff; 10], &mut 0), None);
+        assert_eq!(get_i64(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02], &mut 0), None);
+        assert_eq!(get_i64(&[0x80; 11], &mut 0), None);
+        assert_eq!(get_i32(&[0x80, 0x00], &mut 0), Some(0));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_number_comes_back(value: i64, small: i32) {
+            let bytes = bytes_of_i64(value);
+            let mut at = 0;
+            proptest::prop_assert_eq!(get_i64(&bytes, &mut at), Some(value));
+            proptest::prop_assert_eq!((at, len_i64(value)), (bytes.len(), bytes.len()));
+            let mut into = [0; VARINT_BYTES_MAX];
+            let end = put_i32(&mut into, 0, small);
+            let mut at = 0;
+            proptest::prop_assert_eq!(get_i32(&into[..end], &mut at), Some(small));
+            proptest::prop_assert_eq!((at, len_i32(small)), (end, end));
+        }
+    }
+}
