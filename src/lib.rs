@@ -19,6 +19,7 @@ mod types;
 #[cfg(test)]
 mod testing;
 
+pub use config::{describe_json, validate, Scope, TopicConfig, TopicOverrides};
 pub use consumer::{
     AppendOptions, Consumer, ConsumerBuilder, ConsumerRecord, ConsumerRecords, FetchedBatch, PartitionLog,
     ReadOnlyEngine, StartAt, Ticket, Waker,

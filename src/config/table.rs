@@ -1,0 +1,275 @@
+//! The table: one row a setting. Names, types, ranges and defaults are Kafka 4.0's unless the row says otherwise.
+
+use super::value::Kind;
+use Scope::{Consumer, Engine, Producer, Topic};
+
+/// Where a setting belongs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Scope {
+    /// One open directory (Kafka's broker settings).
+    Engine,
+    /// One topic; the default of every topic is set at the engine by the row's synonyms.
+    Topic,
+    Producer,
+    Consumer,
+}
+
+impl Scope {
+    /// Every scope there is.
+    pub const ALL: [Scope; 4] = [Engine, Topic, Producer, Consumer];
+
+    /// The name in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Engine => "engine",
+            Topic => "topic",
+            Producer => "producer",
+            Consumer => "consumer",
+        }
+    }
+}
+
+/// One setting.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub scope: Scope,
+    pub name: &'static str,
+    pub kind: Kind,
+    pub default: &'static str,
+    pub sentence: &'static str,
+    /// Engine settings that give the default of this topic setting, the strongest first, each with the factor that turns
+    /// its unit into this row's.
+    pub synonyms: &'static [(&'static str, i64)],
+}
+
+const fn row(scope: Scope, name: &'static str, kind: Kind, default: &'static str, sentence: &'static str) -> Row {
+    Row { scope, name, kind, default, sentence, synonyms: &[] }
+}
+
+impl Row {
+    const fn at_engine(mut self, synonyms: &'static [(&'static str, i64)]) -> Row {
+        self.synonyms = synonyms;
+        self
+    }
+}
+
+const I32: i64 = i32::MAX as i64;
+const I64: i64 = i64::MAX;
+const HOUR: i64 = 3_600_000;
+const BOOL: Kind = Kind::Bool;
+const TEXT: Kind = Kind::Text;
+
+const fn int(min: i64, max: i64) -> Kind {
+    Kind::Int { min, max, or: None }
+}
+
+/// A range with one number outside of it that means something of its own (mostly -1 for "none").
+const fn int_or(or: i64, min: i64, max: i64) -> Kind {
+    Kind::Int { min, max, or: Some(or) }
+}
+
+#[rustfmt::skip] // one setting, one row
+pub(super) static ROWS: &[Row] = &[
+    // The directory.
+    row(Engine, "log.dirs", TEXT, "", "The data directory. One only; what the engine is opened with goes before it."),
+    row(Engine, "node.id", int_or(-1, 0, I32), "-1", "The number of this node; -1 takes the one that the directory has, 0 in a new one."),
+    row(Engine, "num.partitions", int(1, I32), "1", "Partitions of a topic that is created without saying how many."),
+    row(Engine, "auto.create.topics.enable", BOOL, "true", "Whether a send to an unknown topic creates it."),
+    row(Engine, "log.retention.check.interval.ms", int(1, I64), "300000", "How often retention looks for segments to delete."),
+    row(Engine, "log.flush.offset.checkpoint.interval.ms", int(0, I32), "60000", "How often recovery points are written down; recovery after a crash reads what lies behind them."),
+    row(Engine, "log.flush.start.offset.checkpoint.interval.ms", int(0, I32), "60000", "How often log start offsets are written down."),
+    row(Engine, "replica.high.watermark.checkpoint.interval.ms", int(0, I64), "5000", "How often high watermarks are written down."),
+    row(Engine, "producer.id.expiration.ms", int(1, I32), "86400000", "How long the sequence numbers of a silent producer id are remembered."),
+    row(Engine, "shutdown.timeout.ms", int(0, I32), "30000", "How long closing may take before it gives up and says what is left. Ours; Kafka has no such limit."),
+    row(Engine, "log.queue", BOOL, "false", "Whether log lines arrive as events of the main queue. Ours."),
+    row(Engine, "statistics.interval.ms", int(0, 86_400_000), "0", "How often statistics arrive as an event of the main queue; 0 is never. librdkafka's."),
+    row(Engine, "dir.max.bytes", int_or(-1, 65_536, I64), "-1", "A hard cap for everything in the directory, indexes and temporary files included; -1 is none. Ours."),
+    row(Engine, "dir.reserve.bytes", int(0, I64), "1048576", "Bytes below dir.max.bytes that appends leave alone, so that recovery works in a full directory. Ours."),
+    row(Engine, "open.partitions.max", int(1, I32), "1024", "Partitions that stay open when nobody uses them; the one unused for longest is closed first. Ours."),
+    row(Engine, "open.files.max", int(16, I32), "512", "Files of sealed segments that stay open when nobody reads them. Ours."),
+    row(Engine, "fetch.pinned.max.bytes", int(65_536, I64), "67108864", "Memory that fetched batches may hold until they are released; beyond, fetching waits. Ours."),
+    row(Engine, "batch.inflate.max.bytes", int(1_024, I32), "134217728", "What one compressed batch may unfold to; beyond, it is an error. Ours."),
+
+    // Topics.
+    row(Topic, "segment.bytes", int(1_024, I32), "1073741824", "Size at which a segment is closed and the next one begun. Kafka 4.0 allows no less than 1 MiB; small devices and tests need less.")
+        .at_engine(&[("log.segment.bytes", 1)]),
+    row(Topic, "segment.ms", int(1, I64), "604800000", "Age at which a segment is closed although it is not full.")
+        .at_engine(&[("log.roll.ms", 1), ("log.roll.hours", HOUR)]),
+    row(Topic, "segment.jitter.ms", int(0, I64), "0", "At most this much, by lot, is taken off segment.ms, so that not all segments close at once.")
+        .at_engine(&[("log.roll.jitter.ms", 1), ("log.roll.jitter.hours", HOUR)]),
+    row(Topic, "segment.index.bytes", int(12, I32), "10485760", "Size that each index of the active segment is allocated with; a full index closes the segment. Kafka allows 4, which holds no entry.")
+        .at_engine(&[("log.index.size.max.bytes", 1)]),
+    row(Topic, "index.interval.bytes", int(0, I32), "4096", "An index entry is added after about this many bytes of log.")
+        .at_engine(&[("log.index.interval.bytes", 1)]),
+    row(Topic, "flush.messages", int(1, I64), "9223372036854775807", "Records after which the log is flushed; with 1 every acknowledgement waits for the flush.")
+        .at_engine(&[("log.flush.interval.messages", 1)]),
+    row(Topic, "flush.ms", int(0, I64), "1000", "Longest time that a written record stays unflushed, and so the window that a power cut may lose. Kafka's default is never.")
+        .at_engine(&[("log.flush.interval.ms", 1)]),
+    row(Topic, "retention.bytes", int(-1, I64), "-1", "Size of a partition beyond which the oldest segments are deleted; -1 is unlimited.")
+        .at_engine(&[("log.retention.bytes", 1)]),
+    row(Topic, "retention.ms", int(-1, I64), "604800000", "Age beyond which segments are deleted; -1 is unlimited.")
+        .at_engine(&[("log.retention.ms", 1), ("log.retention.minutes", 60_000), ("log.retention.hours", HOUR)]),
+    row(Topic, "max.message.bytes", int(0, I32), "1048588", "The largest batch, as it arrives, that is accepted.")
+        .at_engine(&[("message.max.bytes", 1)]),
+    row(Topic, "cleanup.policy", Kind::OneOf(&["delete"]), "delete", "What happens to old segments. Compaction is not supported yet.")
+        .at_engine(&[("log.cleanup.policy", 1)]),
+    row(Topic, "file.delete.delay.ms", int(0, I64), "60000", "How long a file stays, renamed, before it is deleted.")
+        .at_engine(&[("log.segment.delete.delay.ms", 1)]),
+    row(Topic, "compression.type", Kind::OneOf(&["producer", "uncompressed", "none", "gzip", "snappy", "lz4", "zstd"]), "producer", "How batches are stored; producer keeps them as they arrive.")
+        .at_engine(&[("compression.type", 1)]),
+    row(Topic, "preallocate", BOOL, "false", "Whether a new segment is allocated whole.")
+        .at_engine(&[("log.preallocate", 1)]),
+    row(Topic, "message.timestamp.type", Kind::OneOf(&["CreateTime", "LogAppendTime"]), "CreateTime", "Whose clock timestamps come from: the producer's, or the leader's at the append.")
+        .at_engine(&[("log.message.timestamp.type", 1)]),
+    row(Topic, "message.timestamp.before.max.ms", int(0, I64), "9223372036854775807", "How far a record's timestamp may lie in the past.")
+        .at_engine(&[("log.message.timestamp.before.max.ms", 1)]),
+    row(Topic, "message.timestamp.after.max.ms", int(0, I64), "3600000", "How far a record's timestamp may lie in the future.")
+        .at_engine(&[("log.message.timestamp.after.max.ms", 1)]),
+    row(Topic, "min.insync.replicas", int(1, I32), "1", "In-sync replicas without which acks=all is refused.")
+        .at_engine(&[("min.insync.replicas", 1)]),
+    row(Topic, "dir.full.policy", Kind::OneOf(&["reject", "drop-oldest"]), "reject", "What an append does that would grow the directory past dir.max.bytes: fail, or drop the topic's oldest segments. Ours.")
+        .at_engine(&[("dir.full.policy", 1)]),
+
+    // Producers.
+    row(Producer, "acks", Kind::OneOf(&["all", "-1", "0", "1"]), "all", "Who must have a record before its send is acknowledged."),
+    row(Producer, "batch.size", int(0, I32), "16384", "Target size of a batch; a larger record goes alone, 0 sends every record alone."),
+    row(Producer, "linger.ms", int(0, I64), "5", "How long a batch waits for company before it is sent."),
+    row(Producer, "buffer.memory", int(0, I64), "33554432", "Bytes of records that may wait in the producer."),
+    row(Producer, "max.block.ms", int(0, I64), "60000", "How long a send may wait for room in the buffer."),
+    row(Producer, "max.request.size", int(0, I32), "1048576", "The largest record, before compression."),
+    row(Producer, "compression.type", Kind::OneOf(&["none", "gzip", "snappy", "lz4", "zstd"]), "none", "How batches are compressed."),
+    row(Producer, "compression.gzip.level", int_or(-1, 1, 9), "-1", "How hard gzip tries; -1 is the codec's own default."),
+    row(Producer, "compression.zstd.level", int(-131_072, 22), "3", "How hard zstd tries; more is smaller and slower."),
+    row(Producer, "delivery.timeout.ms", int(0, I32), "120000", "Longest time from a send to its result."),
+    row(Producer, "request.timeout.ms", int(0, I32), "30000", "How long an acknowledgement may take after the record was written."),
+    row(Producer, "partitioner.ignore.keys", BOOL, "false", "Whether records with a key are spread as those without."),
+    row(Producer, "partitioner.adaptive.partitioning.enable", BOOL, "true", "Whether records without a key prefer partitions with shorter queues."),
+    row(Producer, "client.id", TEXT, "", "A name for logs and statistics."),
+
+    // Consumers.
+    row(Consumer, "auto.offset.reset", Kind::OneOf(&["latest", "earliest", "none"]), "latest", "Where to go on when the position is not in the log."),
+    row(Consumer, "max.poll.records", int(1, I32), "500", "Most records that one poll returns."),
+    row(Consumer, "fetch.min.bytes", int(0, I32), "1", "A fetch waits until there is this much, or until fetch.max.wait.ms."),
+    row(Consumer, "fetch.max.bytes", int(0, I32), "52428800", "Most bytes of one fetch; the first batch always comes whole."),
+    row(Consumer, "max.partition.fetch.bytes", int(0, I32), "1048576", "Most bytes of one partition in one fetch; the first batch always comes whole."),
+    row(Consumer, "fetch.max.wait.ms", int(0, I32), "500", "How long a fetch waits for fetch.min.bytes."),
+    row(Consumer, "check.crcs", BOOL, "true", "Whether the checksum of every batch is verified."),
+    row(Consumer, "isolation.level", Kind::OneOf(&["read_uncommitted", "read_committed"]), "read_uncommitted", "Whether records of open and aborted transactions are handed out."),
+    row(Consumer, "client.id", TEXT, "", "A name for logs and statistics."),
+];
+
+/// Names of Kafka that this version knows of and has no use for yet. They are refused in so many words.
+pub(super) static NOT_YET: &[&str] = &[
+    // Engine and topics.
+    "advertised.listeners",
+    "alter.config.policy.class.name",
+    "auto.leader.rebalance.enable",
+    "broker.id",
+    "broker.rack",
+    "cleaner.backoff.ms",
+    "controller.quorum.voters",
+    "default.replication.factor",
+    "delete.retention.ms",
+    "delete.topic.enable",
+    "follower.replication.throttled.replicas",
+    "group.initial.rebalance.delay.ms",
+    "group.max.session.timeout.ms",
+    "group.max.size",
+    "group.min.session.timeout.ms",
+    "inter.broker.listener.name",
+    "leader.replication.throttled.replicas",
+    "listeners",
+    "local.retention.bytes",
+    "local.retention.ms",
+    "log.cleaner.backoff.ms",
+    "log.cleaner.dedupe.buffer.size",
+    "log.cleaner.delete.retention.ms",
+    "log.cleaner.enable",
+    "log.cleaner.max.compaction.lag.ms",
+    "log.cleaner.min.cleanable.ratio",
+    "log.cleaner.min.compaction.lag.ms",
+    "log.cleaner.threads",
+    "log.dir",
+    "log.flush.scheduler.interval.ms",
+    "log.initial.task.delay.ms",
+    "max.compaction.lag.ms",
+    "min.cleanable.dirty.ratio",
+    "min.compaction.lag.ms",
+    "num.io.threads",
+    "num.network.threads",
+    "num.recovery.threads.per.data.dir",
+    "num.replica.fetchers",
+    "offset.metadata.max.bytes",
+    "offsets.retention.minutes",
+    "offsets.topic.num.partitions",
+    "offsets.topic.replication.factor",
+    "offsets.topic.segment.bytes",
+    "process.roles",
+    "producer.id.expiration.check.interval.ms",
+    "queued.max.requests",
+    "remote.storage.enable",
+    "replica.fetch.backoff.ms",
+    "replica.fetch.max.bytes",
+    "replica.fetch.min.bytes",
+    "replica.fetch.response.max.bytes",
+    "replica.fetch.wait.max.ms",
+    "replica.lag.time.max.ms",
+    "socket.request.max.bytes",
+    "transaction.max.timeout.ms",
+    "transaction.state.log.min.isr",
+    "transaction.state.log.num.partitions",
+    "transaction.state.log.replication.factor",
+    "transaction.state.log.segment.bytes",
+    "transactional.id.expiration.ms",
+    "unclean.leader.election.enable",
+    // Clients.
+    "allow.auto.create.topics",
+    "auto.commit.interval.ms",
+    "bootstrap.servers",
+    "client.dns.lookup",
+    "client.rack",
+    "compression.lz4.level",
+    "connections.max.idle.ms",
+    "default.api.timeout.ms",
+    "enable.auto.commit",
+    "enable.idempotence",
+    "enable.metrics.push",
+    "exclude.internal.topics",
+    "group.id",
+    "group.instance.id",
+    "group.protocol",
+    "group.remote.assignor",
+    "heartbeat.interval.ms",
+    "interceptor.classes",
+    "key.deserializer",
+    "key.serializer",
+    "max.in.flight.requests.per.connection",
+    "max.poll.interval.ms",
+    "metadata.max.age.ms",
+    "metadata.max.idle.ms",
+    "metric.reporters",
+    "metrics.num.samples",
+    "metrics.recording.level",
+    "metrics.sample.window.ms",
+    "partition.assignment.strategy",
+    "partitioner.availability.timeout.ms",
+    "partitioner.class",
+    "receive.buffer.bytes",
+    "reconnect.backoff.max.ms",
+    "reconnect.backoff.ms",
+    "retries",
+    "retry.backoff.max.ms",
+    "retry.backoff.ms",
+    "sasl.jaas.config",
+    "sasl.mechanism",
+    "security.protocol",
+    "send.buffer.bytes",
+    "session.timeout.ms",
+    "ssl.keystore.location",
+    "ssl.truststore.location",
+    "transaction.timeout.ms",
+    "transactional.id",
+    "value.deserializer",
+    "value.serializer",
+];
