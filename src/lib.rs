@@ -19,7 +19,10 @@ mod types;
 #[cfg(test)]
 mod testing;
 
-pub use config::{describe_json, validate, Scope, TopicConfig, TopicOverrides};
+pub use config::{
+    check as check_setting, describe_json as describe_settings_json, settings, validate as validate_setting, Scope, Setting,
+    TopicConfig, TopicOverrides,
+};
 pub use consumer::{
     AppendOptions, Consumer, ConsumerBuilder, ConsumerRecord, ConsumerRecords, FetchedBatch, PartitionLog,
     ReadOnlyEngine, StartAt, Ticket, Waker,

@@ -19,7 +19,7 @@ pub fn describe_json(scope: Scope) -> String {
                 "sentence": row.sentence,
             });
             if !row.synonyms.is_empty() {
-                object["synonyms"] = row.synonyms.iter().map(|(name, _)| *name).collect();
+                object["synonyms"] = row.synonyms().collect();
             }
             object
         })

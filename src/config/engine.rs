@@ -134,7 +134,7 @@ impl EngineConfig {
     }
 
     /// The default that topics get for one of their settings here, as text.
-    pub(super) fn topic_default(&self, row: &super::table::Row) -> String {
+    pub(super) fn topic_default(&self, row: &super::table::Setting) -> String {
         for (synonym, factor) in row.synonyms {
             if let Some(text) = self.explicit.get(synonym) {
                 return row.kind.parse(text, *factor).expect("checked when it was set").to_string();

@@ -1,19 +1,19 @@
 //! From a name and a text to a row and a value, or to an error that helps.
 
-use super::table::{Row, Scope, NOT_YET, ROWS};
+use super::table::{Scope, Setting, NOT_YET, ROWS};
 use super::value::Value;
 use crate::error::{Error, ErrorCode, Result};
 
 /// A row that was found under one of its names.
 pub(super) struct Found {
-    pub row: &'static Row,
+    pub row: &'static Setting,
     /// The name it was found under: the row's own, or a synonym.
     pub name: &'static str,
     pub factor: i64,
 }
 
 /// The rows of one scope, in the order of the table.
-pub(super) fn rows(scope: Scope) -> impl Iterator<Item = &'static Row> {
+pub(super) fn rows(scope: Scope) -> impl Iterator<Item = &'static Setting> {
     ROWS.iter().filter(move |row| row.scope == scope)
 }
 
@@ -45,6 +45,21 @@ pub fn validate(scope: Scope, name: &str, text: &str) -> Result<()> {
     parse(scope, name, text).map(|_| ())
 }
 
+/// Whether `name` may be set to `text` in at least one scope. INVALID_CONFIG (40) as [`validate`] has it, if not.
+///
+/// For callers that collect settings before they know what for, as the C door does.
+pub fn check(name: &str, text: &str) -> Result<()> {
+    let known = |scope: &Scope| names(*scope).any(|found| found.name == name);
+    let mut refusal = None;
+    for scope in Scope::ALL.into_iter().filter(known) {
+        match validate(scope, name, text) {
+            Ok(()) => return Ok(()),
+            Err(error) => refusal = Some(error),
+        }
+    }
+    Err(refusal.unwrap_or_else(|| unknown_anywhere(name)))
+}
+
 /// A setting that is refused; `why` goes on after the name.
 pub(super) fn refused(why: impl Into<String>) -> Error {
     Error::new(ErrorCode::INVALID_CONFIG, why)
@@ -71,6 +86,16 @@ fn unknown(scope: Scope, name: &str) -> Error {
     match nearest(scope, name) {
         Some(near) => refused(format!("{start}; did you mean {near}?")),
         None => refused(start),
+    }
+}
+
+fn unknown_anywhere(name: &str) -> Error {
+    if NOT_YET.contains(&name) {
+        return refused(format!("{name} is a setting of Kafka that is not supported yet"));
+    }
+    match Scope::ALL.into_iter().find_map(|scope| nearest(scope, name)) {
+        Some(near) => refused(format!("{name:?} is not a setting; did you mean {near}?")),
+        None => refused(format!("{name:?} is not a setting")),
     }
 }
 
@@ -141,6 +166,16 @@ mod tests {
         assert_eq!(error.message(), r#"acks="2" is not legal; legal: all or -1 or 0 or 1"#);
         let error = validate(Scope::Producer, "compression.gzip.level", "0").unwrap_err();
         assert_eq!(error.message(), r#"compression.gzip.level="0" is not legal; legal: -1 or 1..=9"#);
+    }
+
+    #[test]
+    fn a_value_that_any_scope_allows_is_fit_for_collecting() {
+        check("compression.type", "producer").unwrap();
+        check("compression.type", "none").unwrap();
+        check("log.retention.hours", "3").unwrap();
+        assert!(check("compression.type", "brotli").unwrap_err().message().contains("legal:"));
+        assert!(check("acts", "1").unwrap_err().message().ends_with("did you mean acks?"));
+        assert!(check("retries", "1").unwrap_err().message().contains("not supported yet"));
     }
 
     #[test]

@@ -30,25 +30,74 @@ impl Scope {
     }
 }
 
-/// One setting.
+/// One setting: a row of the table.
 #[derive(Debug)]
-pub(super) struct Row {
-    pub scope: Scope,
-    pub name: &'static str,
-    pub kind: Kind,
-    pub default: &'static str,
-    pub sentence: &'static str,
+pub struct Setting {
+    pub(super) scope: Scope,
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    pub(super) default: &'static str,
+    pub(super) sentence: &'static str,
     /// Engine settings that give the default of this topic setting, the strongest first, each with the factor that turns
     /// its unit into this row's.
-    pub synonyms: &'static [(&'static str, i64)],
+    pub(super) synonyms: &'static [(&'static str, i64)],
 }
 
-const fn row(scope: Scope, name: &'static str, kind: Kind, default: &'static str, sentence: &'static str) -> Row {
-    Row { scope, name, kind, default, sentence, synonyms: &[] }
+impl Setting {
+    /// Where it belongs.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        self.scope
+    }
+
+    /// Kafka's name, or ours where Kafka has none.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// `int`, `long`, `boolean` or `string`.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        self.kind.type_name()
+    }
+
+    /// The legal values, as errors print them: `0..=2147483647`, `true or false`.
+    #[must_use]
+    pub fn legal(&self) -> String {
+        self.kind.to_string()
+    }
+
+    /// The default as text.
+    #[must_use]
+    pub fn default_value(&self) -> &'static str {
+        self.default
+    }
+
+    /// What it does, in a sentence or two.
+    #[must_use]
+    pub fn sentence(&self) -> &'static str {
+        self.sentence
+    }
+
+    /// For a topic setting: the engine settings that give its default, the strongest first.
+    pub fn synonyms(&self) -> impl Iterator<Item = &'static str> {
+        self.synonyms.iter().map(|(name, _)| *name)
+    }
 }
 
-impl Row {
-    const fn at_engine(mut self, synonyms: &'static [(&'static str, i64)]) -> Row {
+/// Every setting there is, in the order of the printed tables.
+#[must_use]
+pub fn settings() -> &'static [Setting] {
+    ROWS
+}
+
+const fn row(scope: Scope, name: &'static str, kind: Kind, default: &'static str, sentence: &'static str) -> Setting {
+    Setting { scope, name, kind, default, sentence, synonyms: &[] }
+}
+
+impl Setting {
+    const fn at_engine(mut self, synonyms: &'static [(&'static str, i64)]) -> Setting {
         self.synonyms = synonyms;
         self
     }
@@ -70,7 +119,7 @@ const fn int_or(or: i64, min: i64, max: i64) -> Kind {
 }
 
 #[rustfmt::skip] // one setting, one row
-pub(super) static ROWS: &[Row] = &[
+pub(super) static ROWS: &[Setting] = &[
     // The directory.
     row(Engine, "log.dirs", TEXT, "", "The data directory. One only; what the engine is opened with goes before it."),
     row(Engine, "node.id", int_or(-1, 0, I32), "-1", "The number of this node; -1 takes the one that the directory has, 0 in a new one."),
@@ -160,116 +209,37 @@ pub(super) static ROWS: &[Row] = &[
 ];
 
 /// Names of Kafka that this version knows of and has no use for yet. They are refused in so many words.
+#[rustfmt::skip]
 pub(super) static NOT_YET: &[&str] = &[
     // Engine and topics.
-    "advertised.listeners",
-    "alter.config.policy.class.name",
-    "auto.leader.rebalance.enable",
-    "broker.id",
-    "broker.rack",
-    "cleaner.backoff.ms",
-    "controller.quorum.voters",
-    "default.replication.factor",
-    "delete.retention.ms",
-    "delete.topic.enable",
-    "follower.replication.throttled.replicas",
-    "group.initial.rebalance.delay.ms",
-    "group.max.session.timeout.ms",
-    "group.max.size",
-    "group.min.session.timeout.ms",
-    "inter.broker.listener.name",
-    "leader.replication.throttled.replicas",
-    "listeners",
-    "local.retention.bytes",
-    "local.retention.ms",
-    "log.cleaner.backoff.ms",
-    "log.cleaner.dedupe.buffer.size",
-    "log.cleaner.delete.retention.ms",
-    "log.cleaner.enable",
-    "log.cleaner.max.compaction.lag.ms",
-    "log.cleaner.min.cleanable.ratio",
-    "log.cleaner.min.compaction.lag.ms",
-    "log.cleaner.threads",
-    "log.dir",
-    "log.flush.scheduler.interval.ms",
-    "log.initial.task.delay.ms",
-    "max.compaction.lag.ms",
-    "min.cleanable.dirty.ratio",
-    "min.compaction.lag.ms",
-    "num.io.threads",
-    "num.network.threads",
-    "num.recovery.threads.per.data.dir",
-    "num.replica.fetchers",
-    "offset.metadata.max.bytes",
-    "offsets.retention.minutes",
-    "offsets.topic.num.partitions",
-    "offsets.topic.replication.factor",
-    "offsets.topic.segment.bytes",
-    "process.roles",
-    "producer.id.expiration.check.interval.ms",
-    "queued.max.requests",
-    "remote.storage.enable",
-    "replica.fetch.backoff.ms",
-    "replica.fetch.max.bytes",
-    "replica.fetch.min.bytes",
-    "replica.fetch.response.max.bytes",
-    "replica.fetch.wait.max.ms",
-    "replica.lag.time.max.ms",
-    "socket.request.max.bytes",
-    "transaction.max.timeout.ms",
-    "transaction.state.log.min.isr",
-    "transaction.state.log.num.partitions",
-    "transaction.state.log.replication.factor",
-    "transaction.state.log.segment.bytes",
-    "transactional.id.expiration.ms",
-    "unclean.leader.election.enable",
+    "advertised.listeners", "alter.config.policy.class.name", "auto.leader.rebalance.enable", "broker.id",
+    "broker.rack", "cleaner.backoff.ms", "controller.quorum.voters", "default.replication.factor",
+    "delete.retention.ms", "delete.topic.enable", "follower.replication.throttled.replicas",
+    "group.initial.rebalance.delay.ms", "group.max.session.timeout.ms", "group.max.size",
+    "group.min.session.timeout.ms", "inter.broker.listener.name", "leader.replication.throttled.replicas", "listeners",
+    "local.retention.bytes", "local.retention.ms", "log.cleaner.backoff.ms", "log.cleaner.dedupe.buffer.size",
+    "log.cleaner.delete.retention.ms", "log.cleaner.enable", "log.cleaner.max.compaction.lag.ms",
+    "log.cleaner.min.cleanable.ratio", "log.cleaner.min.compaction.lag.ms", "log.cleaner.threads", "log.dir",
+    "log.flush.scheduler.interval.ms", "log.initial.task.delay.ms", "max.compaction.lag.ms",
+    "min.cleanable.dirty.ratio", "min.compaction.lag.ms", "num.io.threads", "num.network.threads",
+    "num.recovery.threads.per.data.dir", "num.replica.fetchers", "offset.metadata.max.bytes",
+    "offsets.retention.minutes", "offsets.topic.num.partitions", "offsets.topic.replication.factor",
+    "offsets.topic.segment.bytes", "process.roles", "producer.id.expiration.check.interval.ms", "queued.max.requests",
+    "remote.storage.enable", "replica.fetch.backoff.ms", "replica.fetch.max.bytes", "replica.fetch.min.bytes",
+    "replica.fetch.response.max.bytes", "replica.fetch.wait.max.ms", "replica.lag.time.max.ms",
+    "socket.request.max.bytes", "transaction.max.timeout.ms", "transaction.state.log.min.isr",
+    "transaction.state.log.num.partitions", "transaction.state.log.replication.factor",
+    "transaction.state.log.segment.bytes", "transactional.id.expiration.ms", "unclean.leader.election.enable",
     // Clients.
-    "allow.auto.create.topics",
-    "auto.commit.interval.ms",
-    "bootstrap.servers",
-    "client.dns.lookup",
-    "client.rack",
-    "compression.lz4.level",
-    "connections.max.idle.ms",
-    "default.api.timeout.ms",
-    "enable.auto.commit",
-    "enable.idempotence",
-    "enable.metrics.push",
-    "exclude.internal.topics",
-    "group.id",
-    "group.instance.id",
-    "group.protocol",
-    "group.remote.assignor",
-    "heartbeat.interval.ms",
-    "interceptor.classes",
-    "key.deserializer",
-    "key.serializer",
-    "max.in.flight.requests.per.connection",
-    "max.poll.interval.ms",
-    "metadata.max.age.ms",
-    "metadata.max.idle.ms",
-    "metric.reporters",
-    "metrics.num.samples",
-    "metrics.recording.level",
-    "metrics.sample.window.ms",
-    "partition.assignment.strategy",
-    "partitioner.availability.timeout.ms",
-    "partitioner.class",
-    "receive.buffer.bytes",
-    "reconnect.backoff.max.ms",
-    "reconnect.backoff.ms",
-    "retries",
-    "retry.backoff.max.ms",
-    "retry.backoff.ms",
-    "sasl.jaas.config",
-    "sasl.mechanism",
-    "security.protocol",
-    "send.buffer.bytes",
-    "session.timeout.ms",
-    "ssl.keystore.location",
-    "ssl.truststore.location",
-    "transaction.timeout.ms",
-    "transactional.id",
-    "value.deserializer",
-    "value.serializer",
+    "allow.auto.create.topics", "auto.commit.interval.ms", "bootstrap.servers", "client.dns.lookup", "client.rack",
+    "compression.lz4.level", "connections.max.idle.ms", "default.api.timeout.ms", "enable.auto.commit",
+    "enable.idempotence", "enable.metrics.push", "exclude.internal.topics", "group.id", "group.instance.id",
+    "group.protocol", "group.remote.assignor", "heartbeat.interval.ms", "interceptor.classes", "key.deserializer",
+    "key.serializer", "max.in.flight.requests.per.connection", "max.poll.interval.ms", "metadata.max.age.ms",
+    "metadata.max.idle.ms", "metric.reporters", "metrics.num.samples", "metrics.recording.level",
+    "metrics.sample.window.ms", "partition.assignment.strategy", "partitioner.availability.timeout.ms",
+    "partitioner.class", "receive.buffer.bytes", "reconnect.backoff.max.ms", "reconnect.backoff.ms", "retries",
+    "retry.backoff.max.ms", "retry.backoff.ms", "sasl.jaas.config", "sasl.mechanism", "security.protocol",
+    "send.buffer.bytes", "session.timeout.ms", "ssl.keystore.location", "ssl.truststore.location",
+    "transaction.timeout.ms", "transactional.id", "value.deserializer", "value.serializer",
 ];
