@@ -9,6 +9,8 @@ pub mod names;
 pub mod partition_metadata;
 pub mod producer_states;
 pub mod txn_index;
+#[cfg(test)]
+mod vectors;
 
 pub use checkpoint::OffsetCheckpoint;
 pub use index::{OffsetIndex, TimeEntry, TimeIndex};

@@ -1,10 +1,23 @@
-//! `.txnindex`: the aborted transactions whose marker lies in the segment.
+//! `.txnindex`: the aborted transactions whose abort marker lies in the segment.
+//!
+//! A reader of committed records asks it which producers' records to skip. Not mapped, not cached: most segments have none,
+//! and the file is created by the first entry only.
 
-use crate::disk::Disk;
-use crate::error::Result;
+use crate::disk::{Disk, DiskFile};
+use crate::error::{Error, ErrorCode, Result};
 use crate::types::Offset;
+use parking_lot::RwLock;
+use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Bytes of one entry.
+pub const TXN_ENTRY_BYTES: usize = 34;
+/// The only version there is.
+const TXN_ENTRY_VERSION: i16 = 0;
+/// Entries that are read at a time.
+const READ_ENTRIES: u64 = 512;
 
 /// One aborted transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,51 +31,410 @@ pub struct AbortedTxn {
     pub last_stable_offset: Offset,
 }
 
-/// The transaction index of one segment. The file comes into being with the first entry.
-pub struct TxnIndex;
+// transaction index entry, all big-endian
+//  0         2             10             18            26                   34
+//  +---------+-------------+--------------+-------------+--------------------+
+//  | version | producer id | first offset | last offset | last stable offset |
+//  | i16 = 0 | i64         | i64          | i64         | i64                |
+//  +---------+-------------+--------------+-------------+--------------------+
+impl AbortedTxn {
+    fn encode(&self) -> [u8; TXN_ENTRY_BYTES] {
+        let mut bytes = [0; TXN_ENTRY_BYTES];
+        bytes[..2].copy_from_slice(&TXN_ENTRY_VERSION.to_be_bytes());
+        bytes[2..10].copy_from_slice(&self.producer_id.to_be_bytes());
+        bytes[10..18].copy_from_slice(&self.first_offset.0.to_be_bytes());
+        bytes[18..26].copy_from_slice(&self.last_offset.0.to_be_bytes());
+        bytes[26..].copy_from_slice(&self.last_stable_offset.0.to_be_bytes());
+        bytes
+    }
+
+    /// `None` for what no aborted transaction can be: it has a producer, and data before its marker.
+    fn decode(bytes: &[u8]) -> Option<AbortedTxn> {
+        let number = |at: usize| Some(i64::from_be_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
+        let offset = |at: usize| number(at).and_then(|value| u64::try_from(value).ok()).map(Offset);
+        let entry = AbortedTxn {
+            producer_id: number(2).filter(|id| *id >= 0)?,
+            first_offset: offset(10)?,
+            last_offset: offset(18)?,
+            last_stable_offset: offset(26)?,
+        };
+        let version = i16::from_be_bytes(bytes[..2].try_into().ok()?);
+        (version == TXN_ENTRY_VERSION && entry.first_offset < entry.last_offset).then_some(entry)
+    }
+}
+
+/// The transaction index of one segment. One writer at a time, readers beside it.
+pub struct TxnIndex {
+    disk: Arc<dyn Disk>,
+    base: Offset,
+    state: RwLock<State>,
+}
+
+struct State {
+    path: PathBuf,
+    count: u64,
+    /// Marker offset of the newest entry.
+    last_offset: Option<Offset>,
+    exists: bool,
+    /// Open from the first write until the segment is sealed.
+    file: Option<Arc<dyn DiskFile>>,
+}
+
+impl State {
+    fn corrupt(&self, why: impl fmt::Display) -> Error {
+        Error::new(ErrorCode::CORRUPT_MESSAGE, format!("transaction index {} {why}", self.path.display()))
+    }
+    fn failed(&self, doing: &str) -> impl FnOnce(io::Error) -> Error + '_ {
+        let doing = doing.to_owned();
+        move |error| Error::io(&doing, &self.path, error)
+    }
+}
 
 impl TxnIndex {
-    /// Remembers where the file is or will be; opens it if it exists. CORRUPT_MESSAGE for a file that is not sane (rebuild then:
-    /// `TxnIndex::discard`).
+    /// Remembers where the file is or will be, and reads it through if it is there. CORRUPT_MESSAGE for one that is not sane; its
+    /// segment is to be rebuilt then, with [`discard`](TxnIndex::discard). A part of an entry at the end is not looked at.
     pub fn open(disk: &Arc<dyn Disk>, path: &Path, base: Offset) -> Result<TxnIndex> {
-        let _ = (disk, path, base);
-        todo!()
+        let mut index = TxnIndex::absent(disk, path, base);
+        let state = index.state.get_mut();
+        let file = match disk.open_read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(index),
+            opened => opened.map_err(state.failed("open"))?,
+        };
+        let count = file.len().map_err(state.failed("look at"))? / TXN_ENTRY_BYTES as u64;
+        let mut last = None;
+        for_each(&*file, state, count, |place, entry| {
+            if entry.last_offset < base || last.is_some_and(|last| entry.last_offset <= last) {
+                return Err(format!("entry {place} has its marker at {}, base is {base}", entry.last_offset));
+            }
+            last = Some(entry.last_offset);
+            Ok(true)
+        })?;
+        (state.count, state.last_offset, state.exists) = (count, last, true);
+        Ok(index)
     }
-    /// Removes the file if there is one and starts empty.
+
+    /// Removes the file if there is one and starts empty; not synced.
     pub fn discard(disk: &Arc<dyn Disk>, path: &Path, base: Offset) -> Result<TxnIndex> {
-        let _ = (disk, path, base);
-        todo!()
+        match disk.remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path, error)),
+            _ => Ok(TxnIndex::absent(disk, path, base)),
+        }
     }
-    /// Adds an entry; its `last_offset` must be above the last one's (CORRUPT_MESSAGE otherwise).
+
+    fn absent(disk: &Arc<dyn Disk>, path: &Path, base: Offset) -> TxnIndex {
+        let state = State { path: path.to_owned(), count: 0, last_offset: None, exists: false, file: None };
+        TxnIndex { disk: Arc::clone(disk), base, state: RwLock::new(state) }
+    }
+
+    /// Adds an entry, creating the file for the first one. Not synced.
+    ///
+    /// # Errors
+    /// CORRUPT_MESSAGE when its marker does not lie above the last entry's and in the segment; KAFKA_STORAGE_ERROR.
     pub fn append(&self, aborted: AbortedTxn) -> Result<()> {
-        let _ = aborted;
-        todo!()
+        let mut state = self.state.write();
+        if aborted.last_offset < self.base || state.last_offset.is_some_and(|last| aborted.last_offset <= last) {
+            return Err(state.corrupt(format_args!("takes ascending markers only, not {}", aborted.last_offset)));
+        }
+        let file = self.writable(&mut state)?;
+        let at = state.count * TXN_ENTRY_BYTES as u64;
+        file.write_at(at, &aborted.encode()).map_err(state.failed("write"))?;
+        state.count += 1;
+        state.last_offset = Some(aborted.last_offset);
+        Ok(())
     }
-    /// Appends to `into` the transactions that overlap `[from, to)`. True when later segments need not be asked.
+
+    fn writable(&self, state: &mut State) -> Result<Arc<dyn DiskFile>> {
+        if let Some(file) = &state.file {
+            return Ok(Arc::clone(file));
+        }
+        let file = if state.exists {
+            self.disk.open(&state.path).map_err(state.failed("open"))?
+        } else {
+            self.disk.create(&state.path, 0).map_err(state.failed("create"))?
+        };
+        state.exists = true;
+        state.file = Some(Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// Appends to `into` the transactions with records in `[from, to)`. True when later segments need not be asked: at the
+    /// marker of the last entry looked at, everything below `to` was decided.
     pub fn collect(&self, from: Offset, to: Offset, into: &mut Vec<AbortedTxn>) -> Result<bool> {
-        let _ = (from, to, into);
-        todo!()
+        let mut is_complete = false;
+        self.read(|entry| {
+            if entry.last_offset >= from && entry.first_offset < to {
+                into.push(entry);
+            }
+            is_complete = entry.last_stable_offset >= to;
+            !is_complete
+        })?;
+        Ok(is_complete)
     }
+
     /// All entries.
-    pub fn entries(&self) -> Vec<AbortedTxn> {
-        todo!()
+    pub fn entries(&self) -> Result<Vec<AbortedTxn>> {
+        let mut entries = Vec::new();
+        self.read(|entry| {
+            entries.push(entry);
+            true
+        })?;
+        Ok(entries)
     }
-    /// Drops entries from the first with `last_offset >= offset` on.
-    pub fn truncate_to(&self, offset: Offset) -> Result<()> {
-        let _ = offset;
-        todo!()
+
+    /// Gives the entries to `take` until it has enough.
+    fn read(&self, mut take: impl FnMut(AbortedTxn) -> bool) -> Result<()> {
+        let state = self.state.read();
+        if state.count == 0 {
+            return Ok(());
+        }
+        let file = match &state.file {
+            Some(file) => Arc::clone(file),
+            None => self.disk.open_read(&state.path).map_err(state.failed("open"))?,
+        };
+        for_each(&*file, &state, state.count, |_, entry| Ok(take(entry)))
     }
-    /// fdatasync, if there is a file.
+
+    /// Drops the entries from the first one on whose marker lies at `end` or above. Not synced: an entry that comes back
+    /// after a crash names a marker that is gone, and recovery rebuilds the file.
+    pub fn truncate_to(&self, end: Offset) -> Result<()> {
+        let (mut kept, mut last_offset) = (0, None);
+        self.read(|entry| {
+            let is_kept = entry.last_offset < end;
+            if is_kept {
+                (kept, last_offset) = (kept + 1, Some(entry.last_offset));
+            }
+            is_kept
+        })?;
+        let mut state = self.state.write();
+        if kept < state.count {
+            let file = self.writable(&mut state)?;
+            file.set_len(kept * TXN_ENTRY_BYTES as u64).map_err(state.failed("cut"))?;
+            (state.count, state.last_offset) = (kept, last_offset);
+        }
+        Ok(())
+    }
+
+    /// Closes the file until it is needed again; syncs nothing.
+    pub fn seal(&self) {
+        self.state.write().file = None;
+    }
+
+    /// Makes all entries durable; the file's name when the caller syncs the directory. No effect when there is no file.
     pub fn sync(&self) -> Result<()> {
-        todo!()
+        let (path, file) = {
+            let state = self.state.read();
+            if !state.exists {
+                return Ok(());
+            }
+            let file = match &state.file {
+                Some(file) => Arc::clone(file),
+                None => self.disk.open(&state.path).map_err(state.failed("open"))?,
+            };
+            (state.path.clone(), file)
+        };
+        file.sync_data().map_err(|e| Error::io("sync", &path, e))
     }
-    /// Whether the file exists.
+
+    /// Whether there is a file.
+    #[must_use]
     pub fn exists(&self) -> bool {
-        todo!()
+        self.state.read().exists
     }
-    /// The file was renamed.
+
+    /// The file was renamed to `path`, or its directory was.
     pub fn renamed_to(&self, path: PathBuf) {
-        let _ = path;
-        todo!()
+        self.state.write().path = path;
+    }
+}
+
+/// Gives the first `count` entries to `take`, which answers whether it wants more, or what is wrong with this one.
+fn for_each(
+    file: &dyn DiskFile,
+    state: &State,
+    count: u64,
+    mut take: impl FnMut(u64, AbortedTxn) -> std::result::Result<bool, String>,
+) -> Result<()> {
+    let mut place = 0;
+    let mut chunk = Vec::new();
+    while place < count {
+        let entries = READ_ENTRIES.min(count - place);
+        chunk.resize(entries as usize * TXN_ENTRY_BYTES, 0);
+        file.read_at(place * TXN_ENTRY_BYTES as u64, &mut chunk).map_err(state.failed("read"))?;
+        for bytes in chunk.chunks_exact(TXN_ENTRY_BYTES) {
+            let entry = AbortedTxn::decode(bytes);
+            let entry = entry.ok_or_else(|| state.corrupt(format_args!("entry {place} makes no sense")))?;
+            if !take(place, entry).map_err(|why| state.corrupt(why))? {
+                return Ok(());
+            }
+            place += 1;
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Debug for TxnIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state.read();
+        f.debug_struct("TxnIndex").field("base", &self.base).field("count", &state.count).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::RealDisk;
+
+    fn entry(producer_id: i64, first: u64, last: u64, stable: u64) -> AbortedTxn {
+        AbortedTxn {
+            producer_id,
+            first_offset: Offset(first),
+            last_offset: Offset(last),
+            last_stable_offset: Offset(stable),
+        }
+    }
+
+    struct Room {
+        _dir: tempfile::TempDir,
+        path: PathBuf,
+        disk: Arc<dyn Disk>,
+    }
+
+    impl Room {
+        fn new() -> Room {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("00000000000000000000.txnindex");
+            Room { _dir: dir, path, disk: Arc::new(RealDisk) }
+        }
+        fn open(&self) -> Result<TxnIndex> {
+            TxnIndex::open(&self.disk, &self.path, Offset(0))
+        }
+        fn filled(&self) -> (TxnIndex, [AbortedTxn; 5]) {
+            // The cases of Kafka's TransactionIndexTest.
+            let entries = [
+                entry(0, 0, 10, 2),
+                entry(1, 5, 15, 16),
+                entry(2, 18, 35, 25),
+                entry(3, 32, 50, 40),
+                entry(4, 52, 65, 70),
+            ];
+            let index = self.open().unwrap();
+            entries.iter().for_each(|entry| index.append(*entry).unwrap());
+            (index, entries)
+        }
+    }
+
+    #[test]
+    fn the_file_comes_with_the_first_entry_and_has_kafkas_bytes() {
+        let room = Room::new();
+        let index = room.open().unwrap();
+        index.sync().unwrap();
+        assert!(!index.exists() && !room.path.exists());
+        index.append(entry(7, 1, 2, 3)).unwrap();
+        assert!(index.exists());
+        let expected =
+            [&[0, 0, 0, 0, 0, 0, 0, 0, 0, 7][..], &[0, 0, 0, 0, 0, 0, 0, 1], &[0, 0, 0, 0, 0, 0, 0, 2]].concat();
+        assert_eq!(std::fs::read(&room.path).unwrap(), [&expected[..], &[0, 0, 0, 0, 0, 0, 0, 3]].concat());
+    }
+
+    #[test]
+    fn entries_survive_a_reopen_and_more_may_follow() {
+        let room = Room::new();
+        let (index, mut expected) = room.filled();
+        index.sync().unwrap();
+        drop(index);
+        let index = room.open().unwrap();
+        assert_eq!(index.entries().unwrap(), expected);
+        index.append(entry(5, 60, 99, 100)).unwrap();
+        index.seal();
+        expected[4] = entry(5, 60, 99, 100);
+        assert_eq!(index.entries().unwrap().last(), expected.last());
+        assert_eq!(room.open().unwrap().entries().unwrap().len(), 6);
+    }
+
+    #[test]
+    fn markers_have_to_ascend_within_the_segment() {
+        let room = Room::new();
+        let (index, _) = room.filled();
+        assert_eq!(index.append(entry(9, 1, 65, 80)).unwrap_err().code(), ErrorCode::CORRUPT_MESSAGE);
+        let other = TxnIndex::open(&room.disk, &room.path.with_extension("other"), Offset(100)).unwrap();
+        assert_eq!(other.append(entry(0, 1, 99, 80)).unwrap_err().code(), ErrorCode::CORRUPT_MESSAGE);
+        assert!(other.append(entry(0, 1, 100, 80)).is_ok(), "a transaction may begin in an earlier segment");
+    }
+
+    #[test]
+    fn a_range_gets_the_transactions_it_overlaps_and_knows_when_it_has_all() {
+        let room = Room::new();
+        let (index, all) = room.filled();
+        let collect = |from: u64, to: u64| {
+            let mut found = Vec::new();
+            let is_complete = index.collect(Offset(from), Offset(to), &mut found).unwrap();
+            (found, is_complete)
+        };
+        assert_eq!(collect(0, 100), (all.to_vec(), false));
+        assert_eq!(collect(0, 32), (all[..3].to_vec(), true));
+        assert_eq!(collect(0, 35), (all[..4].to_vec(), true));
+        assert_eq!(collect(10, 35), (all[..4].to_vec(), true));
+        assert_eq!(collect(11, 35), (all[1..4].to_vec(), true));
+        assert_eq!(collect(20, 41), (all[2..4].to_vec(), true));
+        assert_eq!(collect(0, 1), (all[..1].to_vec(), true));
+        assert_eq!(collect(66, 70), (vec![], true));
+    }
+
+    #[test]
+    fn truncation_drops_markers_at_or_behind_the_end() {
+        let room = Room::new();
+        let (index, all) = room.filled();
+        index.truncate_to(Offset(51)).unwrap();
+        assert_eq!(index.entries().unwrap(), all[..4]);
+        index.truncate_to(Offset(50)).unwrap();
+        assert_eq!(room.open().unwrap().entries().unwrap(), all[..3]);
+        index.append(entry(8, 36, 40, 41)).unwrap();
+        assert_eq!(index.entries().unwrap().len(), 4);
+        index.truncate_to(Offset(0)).unwrap();
+        assert!(index.exists() && index.entries().unwrap().is_empty());
+        index.append(entry(1, 5, 15, 16)).unwrap();
+        let index = TxnIndex::discard(&room.disk, &room.path, Offset(0)).unwrap();
+        assert!(!room.path.exists() && !index.exists());
+    }
+
+    #[test]
+    fn a_file_that_is_not_sane_is_refused() {
+        let room = Room::new();
+        let good = [entry(0, 0, 10, 2).encode(), entry(1, 5, 15, 16).encode()].concat();
+        std::fs::write(&room.path, [&good[..], &[0; 33]].concat()).unwrap();
+        let index = room.open().unwrap();
+        assert_eq!(index.entries().unwrap().len(), 2, "half an entry is not looked at");
+        index.append(entry(2, 18, 35, 25)).unwrap();
+        assert_eq!(room.open().unwrap().entries().unwrap().len(), 3);
+
+        let mut newer = good.clone();
+        newer[1] = 1;
+        let mut negative = good.clone();
+        negative[10] = 0x80;
+        let swapped = [&good[34..], &good[..34]].concat();
+        let zeros = [&good[..], &[0; 34]].concat();
+        for bytes in [newer, negative, swapped, zeros, vec![0; 34], vec![0xff; 68]] {
+            std::fs::write(&room.path, bytes).unwrap();
+            assert_eq!(room.open().unwrap_err().code(), ErrorCode::CORRUPT_MESSAGE);
+        }
+        let below = TxnIndex::open(&room.disk, &room.path, Offset(11));
+        assert_eq!(below.unwrap_err().code(), ErrorCode::CORRUPT_MESSAGE);
+    }
+
+    #[test]
+    fn kafkas_own_files_are_read() {
+        let Some(shared) = crate::testing::shared() else { return };
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        for vector in crate::storage::vectors::segments(&shared) {
+            let mut aborted = 0;
+            for (name, path) in vector.files(crate::storage::names::FileKind::TxnIndex) {
+                let index = TxnIndex::open(&disk, &path, name.base).unwrap();
+                let entries = index.entries().unwrap();
+                aborted += entries.len() as u64;
+                let bytes: Vec<u8> = entries.iter().flat_map(|entry| entry.encode()).collect();
+                assert_eq!(bytes, std::fs::read(&path).unwrap(), "{}", path.display());
+            }
+            assert_eq!(vector.manifest["summary"]["aborted_txns"], aborted, "{}", vector.dir.display());
+        }
     }
 }

@@ -1,90 +1,180 @@
-//! `.index`: the last offset of a batch and where in the `.log` that batch starts.
+//! `.index`: the last offset of a batch, and where in the `.log` that batch starts.
 
+use super::table::{Entry, Table};
 use crate::disk::Disk;
-use crate::error::Result;
+use crate::error::{Error, ErrorCode, Result};
 use crate::types::{Offset, Position};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The offset index of one segment. One writer at a time, any number of readers beside it.
-pub struct OffsetIndex;
+/// How far an entry's offset may be from the base: the field is signed in Kafka.
+const RELATIVE_OFFSET_MAX: u64 = i32::MAX as u64;
+
+// offset index entry
+//  0          4          8
+//  +----------+----------+
+//  | relative | position |   both i32 big-endian, never negative; relative = last offset of the batch - base offset,
+//  | offset   |          |   strictly ascending; position = first byte of the batch
+//  +----------+----------+
+#[derive(Clone, Copy)]
+struct OffsetEntry {
+    relative: u32,
+    position: u32,
+}
+
+impl Entry for OffsetEntry {
+    const BYTES: usize = 8;
+
+    fn put(self, into: &mut [u8]) {
+        into[..4].copy_from_slice(&self.relative.to_be_bytes());
+        into[4..8].copy_from_slice(&self.position.to_be_bytes());
+    }
+
+    fn get(from: &[u8]) -> Option<OffsetEntry> {
+        Some(OffsetEntry { relative: get_i32(&from[..4])?, position: get_i32(&from[4..8])? })
+    }
+
+    fn follows(self, previous: OffsetEntry) -> bool {
+        self.relative > previous.relative && self.position > previous.position
+    }
+}
+
+/// A signed field that must not be negative.
+pub(super) fn get_i32(from: &[u8]) -> Option<u32> {
+    let value = u32::from_be_bytes(from.try_into().ok()?);
+    (value <= i32::MAX as u32).then_some(value)
+}
+
+/// `offset` as its distance from `base`; `None` when an entry cannot say it.
+pub(super) fn relative_to(base: Offset, offset: Offset) -> Option<u32> {
+    let relative = offset.0.checked_sub(base.0).filter(|relative| *relative <= RELATIVE_OFFSET_MAX)?;
+    u32::try_from(relative).ok()
+}
+
+pub(super) fn out_of_reach(base: Offset, offset: Offset) -> Error {
+    let message = format!("offset {offset} cannot be indexed in the segment at {base}");
+    Error::new(ErrorCode::CORRUPT_MESSAGE, message)
+}
+
+/// The offset index of one segment. One writer at a time (whoever holds the partition's lock), any number of readers
+/// beside it. At most one of these per file and process.
+pub struct OffsetIndex {
+    base: Offset,
+    table: Table<OffsetEntry>,
+}
 
 impl OffsetIndex {
-    /// Opens the index for appending, creating the file when it is absent. At most `max_bytes` (`segment.index.bytes`,
-    /// rounded down to whole entries) are ever used; the file grows to that by doubling.
-    pub fn open_active(disk: &Arc<dyn Disk>, path: &Path, base: Offset, max_bytes: u32) -> Result<OffsetIndex> {
-        let _ = (disk, path, base, max_bytes);
-        todo!()
+    /// Opens the index for appending, creating the file when it is absent. At most `bytes_max` (`segment.index.bytes`,
+    /// rounded down to whole entries) are used; the file begins empty, then 4 KiB, and grows to that by doubling. Behind the
+    /// last believable entry the file is cut.
+    pub fn open_active(disk: &Arc<dyn Disk>, path: &Path, base: Offset, bytes_max: u32) -> Result<OffsetIndex> {
+        Ok(OffsetIndex { base, table: Table::open_active(disk, path, bytes_max)? })
     }
-    /// An index that is only read; the file is opened by the first lookup. Absent or unreadable files answer like empty ones.
+
+    /// An index that is only read; the file is opened by whoever asks first.
+    #[must_use]
     pub fn open_sealed(disk: &Arc<dyn Disk>, path: &Path, base: Offset) -> OffsetIndex {
-        let _ = (disk, path, base);
-        todo!()
+        OffsetIndex { base, table: Table::open_sealed(disk, path, false) }
     }
-    /// As `open_sealed`, but reads the file into memory instead of mapping it: for a directory that another process writes.
+
+    /// As [`open_sealed`](OffsetIndex::open_sealed), but reads the file into memory instead of mapping it: for a
+    /// directory that another process writes (and might cut). [`unload`](OffsetIndex::unload) makes it look again.
+    #[must_use]
     pub fn open_foreign(disk: &Arc<dyn Disk>, path: &Path, base: Offset) -> OffsetIndex {
-        let _ = (disk, path, base);
-        todo!()
+        OffsetIndex { base, table: Table::open_sealed(disk, path, true) }
     }
-    /// A hint where to start looking for `target`: the entry with the largest offset that is not above it, else (base, 0).
-    /// The offset is the last one of the batch at the position. The caller checks that the position makes sense.
+
+    /// A hint where to start looking for `target`: the entry with the largest offset that is not above it, else
+    /// (base, 0). The offset is the **last** one of the batch at the position. The caller checks that the position makes
+    /// sense. An absent or unreadable file answers like an empty one.
+    #[must_use]
     pub fn lookup(&self, target: Offset) -> (Offset, Position) {
-        let _ = target;
-        todo!()
+        let found = self.table.last_where(|entry| self.base.plus(entry.relative.into()) <= target);
+        found.map_or((self.base, Position(0)), |entry| self.absolute(entry))
     }
-    /// Adds an entry: `offset` is the last of the batch that starts at `position`. CORRUPT_MESSAGE when it is not above
-    /// the last entry or too far from the base; STATE when full or sealed; KAFKA_STORAGE_ERROR when the file cannot grow (nothing is
-    /// added, the index stays usable).
+
+    /// Adds an entry: `offset` is the last of the batch that starts at `position`.
+    ///
+    /// # Errors
+    /// CORRUPT_MESSAGE when it does not lie above the last entry or is too far from the base; STATE when full or sealed;
+    /// KAFKA_STORAGE_ERROR when the file cannot grow. Nothing is added then, and the index stays usable.
     pub fn append(&self, offset: Offset, position: Position) -> Result<()> {
-        let _ = (offset, position);
-        todo!()
+        let relative = relative_to(self.base, offset).filter(|_| position.0 <= i32::MAX as u32);
+        let relative = relative.ok_or_else(|| out_of_reach(self.base, offset))?;
+        self.table.push(OffsetEntry { relative, position: position.0 })
     }
-    /// Whether no further entry fits (or `relative offset` would not).
+
+    /// Whether no further entry fits into an active index.
+    #[must_use]
     pub fn is_full(&self) -> bool {
-        todo!()
+        self.table.active_count() >= self.table.entries_max()
     }
-    /// Whether `offset` is near enough to the base for an entry.
+
+    /// Whether `offset` is near enough to the base for an entry. Where not, the segment must be rolled.
+    #[must_use]
     pub fn can_append(&self, offset: Offset) -> bool {
-        let _ = offset;
-        todo!()
+        relative_to(self.base, offset).is_some()
     }
+
     /// All entries, in order.
     pub fn entries(&self) -> Result<Vec<(Offset, Position)>> {
-        todo!()
+        Ok(self.table.entries()?.into_iter().map(|entry| self.absolute(entry)).collect())
     }
+
     /// Number of entries.
     pub fn count(&self) -> Result<usize> {
-        todo!()
+        self.table.count()
     }
+
     /// The newest entry.
     pub fn last_entry(&self) -> Result<Option<(Offset, Position)>> {
-        todo!()
+        Ok(self.table.last()?.map(|entry| self.absolute(entry)))
     }
-    /// Drops every entry with an offset >= `offset`. Active index only (STATE otherwise).
-    pub fn truncate_to(&self, offset: Offset) -> Result<()> {
-        let _ = offset;
-        todo!()
+
+    /// Drops every entry with an offset of `end` or above. STATE unless active.
+    pub fn truncate_to(&self, end: Offset) -> Result<()> {
+        self.table.truncate_where(|entry| self.base.plus(entry.relative.into()) < end)
     }
-    /// Drops all entries, for a rebuild. Active index only (STATE otherwise).
+
+    /// Drops all entries, for a rebuild. STATE unless active.
     pub fn reset(&self) -> Result<()> {
-        todo!()
+        self.table.truncate_where(|_| false)
     }
-    /// Ends writing: the file is cut to its entries as soon as the mapping is gone, the next lookup opens it read-only.
-    /// Nothing is synced. Sealing twice is fine.
+
+    /// Ends writing: the file is cut to its entries, the next lookup opens it for reading. Nothing is synced. Sealing twice
+    /// is fine.
     pub fn seal(&self) {
-        todo!()
+        self.table.seal();
     }
-    /// Makes all entries durable (msync, or fdatasync when sealed).
+
+    /// Makes a sealed index writable again (a truncation took the segments behind it). No effect when active.
+    pub fn unseal(&self, bytes_max: u32) -> Result<()> {
+        self.table.unseal(bytes_max)
+    }
+
+    /// Makes all entries durable: msync, or fdatasync when sealed.
     pub fn sync(&self) -> Result<()> {
-        todo!()
+        self.table.sync()
     }
+
     /// Lets go of a sealed index's mapping; the next lookup opens it again. No effect while active.
     pub fn unload(&self) {
-        todo!()
+        self.table.unload();
     }
-    /// The file was renamed to `path` (`.deleted`, `.swap`).
+
+    /// The file was renamed to `path` (`.deleted`, `.swap`), or its directory was.
     pub fn renamed_to(&self, path: PathBuf) {
-        let _ = path;
-        todo!()
+        self.table.renamed_to(path);
+    }
+
+    fn absolute(&self, entry: OffsetEntry) -> (Offset, Position) {
+        (self.base.plus(entry.relative.into()), Position(entry.position))
+    }
+}
+
+impl fmt::Debug for OffsetIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OffsetIndex").field("base", &self.base).finish_non_exhaustive()
     }
 }
