@@ -20,8 +20,8 @@ mod types;
 mod testing;
 
 pub use config::{
-    check as check_setting, describe_json as describe_settings_json, settings, validate as validate_setting, Scope, Setting,
-    TopicConfig, TopicOverrides,
+    check as check_setting, default_of as default_of_setting, describe_json as describe_settings_json, settings,
+    validate as validate_setting, Scope, Setting, TopicConfig, TopicOverrides,
 };
 pub use consumer::{
     AppendOptions, Consumer, ConsumerBuilder, ConsumerRecord, ConsumerRecords, FetchedBatch, PartitionLog,

@@ -60,6 +60,15 @@ pub fn check(name: &str, text: &str) -> Result<()> {
     Err(refusal.unwrap_or_else(|| unknown_anywhere(name)))
 }
 
+/// The default of a setting as text, in the first scope that has it; a synonym of the engine has that of its topic setting.
+#[must_use]
+pub fn default_of(name: &str) -> Option<&'static str> {
+    Scope::ALL
+        .into_iter()
+        .find_map(|scope| names(scope).find(|found| found.name == name))
+        .map(|found| found.row.default)
+}
+
 /// A setting that is refused; `why` goes on after the name.
 pub(super) fn refused(why: impl Into<String>) -> Error {
     Error::new(ErrorCode::INVALID_CONFIG, why)

@@ -18,7 +18,7 @@ pub use consumer::{ConsumerConfig, IsolationLevel, OffsetReset};
 pub use describe::describe_json;
 pub use engine::EngineConfig;
 pub use log::{CleanupPolicy, DirFullPolicy, LogConfig};
-pub use lookup::{check, validate};
+pub use lookup::{check, default_of, validate};
 pub use producer::ProducerConfig;
 pub use table::{settings, Scope, Setting};
 pub use topic::{TopicConfig, TopicOverrides};
