@@ -1,20 +1,42 @@
 //! One partition's log on disk: segments, their indexes and the small files around them. No network, no roles.
 
+mod api;
+mod append;
+mod background_flush;
 pub mod checkpoint;
+mod flush;
 pub mod index;
 pub mod leader_epochs;
+mod leftovers;
+mod log;
 pub mod log_dir;
+mod mark;
 pub mod meta_properties;
 pub mod names;
+mod open_files;
 pub mod partition_metadata;
 pub mod producer_states;
+mod read;
+mod recovery;
+mod retention;
+mod scan;
+mod segment;
+mod segments;
+mod space;
+mod tail;
+mod truncate;
 pub mod txn_index;
 #[cfg(test)]
 mod vectors;
 
+pub use api::{Appended, Fetch, Fetched, LogOffsets, Opening, RetentionOutcome, SegmentSummary, SyncCounters, UpTo};
 pub use checkpoint::OffsetCheckpoint;
 pub use index::{OffsetIndex, TimeEntry, TimeIndex};
 pub use leader_epochs::LeaderEpochs;
+pub use log::Log;
 pub use log_dir::LogDir;
+pub use open_files::OpenFiles;
 pub use producer_states::{EndTxn, ProducerBatch, ProducerStates, Verdict};
+pub use recovery::RecoveryReport;
+pub use space::{SpaceAccount, SpaceFull};
 pub use txn_index::{AbortedTxn, TxnIndex};

@@ -1,0 +1,429 @@
+//! Appending: judge, roll if need be, stamp, write, publish. One lock, one system call.
+
+use super::api::Appended;
+use super::log::{draw_jitter, duplicate, Appender, Log};
+use super::producer_states::{EndTxn, Origin, ProducerBatch, Verdict};
+use super::segment::Segment;
+use crate::config::LogConfig;
+use crate::error::{Error, ErrorCode, Result};
+use crate::record::control::{self, ControlType};
+use crate::record::{
+    batches, stamp_header, BatchHeader, BatchView, ClientRules, Compressor, Inflater, SealedBatch, BATCH_HEADER_BYTES,
+};
+use crate::types::{Codec, LeaderEpoch, Offset, Position, ProducerStamp, Timestamp, TimestampType};
+use bytes::Bytes;
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A batch of this size or less is copied for tailing readers, so that the appender keeps its buffer.
+const TAIL_COPY_BYTES_MAX: usize = 4096;
+
+/// What the append path has to know of a batch.
+struct Incoming {
+    bytes: u32,
+    last_offset_delta: u32,
+    max_timestamp: i64,
+    producer: Option<ProducerStamp>,
+    is_transactional: bool,
+}
+
+impl Incoming {
+    fn of(header: &BatchHeader) -> Incoming {
+        Incoming {
+            bytes: header.batch_bytes,
+            last_offset_delta: header.last_offset_delta,
+            max_timestamp: header.max_timestamp,
+            producer: header.producer,
+            is_transactional: header.is_transactional(),
+        }
+    }
+
+    fn for_producer(&self, base_offset: Offset) -> Option<ProducerBatch> {
+        Some(ProducerBatch {
+            producer: self.producer?,
+            base_offset,
+            last_offset_delta: self.last_offset_delta,
+            max_timestamp: self.max_timestamp,
+            is_transactional: self.is_transactional,
+        })
+    }
+}
+
+impl Log {
+    /// Appends one batch that this program has encoded or validated, as the partition's leader. The batch gets its offsets and the
+    /// leader epoch in place.
+    ///
+    /// # Durability
+    /// On return the batch survives the death of the process. It survives a power cut once [`flushed`](Log::flushed) has
+    /// passed it ([`flush_up_to`](Log::flush_up_to)).
+    ///
+    /// # Errors
+    /// MESSAGE_TOO_LARGE (`max.message.bytes`), RECORD_LIST_TOO_LARGE (`segment.bytes`), INVALID_TIMESTAMP, 45/47/48 (idempotence),
+    /// KAFKA_STORAGE_ERROR: with `io_kind() == StorageFull` and not fatal, `dir.max.bytes` is reached and nothing was written; fatal, the
+    /// disk failed and the log is off. After any error the batch is not in the log and never will be.
+    pub fn append(&self, batch: &mut SealedBatch, epoch: LeaderEpoch, now: Timestamp) -> Result<Appended> {
+        let mut appender = self.appender.lock();
+        if appender.config.compression.is_some_and(|codec| batch.header().codec().ok() != Some(codec)) {
+            let config = appender.config.clone();
+            drop(appender); // compressing takes its time
+            self.recompress(batch, &config)?;
+            appender = self.appender.lock();
+        }
+        self.check_open(&appender)?;
+        let log_append_time = (appender.config.timestamp_type == TimestampType::LogAppendTime).then_some(now);
+        match log_append_time {
+            Some(now) => batch.set_log_append_time(now),
+            None => self.check_timestamps(&appender.config, batch, now)?,
+        }
+        let incoming = Incoming::of(batch.header());
+        self.check_size(&appender.config, incoming.bytes)?;
+        let base = match self.admit(&mut appender, &incoming, epoch, now)? {
+            Admitted::At(base) => base,
+            Admitted::Duplicate(earlier) => return Ok(earlier),
+        };
+        batch.stamp(base, epoch);
+        self.write(&appender, |file, at| file.write_at(at, batch.bytes()))?;
+        self.place(&mut appender, &incoming, base);
+        if self.tail.is_wanted() {
+            let end = base.plus(u64::from(incoming.last_offset_delta) + 1);
+            let bytes = if batch.bytes().len() <= TAIL_COPY_BYTES_MAX {
+                Bytes::copy_from_slice(batch.bytes())
+            } else {
+                Bytes::copy_from_slice(batch.bytes())
+            };
+            self.tail.push(base, end, bytes);
+        }
+        let last_offset = base.plus(u64::from(incoming.last_offset_delta));
+        Ok(Appended { base_offset: base, last_offset, log_append_time, duplicate: false })
+    }
+
+    /// Appends one batch of foreign bytes as the leader, after the leader's whole check list (Kafka's `LogValidator`). The bytes are
+    /// not copied unless they have to change (LogAppendTime, a wrong maximum timestamp, another `compression.type`).
+    ///
+    /// # Errors
+    /// As [`append`](Log::append), and CORRUPT_MESSAGE, INVALID_RECORD, UNSUPPORTED_COMPRESSION_TYPE for bytes that are not one valid batch of a client.
+    pub fn append_raw(&self, batch: &[u8], epoch: LeaderEpoch, now: Timestamp) -> Result<Appended> {
+        let config = self.config();
+        let view = BatchView::parse_only(batch)?;
+        self.check_size(&config, view.header().batch_bytes)?;
+        let validated = view.validate_from_client(&mut self.foreign.lock().inflater, &ClientRules::of(&config, now))?;
+        let must_change = validated.max_timestamp() != view.header().max_timestamp
+            || view.header().timestamp_type() != config.timestamp_type
+            || config.timestamp_type == TimestampType::LogAppendTime
+            || config.compression.is_some_and(|codec| view.header().codec().ok() != Some(codec));
+        if must_change {
+            return self.append(&mut SealedBatch::from_validated(batch.to_vec(), validated), epoch, now);
+        }
+        let mut appender = self.appender.lock();
+        self.check_open(&appender)?;
+        let incoming = Incoming::of(view.header());
+        let base = match self.admit(&mut appender, &incoming, epoch, now)? {
+            Admitted::At(base) => base,
+            Admitted::Duplicate(earlier) => return Ok(earlier),
+        };
+        let mut head: [u8; BATCH_HEADER_BYTES] =
+            batch[..BATCH_HEADER_BYTES].try_into().expect("a parsed batch has a whole header");
+        stamp_header(&mut head, base, epoch);
+        self.write(&appender, |file, at| file.write_two_at(at, &head, &batch[BATCH_HEADER_BYTES..]))?;
+        self.place(&mut appender, &incoming, base);
+        let last_offset = base.plus(u64::from(incoming.last_offset_delta));
+        if self.tail.is_wanted() {
+            let mut copy = batch.to_vec();
+            copy[..BATCH_HEADER_BYTES].copy_from_slice(&head);
+            self.tail.push(base, last_offset.next(), Bytes::from(copy));
+        }
+        Ok(Appended { base_offset: base, last_offset, log_append_time: None, duplicate: false })
+    }
+
+    /// Appends batches exactly as another replica has them: offsets, epochs and bytes stay. Checksums are compared, offsets have to
+    /// grow; sizes and sequences are not judged (the leader did).
+    ///
+    /// # Errors
+    /// CORRUPT_MESSAGE (a checksum, an incomplete batch, offsets that go back); INVALID_REQUEST when `batches` is empty;
+    /// KAFKA_STORAGE_ERROR. Batches before the one that failed may have been appended.
+    pub fn append_verbatim(&self, bytes: &[u8]) -> Result<Appended> {
+        let mut appender = self.appender.lock();
+        self.check_open(&appender)?;
+        let now = self.clock.realtime();
+        let mut walk = batches(bytes);
+        let mut appended: Option<Appended> = None;
+        while let Some(next) = walk.next() {
+            let (_, view) = next?;
+            view.verify()?;
+            let header = view.header();
+            if header.base_offset < self.log_end() {
+                let what =
+                    format!("{}: batch at {} below the log end {}", self.partition, header.base_offset, self.log_end());
+                return Err(Error::new(ErrorCode::CORRUPT_MESSAGE, what));
+            }
+            let incoming = Incoming::of(header);
+            self.roll_if_needed(&mut appender, &incoming, header.base_offset, now)?;
+            if let Some(epoch) = header.leader_epoch {
+                appender.epochs.assign(epoch, header.base_offset).map_err(|e| self.fail(e))?;
+            }
+            self.write(&appender, |file, at| file.write_at(at, view.bytes()))?;
+            self.place(&mut appender, &incoming, header.base_offset);
+            self.note_control_batch(&mut appender, &view)?;
+            let last_offset = header.last_offset();
+            let base_offset = appended.map_or(header.base_offset, |first| first.base_offset);
+            appended = Some(Appended { base_offset, last_offset, log_append_time: None, duplicate: false });
+        }
+        if walk.rest() > 0 {
+            let what = format!("{}: {} bytes of an incomplete batch", self.partition, walk.rest());
+            return Err(Error::new(ErrorCode::CORRUPT_MESSAGE, what));
+        }
+        appended.ok_or_else(|| Error::new(ErrorCode::INVALID_REQUEST, "no batch to append"))
+    }
+
+    fn check_size(&self, config: &LogConfig, bytes: u32) -> Result<()> {
+        if bytes > config.max_message_bytes {
+            let what = format!(
+                "{}: a batch of {bytes} bytes, max.message.bytes is {}",
+                self.partition, config.max_message_bytes
+            );
+            return Err(Error::new(ErrorCode::MESSAGE_TOO_LARGE, what));
+        }
+        if bytes > config.segment_bytes {
+            let what =
+                format!("{}: a batch of {bytes} bytes, segment.bytes is {}", self.partition, config.segment_bytes);
+            return Err(Error::new(ErrorCode::RECORD_LIST_TOO_LARGE, what));
+        }
+        Ok(())
+    }
+
+    /// The topic's `compression.type` is not the batch's.
+    fn recompress(&self, batch: &mut SealedBatch, config: &LogConfig) -> Result<()> {
+        let Some(codec) = config.compression else { return Ok(()) };
+        let mut foreign = self.foreign.lock();
+        let Foreign { inflater, compressor } = &mut *foreign;
+        if !compressor.as_ref().is_some_and(|(kept, _)| *kept == codec) {
+            *compressor = Some((codec, Compressor::new(codec, None)?));
+        }
+        let (_, compressor) = compressor.as_mut().expect("just made");
+        batch.recompress(compressor, inflater)
+    }
+
+    /// `message.timestamp.before.max.ms` and `.after.max.ms`, for batches of our own making.
+    fn check_timestamps(&self, config: &LogConfig, batch: &SealedBatch, now: Timestamp) -> Result<()> {
+        let newest = batch.header().max_timestamp;
+        if is_beyond(newest.saturating_sub(now.0), config.timestamp_after_max) {
+            let what = format!("timestamp {newest} is more than message.timestamp.after.max.ms after now ({})", now.0);
+            return Err(Error::new(ErrorCode::INVALID_TIMESTAMP, what));
+        }
+        if config.timestamp_before_max.is_none() {
+            return Ok(()); // Kafka's default; otherwise each record has to be asked
+        }
+        let view = BatchView::parse(batch.bytes())?;
+        for record in view.records(&mut self.foreign.lock().inflater)? {
+            let Some(timestamp) = record?.timestamp else { continue };
+            if is_beyond(now.0.saturating_sub(timestamp.0), config.timestamp_before_max) {
+                let oldest = timestamp.0;
+                let what =
+                    format!("timestamp {oldest} is more than message.timestamp.before.max.ms before now ({})", now.0);
+                return Err(Error::new(ErrorCode::INVALID_TIMESTAMP, what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every decision before the write: space, segment, duplicate or gap, epoch.
+    fn admit(
+        &self,
+        appender: &mut Appender,
+        incoming: &Incoming,
+        epoch: LeaderEpoch,
+        now: Timestamp,
+    ) -> Result<Admitted> {
+        let base = self.log_end();
+        self.roll_if_needed(appender, incoming, base, now)?;
+        if let Some(batch) = incoming.for_producer(base) {
+            if let Verdict::Duplicate { base_offset, last_offset, .. } =
+                appender.producers.judge(&batch, Origin::Client)?
+            {
+                return Ok(Admitted::Duplicate(duplicate(base_offset, last_offset)));
+            }
+        }
+        appender.epochs.assign(epoch, base).map_err(|e| self.fail(e))?;
+        self.space.charge(u64::from(incoming.bytes)).map_err(|full| self.no_space(full))?;
+        Ok(Admitted::At(base))
+    }
+
+    pub(super) fn no_space(&self, full: super::space::SpaceFull) -> Error {
+        let what =
+            format!("dir.max.bytes is {}, {} are used, {} more are asked for", full.bytes_max, full.used, full.asked);
+        Error::io("append to", self.dir(), io::Error::new(io::ErrorKind::StorageFull, what))
+    }
+
+    /// Writes at the end of the active segment. A failed write is final; what it left is cut off again as far as the disk allows.
+    fn write(
+        &self,
+        appender: &Appender,
+        write: impl FnOnce(&dyn crate::disk::DiskFile, u64) -> io::Result<()>,
+    ) -> Result<()> {
+        let at = appender.active.bytes();
+        let Err(source) = write(&*appender.file, at) else {
+            return Ok(());
+        };
+        let failure = Error::io("write segment", appender.active.path(), source);
+        // Best effort: the log is off whatever this says, and recovery cuts a torn tail.
+        let _ = appender.file.set_len(at);
+        Err(self.fail(failure))
+    }
+
+    /// The batch is in the file: the index may learn a line, then the readers may see it.
+    fn place(&self, appender: &mut Appender, incoming: &Incoming, base: Offset) {
+        let last_offset = base.plus(u64::from(incoming.last_offset_delta));
+        let at = appender.active.bytes();
+        if appender.bytes_since_index > u64::from(appender.config.index_interval_bytes) {
+            self.index(appender, last_offset, at, incoming.max_timestamp);
+        }
+        appender.bytes_since_index += u64::from(incoming.bytes);
+        if let Some(batch) = incoming.for_producer(base) {
+            appender.producers.update(&batch);
+            if incoming.is_transactional {
+                self.note_unstable(appender);
+            }
+        }
+        appender.active.publish(u64::from(incoming.bytes), last_offset, incoming.max_timestamp);
+        self.log_end.store(last_offset.next().0, Ordering::Release);
+        if self.dirty_since.load(Ordering::Relaxed) == 0 {
+            self.dirty_since.store(self.clock.monotonic().0.max(1), Ordering::Release);
+        }
+    }
+
+    fn index(&self, appender: &mut Appender, last_offset: Offset, at: u64, max_timestamp: i64) {
+        let Ok(position) = u32::try_from(at).map(Position) else { return };
+        let active = &appender.active;
+        let newest = active.max_timestamp().filter(|(newest, _)| newest.0 >= max_timestamp);
+        let (timestamp, offset) = newest.unwrap_or((Timestamp(max_timestamp), last_offset));
+        // An index that cannot grow (a full disk) has fewer lines: lookups start earlier, nothing is wrong.
+        if active.offset_index.append(last_offset, position).is_ok() {
+            let _ = active.time_index.maybe_append(timestamp, offset, false);
+        }
+        appender.bytes_since_index = 0;
+    }
+
+    fn note_control_batch(&self, appender: &mut Appender, view: &BatchView<'_>) -> Result<()> {
+        if let Some(marker) = end_txn_of(view)? {
+            if let Some(aborted) = appender.producers.end_txn(&marker) {
+                appender.active.txn_index.append(aborted)?;
+            }
+            self.note_unstable(appender);
+        }
+        Ok(())
+    }
+
+    fn roll_if_needed(&self, appender: &mut Appender, incoming: &Incoming, base: Offset, now: Timestamp) -> Result<()> {
+        let last_offset = base.plus(u64::from(incoming.last_offset_delta));
+        if should_roll(appender, incoming, last_offset, now) {
+            self.roll(appender, base)?;
+        }
+        Ok(())
+    }
+
+    /// Seals the active segment and begins a new one at `base`.
+    ///
+    /// Crash before the sync is over: the old segment is still the last one, its tail may be torn, recovery cuts it. Crash after: the old
+    /// one is whole; the new one is absent or empty. So a segment that has a successor is always durable, and recovery
+    /// never has to touch it.
+    pub(super) fn roll(&self, appender: &mut Appender, base: Offset) -> Result<()> {
+        let old = appender.active.clone();
+        let config = appender.config.clone();
+        if old.bytes() == 0 && old.base == base {
+            return Ok(()); // it is the new segment already
+        }
+        old.finish_time_index();
+        let began = std::time::Instant::now();
+        if !cfg!(feature = "bug-ack-before-fsync") {
+            appender.file.sync_data().map_err(|e| self.fail(Error::io("sync segment", old.path(), e)))?;
+        }
+        self.commit.note_sync(began.elapsed());
+        self.commit.raise(old.end());
+        // Indexes and snapshots can be rebuilt: a failure here costs time at the next unclean open, nothing else.
+        let indexed = old.offset_index.sync().is_ok() && old.time_index.sync().is_ok() && old.txn_index.sync().is_ok();
+        let reserve = if config.preallocate { u64::from(config.segment_bytes) } else { 0 };
+        let new = Arc::new(self.setup(&config).create(base, reserve).map_err(|e| self.fail(e))?);
+        appender.producers.take_snapshot(&*self.disk, &self.dir, base, false).map_err(|e| self.fail(e))?;
+        self.dir_dirty.store(true, Ordering::Release);
+        appender.file = new.writer()?;
+        appender.active = new.clone();
+        appender.bytes_since_index = 0;
+        appender.jitter = draw_jitter(&config, &self.partition, base);
+        self.replace_segments(self.segments().with(new));
+        old.seal();
+        if indexed {
+            self.write_mark(appender, base);
+        }
+        Ok(())
+    }
+}
+
+/// What only foreign or recompressed batches need, kept so that codecs keep their contexts.
+pub(super) struct Foreign {
+    pub(super) inflater: Inflater,
+    compressor: Option<(Codec, Compressor)>,
+}
+
+impl Foreign {
+    pub(super) fn new(inflated_bytes_max: usize) -> Foreign {
+        Foreign { inflater: Inflater::new(inflated_bytes_max), compressor: None }
+    }
+}
+
+fn is_beyond(distance_ms: i64, limit: Option<Duration>) -> bool {
+    limit.is_some_and(|limit| u128::try_from(distance_ms).is_ok_and(|distance| distance > limit.as_millis()))
+}
+
+enum Admitted {
+    At(Offset),
+    Duplicate(Appended),
+}
+
+/// Kafka's `LogSegment.shouldRoll`, plus room in the indexes.
+fn should_roll(appender: &Appender, incoming: &Incoming, last_offset: Offset, now: Timestamp) -> bool {
+    let (active, config) = (&appender.active, &appender.config);
+    if active.bytes() + u64::from(incoming.bytes) > u64::from(config.segment_bytes) {
+        return true;
+    }
+    if active.bytes() == 0 {
+        return !active.offset_index.can_append(last_offset);
+    }
+    let age_max = config.segment_age_max.saturating_sub(appender.jitter);
+    is_older(active, incoming.max_timestamp, now, age_max)
+        || active.offset_index.is_full()
+        || active.time_index.is_full()
+        || !active.offset_index.can_append(last_offset)
+}
+
+/// Age by the records' own timestamps where they have some, else by the wall clock.
+fn is_older(active: &Segment, max_timestamp: i64, now: Timestamp, age_max: Duration) -> bool {
+    let passed = match active.first_timestamp() {
+        Some(first) => max_timestamp.saturating_sub(first.0),
+        None => now.0.saturating_sub(active.created.0),
+    };
+    u128::try_from(passed).is_ok_and(|passed| passed > age_max.as_millis())
+}
+
+/// The transaction marker in a control batch; `None` for data and for other control records.
+pub(super) fn end_txn_of(view: &BatchView<'_>) -> Result<Option<EndTxn>> {
+    let header = view.header();
+    let (true, Some(producer)) = (header.is_control(), header.producer) else { return Ok(None) };
+    // Control batches are never compressed, so nothing is ever unfolded here.
+    let mut inflater = Inflater::new(0);
+    let Some(record) = view.records(&mut inflater)?.next().transpose()? else { return Ok(None) };
+    let is_abort = match ControlType::parse(record.key.unwrap_or_default())? {
+        ControlType::Abort => true,
+        ControlType::Commit => false,
+        _ => return Ok(None),
+    };
+    Ok(Some(EndTxn {
+        producer_id: producer.id,
+        producer_epoch: producer.epoch,
+        coordinator_epoch: control::parse_end_txn_value(record.value.unwrap_or_default())?,
+        is_abort,
+        offset: header.base_offset,
+        timestamp: header.max_timestamp,
+    }))
+}

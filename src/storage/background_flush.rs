@@ -1,0 +1,113 @@
+//! The flush that nobody waits for: log, then indexes, then the mark from which recovery would begin.
+
+use super::log::{Appender, Log};
+use super::mark::Mark;
+use super::producer_states::snapshot;
+use crate::error::{Error, Result};
+use crate::types::Offset;
+use std::sync::atomic::Ordering;
+
+impl Log {
+    /// Makes everything that was appended before the call durable, indexes and producer state included, and notes it in the recovery
+    /// mark. Returns the end of what is durable. Blocks for one or more syncs; appends go on meanwhile.
+    ///
+    /// # Errors
+    /// KAFKA_STORAGE_ERROR, fatal: the log is off.
+    pub fn flush(&self) -> Result<Offset> {
+        if let Some(failure) = self.failure() {
+            return Err(failure);
+        }
+        // Cleared first: an append from here on asks for the next flush.
+        self.dirty_since.store(0, Ordering::Release);
+        let (mark, active) = {
+            let appender = self.appender.lock();
+            let mark = self.mark_here(&appender);
+            if !mark.no_producers {
+                appender.producers.take_snapshot(&*self.disk, &self.dir, mark.indexed, false)?;
+            }
+            (mark, appender.active.clone())
+        };
+        if !active.is_sealed() {
+            active.finish_time_index();
+        }
+        // Twice at the most: `commit` may find that somebody's sync covered us already.
+        self.commit.commit(mark.indexed, || self.sync_log())?;
+        self.sync_dir_if_dirty()?;
+        if active.is_sealed() {
+            return Ok(self.flushed()); // rolled meanwhile: the roll has written a newer mark
+        }
+        let indexes = active.offset_index.sync().and_then(|()| active.time_index.sync());
+        let indexes = indexes.and_then(|()| active.txn_index.sync());
+        // Indexes are rebuilt from the last mark when they are in doubt, so a failure here only keeps the mark where it is.
+        if indexes.is_ok() {
+            self.put_mark(&mark)?;
+        }
+        Ok(self.flushed())
+    }
+
+    fn mark_here(&self, appender: &Appender) -> Mark {
+        let end = self.log_end();
+        Mark {
+            flushed: end,
+            indexed: end,
+            segment: appender.active.base,
+            position: appender.active.bytes(),
+            no_producers: appender.producers.is_empty(),
+        }
+    }
+
+    /// After a roll: everything below the new segment is durable.
+    pub(super) fn write_mark(&self, appender: &Appender, base: Offset) {
+        let mark = Mark {
+            flushed: base,
+            indexed: base,
+            segment: base,
+            position: 0,
+            no_producers: appender.producers.is_empty(),
+        };
+        // The mark is a hint that saves time after a crash: an old one is as right as a new one.
+        let _ = self.mark.write(&mark);
+        debug_assert_eq!(appender.active.base, base);
+    }
+
+    fn put_mark(&self, mark: &Mark) -> Result<()> {
+        // Under the lock, so that a truncation or a roll in between cannot be overwritten by an older mark.
+        let appender = self.appender.lock();
+        if appender.active.base == mark.segment && mark.indexed <= self.log_end() {
+            self.mark.write(mark)?;
+            drop(appender);
+            self.drop_old_snapshots(mark)?;
+        }
+        Ok(())
+    }
+
+    /// Snapshots between the active segment's base and the one that belongs to the mark are of no more use.
+    fn drop_old_snapshots(&self, mark: &Mark) -> Result<()> {
+        if mark.no_producers {
+            return Ok(());
+        }
+        for at in snapshot::list(&*self.disk, &self.dir)? {
+            if at > mark.segment && at < mark.indexed {
+                snapshot::remove(&*self.disk, &self.dir, at)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lowers the mark, durably, before a truncation: a mark past the log end must never be seen again.
+    pub(super) fn lower_mark(&self, appender: &Appender, end: Offset) -> Result<()> {
+        let lowered = Mark {
+            flushed: end.min(self.flushed()),
+            indexed: appender.active.base.min(end),
+            segment: appender.active.base,
+            position: 0,
+            no_producers: false,
+        };
+        self.mark.write_synced(&lowered).map_err(|e| self.fail(e))
+    }
+
+    /// A failed background flush has told everybody; this says so in words.
+    pub(super) fn storage_failure(&self, doing: &str, source: std::io::Error) -> Error {
+        self.fail(Error::io(doing, self.dir(), source))
+    }
+}

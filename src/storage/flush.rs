@@ -1,0 +1,222 @@
+//! Group commit: one fdatasync for all who wait, run by the first of them on its own thread.
+//!
+//! ```text
+//! thread A   write ── lead: take the written end, sync ───────────── done
+//! thread B        write ── wait ·································· done      (its write was before A took the end)
+//! thread C                     write ── wait ··· lead: sync ······ done      (it was not: C leads the next round)
+//! ```
+//! A sync covers what was written before it began and nothing else. A failed sync is final: the kernel may have dropped the pages
+//! and forgotten the error, so a second sync that says yes proves nothing.
+
+use super::api::SyncCounters;
+use crate::error::{Error, Result};
+use crate::types::Offset;
+use parking_lot::{Condvar, Mutex};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a waiter looks before it parks. Waking a parked thread costs about as much on an idle machine.
+const SPIN: Duration = Duration::from_micros(40);
+/// A leader waits at most this part of the last sync for those who came with it the last time.
+const GATHER_PART: u32 = 4;
+/// And never longer than this.
+const GATHER_MAX: Duration = Duration::from_micros(100);
+
+#[derive(Debug, Default)]
+pub(super) struct GroupCommit {
+    /// End of what a sync has covered.
+    flushed: AtomicU64,
+    /// Threads inside `commit`.
+    present: AtomicU32,
+    syncs: AtomicU64,
+    sync_nanos: AtomicU64,
+    state: Mutex<State>,
+    done: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    leading: bool,
+    failure: Option<Error>,
+    /// Threads that the last round released.
+    last_group: u32,
+    last_sync: Duration,
+}
+
+impl GroupCommit {
+    pub(super) fn flushed(&self) -> Offset {
+        Offset(self.flushed.load(Ordering::Acquire))
+    }
+
+    /// The log was opened, truncated, or synced by other means (a roll): everything below `end` is durable.
+    pub(super) fn set(&self, end: Offset) {
+        self.flushed.store(end.0, Ordering::Release);
+    }
+
+    /// Raises the flushed end after a sync outside of `commit`.
+    pub(super) fn raise(&self, end: Offset) {
+        self.flushed.fetch_max(end.0, Ordering::AcqRel);
+    }
+
+    pub(super) fn counters(&self) -> SyncCounters {
+        SyncCounters { syncs: self.syncs.load(Ordering::Relaxed), sync_nanos: self.sync_nanos.load(Ordering::Relaxed) }
+    }
+
+    /// Counts a sync that somebody made outside of `commit`.
+    pub(super) fn note_sync(&self, took: Duration) {
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        self.sync_nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// No more acks: wakes everybody with `failure`. The first failure stays.
+    pub(super) fn fail(&self, failure: Error) {
+        let mut state = self.state.lock();
+        state.failure.get_or_insert(failure);
+        drop(state);
+        self.done.notify_all();
+    }
+
+    /// Returns when everything below `end` is durable. `sync` takes the written end, syncs, and returns that end.
+    pub(super) fn commit(&self, end: Offset, sync: impl Fn() -> Result<Offset>) -> Result<()> {
+        if self.flushed() >= end {
+            return Ok(());
+        }
+        self.present.fetch_add(1, Ordering::AcqRel);
+        let outcome = self.commit_present(end, sync);
+        self.present.fetch_sub(1, Ordering::AcqRel);
+        outcome
+    }
+
+    fn commit_present(&self, end: Offset, sync: impl Fn() -> Result<Offset>) -> Result<()> {
+        loop {
+            let (last_group, last_sync) = {
+                let mut state = self.state.lock();
+                if self.flushed() >= end {
+                    return Ok(());
+                }
+                if let Some(failure) = &state.failure {
+                    return Err(failure.clone());
+                }
+                if state.leading {
+                    drop(state);
+                    self.wait(end);
+                    continue;
+                }
+                state.leading = true;
+                (state.last_group, state.last_sync)
+            };
+            self.gather(last_group, last_sync);
+            self.lead(&sync)?;
+        }
+    }
+
+    /// Whoever came together the last time is probably on its way again: a few microseconds here save a whole sync for them.
+    fn gather(&self, last_group: u32, last_sync: Duration) {
+        let patience = (last_sync / GATHER_PART).min(GATHER_MAX);
+        let began = Instant::now();
+        while self.present.load(Ordering::Acquire) < last_group && began.elapsed() < patience {
+            std::thread::yield_now();
+        }
+    }
+
+    fn lead(&self, sync: &impl Fn() -> Result<Offset>) -> Result<()> {
+        // Whoever is here now has written before the end is taken.
+        let group = self.present.load(Ordering::Acquire);
+        let began = Instant::now();
+        let outcome = sync();
+        let took = began.elapsed();
+        self.note_sync(took);
+        let mut state = self.state.lock();
+        state.leading = false;
+        state.last_group = group;
+        state.last_sync = took;
+        let outcome = match outcome {
+            Ok(covered) => {
+                self.raise(covered);
+                Ok(())
+            }
+            Err(failure) => Err(state.failure.get_or_insert(failure).clone()),
+        };
+        drop(state);
+        self.done.notify_all();
+        outcome
+    }
+
+    /// Waits until the round that is under way is over.
+    fn wait(&self, end: Offset) {
+        let began = Instant::now();
+        while began.elapsed() < SPIN {
+            if self.flushed() >= end {
+                return;
+            }
+            std::thread::yield_now();
+        }
+        let mut state = self.state.lock();
+        while state.leading && self.flushed() < end {
+            self.done.wait(&mut state);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorCode;
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::Barrier;
+
+    #[test]
+    fn a_sync_covers_only_what_was_written_before_it_began() {
+        let commit = GroupCommit::default();
+        let written = AtomicU64::new(5);
+        let sync = || {
+            let end = written.load(Ordering::SeqCst);
+            written.store(9, Ordering::SeqCst); // somebody writes while the disk works
+            Ok(Offset(end))
+        };
+        commit.commit(Offset(5), sync).expect("syncs");
+        assert_eq!(commit.flushed(), Offset(5));
+        commit.commit(Offset(9), sync).expect("syncs again");
+        assert_eq!(commit.counters().syncs, 2);
+    }
+
+    #[test]
+    fn a_failed_sync_is_final_for_everybody() {
+        let commit = GroupCommit::default();
+        let calls = AtomicUsize::new(0);
+        let sync = || {
+            calls.fetch_add(1, Ordering::SeqCst);
+            Err(Error::new(ErrorCode::KAFKA_STORAGE_ERROR, "gone"))
+        };
+        commit.commit(Offset(1), sync).expect_err("fails");
+        commit.commit(Offset(2), sync).expect_err("and stays failed");
+        assert_eq!(calls.load(Ordering::SeqCst), 1, "a failed sync must never be tried again");
+    }
+
+    #[test]
+    fn many_threads_share_syncs_and_none_returns_early() {
+        let commit = GroupCommit::default();
+        let (written, synced) = (AtomicU64::new(0), AtomicU64::new(0));
+        let start = Barrier::new(8);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    start.wait();
+                    for _ in 0..200 {
+                        let end = Offset(written.fetch_add(1, Ordering::SeqCst) + 1);
+                        commit
+                            .commit(end, || {
+                                let end = written.load(Ordering::SeqCst);
+                                synced.fetch_max(end, Ordering::SeqCst);
+                                Ok(Offset(end))
+                            })
+                            .expect("never fails");
+                        assert!(synced.load(Ordering::SeqCst) >= end.0);
+                    }
+                });
+            }
+        });
+        assert!(commit.counters().syncs <= 1600);
+        assert_eq!(commit.flushed(), Offset(1600));
+    }
+}

@@ -1,0 +1,176 @@
+//! Reading: whole batches from an offset up to a bound, and offsets by time.
+
+use super::api::{Fetch, Fetched, UpTo};
+use super::log::Log;
+use super::segment::Segment;
+use crate::error::{Error, ErrorCode, Result};
+use crate::record::{batches, BatchHeader, BATCH_HEADER_BYTES};
+use crate::types::{Offset, Position, Timestamp};
+use bytes::Bytes;
+use std::io;
+
+/// A reader this close to the log end counts as one that follows it.
+const TAIL_OFFSETS: u64 = 4096;
+
+impl Log {
+    /// Whole batches, beginning with the one that holds `fetch.from`, none of it at or past the bound. Sealed segments come from
+    /// their mapping, the hot tail from memory, the rest from `pread`; the bytes may be kept for as long as one likes.
+    /// Checksums are not compared here.
+    ///
+    /// # Errors
+    /// OFFSET_OUT_OF_RANGE below the log start or past the log end; CORRUPT_MESSAGE where the file makes no sense;
+    /// KAFKA_STORAGE_ERROR. At the bound, or between it and the log end, the answer is empty.
+    pub fn read(&self, fetch: Fetch) -> Result<Fetched> {
+        let offsets = self.offsets();
+        let readable = if self.failure().is_some() { offsets.flushed } else { offsets.log_end };
+        if fetch.from < offsets.log_start || fetch.from > offsets.log_end {
+            return Err(self.out_of_range(fetch.from));
+        }
+        let bound = match fetch.up_to {
+            UpTo::LogEnd => readable,
+            UpTo::HighWatermark => offsets.high_watermark.min(readable),
+            UpTo::Offset(offset) => offset.min(readable),
+        };
+        if fetch.from >= bound {
+            return Ok(Fetched { batches: Bytes::new(), offsets });
+        }
+        if let Some(batches) = self.tail.get(fetch.from, bound) {
+            return Ok(Fetched { batches, offsets });
+        }
+        if offsets.log_end.since(fetch.from) <= TAIL_OFFSETS {
+            self.tail.ask();
+        }
+        let batches = self.read_segments(fetch, bound)?;
+        Ok(Fetched { batches, offsets })
+    }
+
+    fn read_segments(&self, fetch: Fetch, bound: Offset) -> Result<Bytes> {
+        let segments = self.segments();
+        let mut index = segments.floor(fetch.from);
+        while let Some(segment) = segments.get(index) {
+            match read_segment(segment, fetch, bound) {
+                Ok(bytes) if bytes.is_empty() => index += 1, // a gap at the segment's end
+                Ok(bytes) => return Ok(bytes),
+                // Retention took the file away between the look at the list and the look at the disk.
+                Err(e) if e.io_kind() == Some(io::ErrorKind::NotFound) && fetch.from < self.log_start() => {
+                    return Err(self.out_of_range(fetch.from));
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(Bytes::new())
+    }
+
+    fn out_of_range(&self, asked: Offset) -> Error {
+        let what = format!(
+            "{}: offset {asked} was asked for, {} to {} are there",
+            self.partition,
+            self.log_start(),
+            self.log_end()
+        );
+        Error::new(ErrorCode::OFFSET_OUT_OF_RANGE, what)
+    }
+
+    /// The first record whose timestamp is not below `at`, and its timestamp. The time index only says where to begin; the answer is
+    /// read from the log.
+    ///
+    /// # Errors
+    /// As [`read`](Log::read).
+    pub fn offset_for_timestamp(&self, at: Timestamp) -> Result<Option<(Offset, Timestamp)>> {
+        let log_start = self.log_start();
+        let segments = self.segments();
+        for segment in segments.iter().skip(segments.floor(log_start)) {
+            // A sealed segment whose time index is missing does not know its largest timestamp: it is read.
+            if segment.max_timestamp().is_some_and(|(newest, _)| newest < at) {
+                continue;
+            }
+            if let Some(found) = self.first_at_or_after(segment, at, log_start)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    fn first_at_or_after(&self, segment: &Segment, at: Timestamp, from: Offset) -> Result<Option<(Offset, Timestamp)>> {
+        // Up to this entry's offset nothing is newer than its timestamp, which is not above `at`... only a smaller one is safe.
+        let start = match segment.time_index.lookup(Timestamp(at.0.saturating_sub(1))) {
+            Some(entry) => segment.confirmed_hint(entry.offset)?,
+            None => Position(0),
+        };
+        let mut position = start;
+        while let Some(header) = segment.header_at(position)? {
+            if header.max_timestamp >= at.0 && header.last_offset() >= from {
+                if let Some(found) = self.first_in_batch(segment, position, &header, at, from)? {
+                    return Ok(Some(found));
+                }
+            }
+            position = segment.after(position, &header)?;
+        }
+        Ok(None)
+    }
+
+    fn first_in_batch(
+        &self,
+        segment: &Segment,
+        position: Position,
+        header: &BatchHeader,
+        at: Timestamp,
+        from: Offset,
+    ) -> Result<Option<(Offset, Timestamp)>> {
+        let bytes = segment.bytes_at(u64::from(position.0), header.batch_bytes as usize)?;
+        let Some(next) = batches(&bytes).next() else { return Ok(None) };
+        let (_, view) = next.map_err(|e| segment.placed(e, u64::from(position.0)))?;
+        view.verify().map_err(|e| segment.placed(e, u64::from(position.0)))?;
+        let mut foreign = self.foreign.lock();
+        for record in view.records(&mut foreign.inflater)? {
+            let record = record?;
+            if let Some(timestamp) = record.timestamp.filter(|timestamp| *timestamp >= at && record.offset >= from) {
+                return Ok(Some((record.offset, timestamp)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The record with the largest timestamp, the first of them if there are several.
+    ///
+    /// # Errors
+    /// As [`read`](Log::read).
+    pub fn offset_of_max_timestamp(&self) -> Result<Option<(Offset, Timestamp)>> {
+        let segments = self.segments();
+        let newest =
+            segments.iter().filter_map(|segment| segment.max_timestamp()).map(|(timestamp, _)| timestamp).max();
+        match newest {
+            Some(newest) => self.offset_for_timestamp(newest),
+            None => Ok(None),
+        }
+    }
+}
+
+fn read_segment(segment: &Segment, fetch: Fetch, bound: Offset) -> Result<Bytes> {
+    let Some((position, first)) = segment.locate(fetch.from)? else { return Ok(Bytes::new()) };
+    if first.end_offset() > bound {
+        return Ok(Bytes::new());
+    }
+    let mut want = fetch.bytes_max;
+    if fetch.min_one_message {
+        want = want.max(first.batch_bytes as usize);
+    }
+    let at = u64::from(position.0);
+    let bytes = segment.bytes_at(at, want)?;
+    let whole = whole_below(&bytes, bound).map_err(|e| segment.placed(e, at))?;
+    Ok(bytes.slice(..whole))
+}
+
+/// How many bytes of `bytes` are whole batches below `bound`.
+fn whole_below(bytes: &[u8], bound: Offset) -> Result<usize> {
+    let mut end = 0;
+    while bytes.len() - end >= BATCH_HEADER_BYTES {
+        let header = BatchHeader::parse(&bytes[end..])?;
+        let next = end + header.batch_bytes as usize;
+        if next > bytes.len() || header.end_offset() > bound {
+            break;
+        }
+        end = next;
+    }
+    Ok(end)
+}

@@ -1,0 +1,285 @@
+//! What to believe after a crash: torn tail, missing index, stray file.
+//!
+//! A segment that has a successor was synced before the successor was made ([`Log::roll`](super::log::Log)), so only the last one can
+//! have a torn tail. Where that begins to be possible, the recovery mark says: below `flushed` everything is durable and damage is
+//! damage; at and above it the first batch that is not whole ends the log. Directories without a mark (Kafka's own) are judged by
+//! the checkpointed recovery point in its place.
+//!
+//! Crash during recovery: every step can be done again. What is accepted is synced before anybody reads it.
+
+use super::api::Opening;
+use super::leader_epochs::LeaderEpochs;
+use super::mark::{Mark, MarkFile};
+use super::partition_metadata;
+use super::producer_states::{snapshot, ProducerStates};
+use super::scan::{scan, Scan, ScanPlan};
+use super::segment::{Segment, SegmentSetup};
+use super::segments::Segments;
+use crate::disk::Disk;
+use crate::error::{Error, ErrorCode, Result};
+use crate::types::{Offset, Position};
+use std::path::Path;
+use std::sync::Arc;
+
+/// What opening a log found and did.
+#[derive(Clone, Debug, Default)]
+pub struct RecoveryReport {
+    /// Bytes of batches whose checksum was compared.
+    pub scanned_bytes: u64,
+    /// Bytes cut off as a torn tail.
+    pub truncated_bytes: u64,
+    /// Where the torn tail began.
+    pub truncated_at: Option<Offset>,
+    /// Damage that is not a torn tail: nothing was cut, appends are refused, reads below it go on.
+    pub damage: Option<Error>,
+    /// Leftovers of unfinished work that were removed or finished, and small files that were unreadable.
+    pub leftovers: Vec<String>,
+}
+
+/// A log as the disk has it.
+pub(super) struct Loaded {
+    pub segments: Segments,
+    pub epochs: LeaderEpochs,
+    pub producers: ProducerStates,
+    pub mark: MarkFile,
+    pub log_start: Offset,
+    pub log_end: Offset,
+    pub bytes_since_index: u64,
+    pub report: RecoveryReport,
+}
+
+pub(super) fn load(opening: &Opening) -> Result<Loaded> {
+    let mut report = RecoveryReport::default();
+    let disk = &opening.disk;
+    prepare_dir(opening)?;
+    let bases = super::leftovers::clear(&**disk, &opening.dir, &mut report.leftovers)?;
+    let (mark_file, mark) = MarkFile::open(&**disk, &opening.dir)?;
+    let setup = SegmentSetup {
+        disk,
+        files: &opening.files,
+        dir: &opening.dir,
+        index_bytes_max: opening.config.segment_index_bytes,
+        now: opening.clock.realtime(),
+    };
+    let (segments, is_new) = open_segments(&setup, &bases, opening.log_start)?;
+    let active = segments.active().clone();
+    let (mut epochs, unreadable) = LeaderEpochs::open(disk, &opening.dir);
+    report.leftovers.extend(unreadable.map(|e| e.message().to_owned()));
+
+    let trust = trust(opening, mark.as_ref(), &active);
+    scan_sealed(&segments, &trust, &mut report)?;
+    let loaded = load_producers(opening, &segments, &trust, &mut report)?;
+    let plan = ScanPlan {
+        compare_checksums: !opening.clean,
+        trusted: trust.indexed,
+        durable: trust.flushed,
+        durable_is_known: trust.by_mark,
+        is_clean: opening.clean,
+    };
+    let found = scan(&active, &plan, &mut epochs, loaded, opening.config.index_interval_bytes)?;
+    settle(opening, &active, &found, &mut epochs, &mut report)?;
+
+    let log_end = found.end;
+    let log_start = opening.log_start.max(segments.first().base).min(log_end);
+    epochs.truncate_from_end(log_end);
+    epochs.truncate_from_start(log_start);
+    let mut producers = found.producers;
+    producers.handle_log_start(log_start);
+    snapshot::remove_above(&**disk, &opening.dir, log_end)?;
+    let occupied: u64 = segments.iter().map(|segment| segment.bytes()).sum();
+    opening.space.charge_unchecked(occupied);
+    if is_new {
+        disk.sync_dir(&opening.dir).map_err(|e| Error::io("sync directory", &opening.dir, e))?;
+    }
+    if !opening.clean && report.damage.is_none() {
+        let mark = Mark {
+            flushed: log_end,
+            indexed: log_end,
+            segment: active.base,
+            position: active.bytes(),
+            no_producers: producers.is_empty(),
+        };
+        if !mark.no_producers {
+            producers.take_snapshot(&**disk, &opening.dir, log_end, true)?;
+        }
+        mark_file.write(&mark)?;
+    }
+    Ok(Loaded {
+        segments,
+        epochs,
+        producers,
+        mark: mark_file,
+        log_start,
+        log_end,
+        bytes_since_index: found.bytes_since_index,
+        report,
+    })
+}
+
+fn prepare_dir(opening: &Opening) -> Result<()> {
+    let (disk, dir) = (&*opening.disk, opening.dir.as_path());
+    if !disk.exists(dir).map_err(|e| Error::io("look for", dir, e))? {
+        disk.create_dir(dir).map_err(|e| Error::io("create directory", dir, e))?;
+        let parent = dir.parent().unwrap_or(Path::new("."));
+        disk.sync_dir(parent).map_err(|e| Error::io("sync directory", parent, e))?;
+    }
+    let Some(expected) = opening.topic_id else { return Ok(()) };
+    match partition_metadata::read(disk, dir)? {
+        None => partition_metadata::write(disk, dir, &expected),
+        Some(found) if found == expected => Ok(()),
+        Some(found) => {
+            let (found, expected) = (partition_metadata::format_id(&found), partition_metadata::format_id(&expected));
+            let what = format!("{} belongs to topic id {found}, not {expected}", dir.display());
+            Err(Error::new(ErrorCode::INCONSISTENT_TOPIC_ID, what))
+        }
+    }
+}
+
+fn open_segments(setup: &SegmentSetup<'_>, bases: &[Offset], log_start: Offset) -> Result<(Segments, bool)> {
+    let Some((&last, sealed)) = bases.split_last() else {
+        return Ok((Segments::new(vec![Arc::new(setup.create(log_start, 0)?)]), true));
+    };
+    let mut list = Vec::with_capacity(bases.len());
+    for (index, &base) in sealed.iter().enumerate() {
+        list.push(Arc::new(setup.open_sealed(base, bases[index + 1])?));
+    }
+    list.push(Arc::new(setup.open_active(last)?));
+    Ok((Segments::new(list), false))
+}
+
+/// What is believed without looking.
+struct Trust {
+    /// Log and indexes are right below.
+    indexed: (Offset, Position),
+    /// The log is durable below: a bad batch there is damage, not a torn tail.
+    flushed: Offset,
+    no_producers: bool,
+    /// `flushed` is from our mark, not from a checkpoint or a clean shutdown.
+    by_mark: bool,
+    /// Sealed segments from here on have to be looked at, because nothing says that they were synced.
+    sealed_from: Option<Offset>,
+}
+
+fn trust(opening: &Opening, mark: Option<&Mark>, active: &Segment) -> Trust {
+    let start = (active.base, Position(0));
+    let fits = mark.filter(|mark| {
+        mark.segment == active.base
+            && mark.position <= active.bytes()
+            && mark.indexed >= active.base
+            && mark.flushed >= mark.indexed
+    });
+    if let Some(mark) = fits {
+        let confirmed =
+            u32::try_from(mark.position).ok().map(Position).filter(|&at| confirms(active, at, mark.indexed));
+        let indexed = confirmed.map_or(start, |at| (mark.indexed, at));
+        return Trust {
+            indexed,
+            flushed: mark.flushed,
+            no_producers: mark.no_producers,
+            by_mark: true,
+            sealed_from: None,
+        };
+    }
+    // A mark of an older segment: the roll after it synced that segment, and the active one begins where it ended.
+    let sealed_from = if mark.is_some() { None } else { Some(opening.recovery_point) };
+    let flushed = if opening.clean { Offset::MAX } else { opening.recovery_point.max(active.base) };
+    Trust {
+        indexed: start,
+        flushed,
+        no_producers: false,
+        by_mark: false,
+        sealed_from: sealed_from.filter(|_| !opening.clean),
+    }
+}
+
+/// Whether the batch at `at` begins at `offset`, or the file ends there.
+fn confirms(active: &Segment, at: Position, offset: Offset) -> bool {
+    match active.header_at(at) {
+        Ok(Some(header)) => header.base_offset == offset,
+        Ok(None) => true,
+        // A torn batch right behind the mark is what a mark is for.
+        Err(_) => true,
+    }
+}
+
+/// Sealed segments that no sync is known of (a directory that Kafka left uncleanly): every checksum is compared, damage is reported.
+fn scan_sealed(segments: &Segments, trust: &Trust, report: &mut RecoveryReport) -> Result<()> {
+    let Some(from) = trust.sealed_from else { return Ok(()) };
+    for segment in segments.iter().filter(|segment| segment.is_sealed() && segment.end() > from) {
+        let (bytes, damage) = super::scan::verify(segment)?;
+        report.scanned_bytes += bytes;
+        if let Some(damage) = damage {
+            report.damage.get_or_insert(damage);
+        }
+    }
+    Ok(())
+}
+
+/// Producer state up to where the scan of the active segment begins.
+fn load_producers(
+    opening: &Opening,
+    segments: &Segments,
+    trust: &Trust,
+    report: &mut RecoveryReport,
+) -> Result<(ProducerStates, Offset)> {
+    let active = segments.active();
+    let (disk, dir, config) = (&*opening.disk, &opening.dir, &opening.config);
+    let bases: Vec<Offset> = segments.iter().map(|segment| segment.base).collect();
+    snapshot::remove_strays(disk, dir, &bases)?;
+    if trust.no_producers && trust.indexed.0 > active.base {
+        return Ok((ProducerStates::new(), trust.indexed.0));
+    }
+    let newest = if opening.clean { Offset::MAX } else { trust.indexed.0.max(active.base) };
+    let first = segments.first().base;
+    let now = opening.clock.realtime();
+    let loaded = ProducerStates::load(disk, dir, first, newest, now, config.producer_id_expiration)?;
+    report.leftovers.extend(loaded.discarded.iter().map(|at| format!("unreadable producer snapshot at {at} removed")));
+    let (mut producers, mut covers) = (loaded.states, loaded.covers);
+    // A snapshot of an older segment, or none at all: the sealed segments between are replayed, headers only.
+    for segment in segments.iter().filter(|segment| segment.is_sealed() && segment.end() > covers) {
+        super::scan::replay(segment, covers, &mut producers)?;
+        covers = covers.max(segment.end());
+    }
+    Ok((producers, covers))
+}
+
+/// Cuts a torn tail, or keeps the damage; then makes what was accepted durable.
+fn settle(
+    opening: &Opening,
+    active: &Segment,
+    found: &Scan,
+    epochs: &mut LeaderEpochs,
+    report: &mut RecoveryReport,
+) -> Result<()> {
+    report.scanned_bytes += found.scanned_bytes;
+    let file_bytes = found.file_bytes;
+    if let Some(damage) = &found.damage {
+        report.damage.get_or_insert(damage.clone());
+        return Ok(());
+    }
+    let file = active.writer()?;
+    if found.bytes < file_bytes {
+        report.truncated_bytes = file_bytes - found.bytes;
+        report.truncated_at = Some(found.end);
+        file.set_len(found.bytes).map_err(|e| Error::io("cut torn tail of", active.path(), e))?;
+    }
+    if opening.clean && found.bytes == file_bytes {
+        return Ok(());
+    }
+    // The process may have died with these pages in the cache: they are served only after they are on the disk.
+    file.sync_data().map_err(|e| Error::io("sync segment", active.path(), e))?;
+    active.offset_index.sync()?;
+    active.time_index.sync()?;
+    active.txn_index.sync()?;
+    epochs.persist()?;
+    opening.disk.sync_dir(&opening.dir).map_err(|e| Error::io("sync directory", &opening.dir, e))
+}
+
+/// A file that is there whatever happened.
+pub(super) fn remove_if_there(disk: &dyn Disk, path: &Path) -> Result<()> {
+    match disk.remove(path) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(Error::io("remove", path, e)),
+    }
+}

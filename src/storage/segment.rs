@@ -1,0 +1,354 @@
+//! One append-only file of whole batches, in offset order, with its three indexes.
+//!
+//! Only the last segment of a log is written. All others are sealed: synced, and they never change again. A sealed segment is read
+//! through a mapping (bounded by [`OpenFiles`]), the last one by `pread` below the published length.
+
+use super::api::SegmentSummary;
+use super::index::{OffsetIndex, TimeIndex};
+use super::names::{file_name, FileKind};
+use super::open_files::OpenFiles;
+use super::txn_index::TxnIndex;
+use crate::disk::{Disk, DiskFile};
+use crate::error::{Error, ErrorCode, Result};
+use crate::record::{BatchHeader, BATCH_HEADER_BYTES};
+use crate::types::{Offset, Position, Timestamp};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::Arc;
+
+/// "No timestamp" and "not known yet" in the atomics below.
+const NONE: i64 = -1;
+
+pub(super) struct Segment {
+    pub(super) base: Offset,
+    /// This segment's name among the engine's mappings.
+    key: u64,
+    files: Arc<OpenFiles>,
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    /// Held from the first write to the last sync: an error of the write-back is reported to this descriptor.
+    file: Mutex<Option<Arc<dyn DiskFile>>>,
+    /// Whole batches only; readers never look further.
+    bytes: AtomicU64,
+    /// Next free offset.
+    end: AtomicU64,
+    max_timestamp: AtomicI64,
+    /// Last offset of the batch that brought `max_timestamp`.
+    max_timestamp_offset: AtomicU64,
+    /// Largest timestamp of the first batch: what `segment.ms` counts from.
+    first_timestamp: AtomicI64,
+    /// Wall clock when the segment was created or opened.
+    pub(super) created: Timestamp,
+    sealed: AtomicBool,
+    pub(super) offset_index: OffsetIndex,
+    pub(super) time_index: TimeIndex,
+    pub(super) txn_index: TxnIndex,
+}
+
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Segment").field("path", &self.path).field("bytes", &self.bytes()).finish_non_exhaustive()
+    }
+}
+
+/// What every segment of a log is made with.
+pub(super) struct SegmentSetup<'a> {
+    pub disk: &'a Arc<dyn Disk>,
+    pub files: &'a Arc<OpenFiles>,
+    pub dir: &'a Path,
+    pub index_bytes_max: u32,
+    pub now: Timestamp,
+}
+
+impl SegmentSetup<'_> {
+    fn path(&self, base: Offset, kind: FileKind) -> PathBuf {
+        self.dir.join(file_name(base, kind))
+    }
+
+    /// A new, empty segment; leftovers of its name are removed first. The caller syncs the directory before anybody relies on it.
+    pub(super) fn create(&self, base: Offset, reserve: u64) -> Result<Segment> {
+        for kind in [FileKind::Log, FileKind::Index, FileKind::TimeIndex, FileKind::TxnIndex] {
+            let path = self.path(base, kind);
+            if self.disk.exists(&path).map_err(|e| Error::io("look for", &path, e))? {
+                self.disk.remove(&path).map_err(|e| Error::io("remove leftover", &path, e))?;
+            }
+        }
+        let path = self.path(base, FileKind::Log);
+        let file = self.disk.create(&path, reserve).map_err(|e| Error::io("create segment", &path, e))?;
+        self.assemble(base, path, Some(file), 0)
+    }
+
+    /// The last segment of a log, for reading and writing. Its end is what the caller's scan says.
+    pub(super) fn open_active(&self, base: Offset) -> Result<Segment> {
+        let path = self.path(base, FileKind::Log);
+        let file = self.disk.open(&path).map_err(|e| Error::io("open segment", &path, e))?;
+        let bytes = file.len().map_err(|e| Error::io("measure segment", &path, e))?;
+        self.assemble(base, path, Some(file), bytes)
+    }
+
+    fn assemble(&self, base: Offset, path: PathBuf, file: Option<Arc<dyn DiskFile>>, bytes: u64) -> Result<Segment> {
+        let (index, time) = (self.path(base, FileKind::Index), self.path(base, FileKind::TimeIndex));
+        let offset_index = OffsetIndex::open_active(self.disk, &index, base, self.index_bytes_max)?;
+        let time_index = TimeIndex::open_active(self.disk, &time, base, self.index_bytes_max)?;
+        self.build(base, path, file, bytes, offset_index, time_index, false)
+    }
+
+    /// A sealed segment that ends where the next one begins. Nothing of it is read now.
+    pub(super) fn open_sealed(&self, base: Offset, end: Offset) -> Result<Segment> {
+        let path = self.path(base, FileKind::Log);
+        let file = self.disk.open_read(&path).map_err(|e| Error::io("open segment", &path, e))?;
+        let bytes = file.len().map_err(|e| Error::io("measure segment", &path, e))?;
+        let offset_index = OffsetIndex::open_sealed(self.disk, &self.path(base, FileKind::Index), base);
+        let time_index = TimeIndex::open_sealed(self.disk, &self.path(base, FileKind::TimeIndex), base);
+        let segment = self.build(base, path, None, bytes, offset_index, time_index, true)?;
+        segment.end.store(end.0, Ordering::Release);
+        Ok(segment)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn build(
+        &self,
+        base: Offset,
+        path: PathBuf,
+        file: Option<Arc<dyn DiskFile>>,
+        bytes: u64,
+        offset_index: OffsetIndex,
+        time_index: TimeIndex,
+        sealed: bool,
+    ) -> Result<Segment> {
+        let txn = self.path(base, FileKind::TxnIndex);
+        let txn_index = match TxnIndex::open(self.disk, &txn, base) {
+            Ok(index) => index,
+            // A cache: the scan that follows an unclean end fills it again.
+            Err(e) if e.code() == ErrorCode::CORRUPT_MESSAGE => TxnIndex::discard(self.disk, &txn, base)?,
+            Err(e) => return Err(e),
+        };
+        Ok(Segment {
+            base,
+            key: self.files.key(),
+            files: self.files.clone(),
+            disk: self.disk.clone(),
+            path,
+            file: Mutex::new(file),
+            bytes: AtomicU64::new(bytes),
+            end: AtomicU64::new(base.0),
+            max_timestamp: AtomicI64::new(NONE),
+            max_timestamp_offset: AtomicU64::new(base.0),
+            first_timestamp: AtomicI64::new(NONE),
+            created: self.now,
+            sealed: AtomicBool::new(sealed),
+            offset_index,
+            time_index,
+            txn_index,
+        })
+    }
+}
+
+impl Segment {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Acquire)
+    }
+
+    pub(super) fn end(&self) -> Offset {
+        Offset(self.end.load(Ordering::Acquire))
+    }
+
+    pub(super) fn is_sealed(&self) -> bool {
+        self.sealed.load(Ordering::Acquire)
+    }
+
+    /// Largest timestamp and the last offset of the batch that brought it. A sealed segment answers from its time index.
+    pub(super) fn max_timestamp(&self) -> Option<(Timestamp, Offset)> {
+        let known = self.max_timestamp.load(Ordering::Acquire);
+        if known != NONE {
+            return Some((Timestamp(known), Offset(self.max_timestamp_offset.load(Ordering::Acquire))));
+        }
+        if !self.is_sealed() {
+            return None;
+        }
+        let last = self.time_index.last_entry().ok().flatten()?;
+        self.note_timestamp(last.timestamp.0, last.offset);
+        Some((last.timestamp, last.offset))
+    }
+
+    /// Last modification of the file: stands in for the largest timestamp where no record has one.
+    pub(super) fn modified(&self) -> Option<Timestamp> {
+        let held = self.file.lock().clone();
+        let file = match held {
+            Some(file) => file,
+            None => self.disk.open_read(&self.path).ok()?,
+        };
+        file.modified_ms().ok().map(Timestamp)
+    }
+
+    /// `segment.ms` counts from here; read from the first batch once.
+    pub(super) fn first_timestamp(&self) -> Option<Timestamp> {
+        let known = self.first_timestamp.load(Ordering::Relaxed);
+        if known != NONE {
+            return Some(Timestamp(known));
+        }
+        let first = self.header_at(Position(0)).ok().flatten()?;
+        self.first_timestamp.store(first.max_timestamp, Ordering::Relaxed);
+        (first.max_timestamp != NONE).then_some(Timestamp(first.max_timestamp))
+    }
+
+    fn note_timestamp(&self, timestamp: i64, last_offset: Offset) {
+        if timestamp > self.max_timestamp.load(Ordering::Relaxed) {
+            self.max_timestamp_offset.store(last_offset.0, Ordering::Release);
+            self.max_timestamp.store(timestamp, Ordering::Release);
+        }
+    }
+
+    /// A batch lies at the end of the file now: the readers may see it.
+    pub(super) fn publish(&self, batch_bytes: u64, last_offset: Offset, max_timestamp: i64) {
+        if self.bytes.load(Ordering::Relaxed) == 0 {
+            self.first_timestamp.store(max_timestamp, Ordering::Relaxed);
+        }
+        self.note_timestamp(max_timestamp, last_offset);
+        self.end.store(last_offset.next().0, Ordering::Release);
+        self.bytes.fetch_add(batch_bytes, Ordering::Release);
+    }
+
+    /// Sets the end to what a scan found: `bytes` of whole batches up to `end`, newest timestamp included.
+    pub(super) fn set_end(&self, bytes: u64, end: Offset, newest: Option<(Timestamp, Offset)>) {
+        self.end.store(end.0, Ordering::Release);
+        self.bytes.store(bytes, Ordering::Release);
+        self.max_timestamp.store(NONE, Ordering::Release);
+        if bytes == 0 {
+            self.first_timestamp.store(NONE, Ordering::Relaxed);
+        }
+        if let Some((timestamp, offset)) = newest {
+            self.note_timestamp(timestamp.0, offset);
+        }
+    }
+
+    /// The descriptor that was written through. `STATE` once sealed.
+    pub(super) fn writer(&self) -> Result<Arc<dyn DiskFile>> {
+        self.file
+            .lock()
+            .clone()
+            .ok_or_else(|| Error::new(ErrorCode::STATE, format!("{} is sealed", self.path.display())))
+    }
+
+    /// The forced last entry of the time index (roll, close).
+    pub(super) fn finish_time_index(&self) {
+        if let Some((timestamp, offset)) = self.max_timestamp() {
+            // A missing entry only makes a search by time start earlier: the file could not grow, the log is not touched by that.
+            if let Err(e) = self.time_index.maybe_append(timestamp, offset, true) {
+                debug_assert!(e.code() != ErrorCode::CORRUPT_MESSAGE, "{e}");
+            }
+        }
+    }
+
+    /// Ends writing. The caller has synced the log and the indexes.
+    pub(super) fn seal(&self) {
+        self.offset_index.seal();
+        self.time_index.seal();
+        self.sealed.store(true, Ordering::Release);
+        *self.file.lock() = None;
+    }
+
+    /// Forgets what is held open; held bytes stay valid.
+    pub(super) fn unload(&self) {
+        self.files.forget(self.key);
+        self.offset_index.unload();
+        self.time_index.unload();
+    }
+
+    /// The whole sealed file, mapped.
+    fn mapping(&self) -> Result<Bytes> {
+        let bytes = self.bytes();
+        self.files.get(self.key, || {
+            let file = self.disk.open_read(&self.path).map_err(|e| Error::io("open segment", &self.path, e))?;
+            file.map(bytes).map_err(|e| Error::io("map segment", &self.path, e))
+        })
+    }
+
+    /// Up to `len` bytes from `at`: a slice of the mapping, or a copy of the tail that is still written.
+    pub(super) fn bytes_at(&self, at: u64, len: usize) -> Result<Bytes> {
+        let end = self.bytes();
+        let len = (end.saturating_sub(at)).min(len as u64) as usize;
+        if len == 0 {
+            return Ok(Bytes::new());
+        }
+        let held = self.file.lock().clone();
+        if let Some(file) = held {
+            let mut buffer = vec![0; len];
+            file.read_at(at, &mut buffer).map_err(|e| Error::io("read segment", &self.path, e))?;
+            return Ok(Bytes::from(buffer));
+        }
+        let at = at as usize;
+        Ok(self.mapping()?.slice(at..at + len))
+    }
+
+    /// The header of the batch at `at`; `None` where the published bytes end.
+    pub(super) fn header_at(&self, at: Position) -> Result<Option<BatchHeader>> {
+        let at = u64::from(at.0);
+        if at + BATCH_HEADER_BYTES as u64 > self.bytes() {
+            return Ok(None);
+        }
+        let held = self.file.lock().clone();
+        if let Some(file) = held {
+            let mut head = [0; BATCH_HEADER_BYTES];
+            file.read_at(at, &mut head).map_err(|e| Error::io("read segment", &self.path, e))?;
+            return BatchHeader::parse(&head).map(Some).map_err(|e| self.placed(e, at));
+        }
+        let mapped = self.mapping()?;
+        BatchHeader::parse(&mapped[at as usize..]).map(Some).map_err(|e| self.placed(e, at))
+    }
+
+    /// Says where in which file the bytes make no sense.
+    pub(super) fn placed(&self, error: Error, at: u64) -> Error {
+        error.within(format_args!("{} at byte {at}", self.path.display()))
+    }
+
+    /// The first batch whose last offset is not below `target`, from an index hint that is believed only if the log confirms it.
+    pub(super) fn locate(&self, target: Offset) -> Result<Option<(Position, BatchHeader)>> {
+        let mut at = self.confirmed_hint(target)?;
+        while let Some(header) = self.header_at(at)? {
+            if header.last_offset() >= target {
+                return Ok(Some((at, header)));
+            }
+            at = self.after(at, &header)?;
+        }
+        Ok(None)
+    }
+
+    /// Where to start looking for `target`. An index is a cache: whatever it says, the batch at its position has to end at its offset.
+    pub(super) fn confirmed_hint(&self, target: Offset) -> Result<Position> {
+        let (offset, position) = self.offset_index.lookup(target);
+        if position == Position(0) || cfg!(feature = "bug-trust-torn-index") {
+            return Ok(position);
+        }
+        match self.header_at(position) {
+            Ok(Some(header)) if header.last_offset() == offset => Ok(position),
+            _ => Ok(Position(0)),
+        }
+    }
+
+    /// The position behind the batch at `at`.
+    pub(super) fn after(&self, at: Position, header: &BatchHeader) -> Result<Position> {
+        let next = u64::from(at.0) + u64::from(header.batch_bytes);
+        u32::try_from(next).map(Position).map_err(|_| {
+            let what = format!("{}: a batch at byte {} claims to end past 4 GiB", self.path.display(), at.0);
+            Error::new(ErrorCode::CORRUPT_MESSAGE, what)
+        })
+    }
+
+    pub(super) fn summary(&self) -> SegmentSummary {
+        SegmentSummary {
+            base_offset: self.base,
+            end_offset: self.end(),
+            log_bytes: self.bytes(),
+            max_timestamp: self.max_timestamp().map(|(timestamp, _)| timestamp),
+            sealed: self.is_sealed(),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Cutting the log back to an offset, as a follower must when its tail is not the leader's.
+
+use super::log::{Appender, Log};
+use super::names::{file_name_in_state, FileKind, FileState};
+use super::producer_states::{snapshot, ProducerStates};
+use super::scan::{replay, scan, ScanPlan};
+use super::segment::Segment;
+use super::segments::Segments;
+use crate::error::{Error, Result};
+use crate::types::{Offset, Position};
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+
+impl Log {
+    /// Drops every batch that holds `end` or lies behind it: afterwards the log ends at `end` or, when a batch straddles it, at that
+    /// batch's base. Nothing happens when the log ends there already.
+    ///
+    /// # Durability
+    /// The recovery mark is lowered durably first, so a crash at any moment leaves a log that ends somewhere between the old and the
+    /// new end.
+    ///
+    /// # Errors
+    /// KAFKA_STORAGE_ERROR, fatal: half of the work may be done; reopening recovers.
+    pub fn truncate_to(&self, end: Offset) -> Result<()> {
+        let mut appender = self.appender.lock();
+        self.check_open(&appender)?;
+        if end >= self.log_end() {
+            return Ok(());
+        }
+        self.lower_mark(&appender, end)?;
+        self.tail.clear();
+        let segments = self.segments();
+        let keep = segments.floor(end);
+        let target = segments.get(keep).expect("floor is an index of the list").clone();
+        let dropped: Vec<Arc<Segment>> = segments.iter().skip(keep + 1).cloned().collect();
+        let cut = cut_of(&target, end)?;
+        // The numbers first: nobody starts reading what is about to go.
+        self.log_end.store(cut.1 .0, Ordering::Release);
+        self.high_watermark.fetch_min(cut.1 .0, Ordering::AcqRel);
+        self.log_start.fetch_min(cut.1 .0, Ordering::AcqRel);
+        for segment in dropped.iter().rev() {
+            self.doom(segment)?;
+        }
+        let kept: Vec<Arc<Segment>> = segments.iter().take(keep).cloned().collect();
+        let active = if target.is_sealed() { self.reopen_cut(&target, cut)? } else { self.cut_active(&target, cut)? };
+        self.finish(&mut appender, kept, active, cut.1)
+    }
+
+    /// The active segment is read by `pread` only, so its file may shrink.
+    fn cut_active(&self, target: &Arc<Segment>, (position, end): (Position, Offset)) -> Result<Arc<Segment>> {
+        let file = target.writer()?;
+        let before = target.bytes();
+        file.set_len(u64::from(position.0)).map_err(|e| self.fail(Error::io("truncate segment", target.path(), e)))?;
+        self.space.release(before - u64::from(position.0));
+        target.offset_index.truncate_to(end)?;
+        target.time_index.truncate_to(end)?;
+        target.txn_index.truncate_to(end)?;
+        Ok(target.clone())
+    }
+
+    /// A sealed segment may be mapped by readers: the part to keep is written beside and renamed over it.
+    ///
+    /// Crash before the rename: the `.cleaned` file is removed at the next open. After: the short file is the segment.
+    fn reopen_cut(&self, target: &Arc<Segment>, (position, _): (Position, Offset)) -> Result<Arc<Segment>> {
+        let cleaned = self.dir.join(file_name_in_state(target.base, FileKind::Log, FileState::Cleaned));
+        let kept = target.bytes_at(0, position.0 as usize)?;
+        let io = |e| Error::io("write", &cleaned, e);
+        let file = self.disk.create(&cleaned, 0).map_err(io)?;
+        file.write_at(0, &kept).map_err(io)?;
+        file.sync_data().map_err(io)?;
+        drop(file);
+        self.space.release(target.bytes() - kept.len() as u64);
+        target.unload();
+        self.disk.rename(&cleaned, target.path()).map_err(|e| self.fail(Error::io("rename", &cleaned, e)))?;
+        self.disk.sync_dir(&self.dir).map_err(|e| self.storage_failure("sync directory", e))?;
+        let active = self.setup(&self.config()).open_active(target.base)?;
+        active.offset_index.reset()?;
+        active.time_index.reset()?;
+        Ok(Arc::new(active))
+    }
+
+    /// Rebuilds what depends on the log's end: segment, producers, epochs, checkpoints.
+    fn finish(
+        &self,
+        appender: &mut Appender,
+        mut kept: Vec<Arc<Segment>>,
+        active: Arc<Segment>,
+        end: Offset,
+    ) -> Result<()> {
+        snapshot::remove_above(&*self.disk, &self.dir, end)?;
+        let config = appender.config.clone();
+        let first = kept.first().unwrap_or(&active).base;
+        let now = self.clock.realtime();
+        let newest = active.base.min(end);
+        let loaded = ProducerStates::load(&*self.disk, &self.dir, first, newest, now, config.producer_id_expiration)?;
+        let (mut producers, mut covers) = (loaded.states, loaded.covers);
+        for segment in kept.iter().filter(|segment| segment.end() > covers) {
+            replay(segment, covers, &mut producers)?;
+            covers = segment.end();
+        }
+        let bytes = active.writer()?.len().map_err(|e| self.storage_failure("measure segment in", e))?;
+        active.set_end(bytes, end, None);
+        let plan = ScanPlan {
+            compare_checksums: false,
+            trusted: (active.base, Position(0)),
+            durable: Offset::ZERO,
+            durable_is_known: false,
+            is_clean: false,
+        };
+        appender.epochs.truncate_from_end(end);
+        let found = scan(&active, &plan, &mut appender.epochs, (producers, covers), config.index_interval_bytes)?;
+        appender.epochs.persist()?;
+        debug_assert_eq!(found.end, end.max(active.base));
+        appender.producers = found.producers;
+        appender.bytes_since_index = 0;
+        appender.file = active.writer()?;
+        appender.active = active.clone();
+        kept.push(active);
+        self.replace_segments(Segments::new(kept));
+        self.note_unstable(appender);
+        // What is left was synced or not as before; the flushed end cannot be past the log end.
+        if self.flushed() > end {
+            self.commit.set(end);
+        }
+        Ok(())
+    }
+}
+
+/// Where to cut: the first batch that holds `end` or lies behind it.
+fn cut_of(segment: &Segment, end: Offset) -> Result<(Position, Offset)> {
+    match segment.locate(end)? {
+        Some((position, header)) => Ok((position, header.base_offset.min(end))),
+        None => Ok((Position(u32::try_from(segment.bytes()).unwrap_or(u32::MAX)), segment.end().min(end))),
+    }
+}
