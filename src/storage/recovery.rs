@@ -236,7 +236,10 @@ fn load_producers(
     report.leftovers.extend(loaded.discarded.iter().map(|at| format!("unreadable producer snapshot at {at} removed")));
     let (mut producers, mut covers) = (loaded.states, loaded.covers);
     // A snapshot of an older segment, or none at all: the sealed segments between are replayed, headers only.
-    for segment in segments.iter().filter(|segment| segment.is_sealed() && segment.end() > covers) {
+    for segment in segments.iter().filter(|segment| segment.is_sealed()) {
+        if segment.end() <= covers {
+            continue;
+        }
         super::scan::replay(segment, covers, &mut producers)?;
         covers = covers.max(segment.end());
     }

@@ -180,7 +180,7 @@ fn note(states: &mut ProducerStates, batch: &BatchView<'_>, segment: &Segment) -
         if let Some(marker) = end_txn_of(batch)? {
             if let Some(aborted) = states.end_txn(&marker) {
                 let known =
-                    segment.txn_index.entries().last().is_some_and(|last| last.last_offset >= aborted.last_offset);
+                    segment.txn_index.entries()?.last().is_some_and(|last| last.last_offset >= aborted.last_offset);
                 if !segment.is_sealed() && !known {
                     segment.txn_index.append(aborted)?;
                 }

@@ -94,7 +94,10 @@ impl Log {
         let newest = active.base.min(end);
         let loaded = ProducerStates::load(&*self.disk, &self.dir, first, newest, now, config.producer_id_expiration)?;
         let (mut producers, mut covers) = (loaded.states, loaded.covers);
-        for segment in kept.iter().filter(|segment| segment.end() > covers) {
+        for segment in &kept {
+            if segment.end() <= covers {
+                continue;
+            }
             replay(segment, covers, &mut producers)?;
             covers = segment.end();
         }
