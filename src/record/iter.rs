@@ -1,12 +1,24 @@
 //! The records of a batch, one after the other, without copying.
+//!
+//! ```text
+//! length          varint   bytes after this field
+//! attributes      i8       0
+//! timestamp delta varlong  to the base timestamp; may be negative
+//! offset delta    varint   to the base offset
+//! key length      varint   -1 is null;  key
+//! value length    varint   -1 is null;  value
+//! header count    varint;  each: key length varint, key, value length varint (-1 is null), value
+//! ```
 
-use super::{BatchHeader, Inflater};
-use crate::error::Result;
-use crate::types::{Offset, Timestamp};
+use super::header::NO_TIMESTAMP;
+use super::{sequence, varint, BatchHeader, Inflater};
+use crate::error::{Error, ErrorCode, Result};
+use crate::types::{Offset, Timestamp, TimestampType};
 
 /// One header of a record: a key that is never null and a value that may be.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Header<'a> {
+    /// UTF-8 in batches that a leader took; whatever the bytes are in others.
     pub key: &'a [u8],
     pub value: Option<&'a [u8]>,
 }
@@ -16,7 +28,7 @@ pub struct Header<'a> {
 pub struct RecordView<'a> {
     /// Its place in the log.
     pub offset: Offset,
-    /// When the producer made it or the leader appended it; `None` for a producer that did not say.
+    /// When the producer made it or the leader appended it; `None` when the producer did not say.
     pub timestamp: Option<Timestamp>,
     pub key: Option<&'a [u8]>,
     /// `None` is a tombstone.
@@ -25,14 +37,14 @@ pub struct RecordView<'a> {
     pub header_count: u32,
     /// The producer's number for it, when the batch carries sequences.
     pub sequence: Option<i32>,
-    pub(super) headers: &'a [u8],
+    headers: &'a [u8],
 }
 
 impl<'a> RecordView<'a> {
     /// The headers, in the producer's order; keys may repeat.
     #[must_use]
     pub fn headers(&self) -> Headers<'a> {
-        Headers { bytes: self.headers, left: self.header_count }
+        Headers { bytes: self.headers, at: 0, left: self.header_count }
     }
 }
 
@@ -40,35 +52,175 @@ impl<'a> RecordView<'a> {
 #[derive(Clone, Debug)]
 pub struct Headers<'a> {
     bytes: &'a [u8],
+    at: usize,
     left: u32,
 }
 
 impl<'a> Iterator for Headers<'a> {
     type Item = Header<'a>;
+
     fn next(&mut self) -> Option<Header<'a>> {
-        let _ = (self.bytes, self.left);
-        todo!()
+        if self.left == 0 {
+            return None;
+        }
+        self.left -= 1;
+        // The record was parsed to its end, headers included, so that neither can fail here.
+        let key = take_bytes(self.bytes, &mut self.at).ok().flatten()?;
+        let value = take_bytes(self.bytes, &mut self.at).ok()?;
+        Some(Header { key, value })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left as usize, Some(self.left as usize))
     }
 }
 
-/// Walks the records of one batch. After an error it ends.
+/// Why a record is refused. A plain text, so that the hot loop carries no allocation.
+pub(super) type Flaw = &'static str;
+
+/// One record as it lies, deltas and all.
+pub(super) struct RawRecord<'a> {
+    pub timestamp_delta: i64,
+    pub offset_delta: i32,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    pub header_count: u32,
+    headers: &'a [u8],
+}
+
+impl<'a> RawRecord<'a> {
+    /// Reads the record at `at` and moves `at` behind it. Everything is checked, down to the last byte of the last header.
+    #[inline]
+    pub fn parse(bytes: &'a [u8], at: &mut usize) -> std::result::Result<RawRecord<'a>, Flaw> {
+        let length = varint::get_i32(bytes, at).ok_or("its length is no number or missing")?;
+        let length = usize::try_from(length).map_err(|_| "its length is negative")?;
+        let body = bytes[*at..].get(..length).ok_or("it runs past the end of the records")?;
+        *at += length;
+        // Bits of the attributes are unused, so any byte does; a missing one shows at the next field.
+        let mut at = 1;
+        let timestamp_delta = varint::get_i64(body, &mut at).ok_or("its timestamp is no number or missing")?;
+        let offset_delta = varint::get_i32(body, &mut at).ok_or("its offset is no number or missing")?;
+        let key = take_bytes(body, &mut at)?;
+        let value = take_bytes(body, &mut at)?;
+        let header_count = varint::get_i32(body, &mut at).ok_or("its header count is no number or missing")?;
+        let header_count = u32::try_from(header_count).map_err(|_| "its header count is negative")?;
+        let headers = &body[at..];
+        if header_count > 0 || !headers.is_empty() {
+            check_headers(headers, header_count)?;
+        }
+        Ok(RawRecord { timestamp_delta, offset_delta, key, value, header_count, headers })
+    }
+
+    pub fn headers(&self) -> Headers<'a> {
+        Headers { bytes: self.headers, at: 0, left: self.header_count }
+    }
+}
+
+fn check_headers(bytes: &[u8], count: u32) -> std::result::Result<(), Flaw> {
+    // A header takes two bytes at least; a count that cannot be is refused before it is counted to.
+    if count as usize > bytes.len() / 2 {
+        return Err("it has fewer headers than it says");
+    }
+    let mut at = 0;
+    for _ in 0..count {
+        take_bytes(bytes, &mut at)?.ok_or("a header has no key")?;
+        take_bytes(bytes, &mut at)?;
+    }
+    if at != bytes.len() {
+        return Err("bytes follow its last header");
+    }
+    Ok(())
+}
+
+/// A length and as many bytes; `None` for the length -1.
+#[inline]
+fn take_bytes<'a>(bytes: &'a [u8], at: &mut usize) -> std::result::Result<Option<&'a [u8]>, Flaw> {
+    let length = varint::get_i32(bytes, at).ok_or("the length of a field is no number or missing")?;
+    let Ok(length) = usize::try_from(length) else {
+        return if length == -1 { Ok(None) } else { Err("the length of a field is negative") };
+    };
+    let field = bytes[*at..].get(..length).ok_or("a field runs past the end of its record")?;
+    *at += length;
+    Ok(Some(field))
+}
+
+/// Walks the records of one batch. It sees that there are as many as the header says, that their offsets rise within
+/// those of the batch, and that nothing follows the last. After an error it ends.
 #[derive(Debug)]
 pub struct RecordIter<'a> {
     header: BatchHeader,
-    bytes: &'a [u8],
+    records: &'a [u8],
+    at: usize,
+    /// How many were handed out.
+    count: u32,
+    offset_delta_next: i64,
+    done: bool,
 }
 
 impl<'a> RecordIter<'a> {
     pub(super) fn new(header: &BatchHeader, payload: &'a [u8], inflate: &'a mut Inflater) -> Result<RecordIter<'a>> {
-        let _ = (payload, inflate);
-        Ok(RecordIter { header: *header, bytes: &[] })
+        if header.record_count < 0 {
+            return Err(invalid(header, format_args!("a record count of {}", header.record_count)));
+        }
+        // An emptied batch has nothing to unfold, and nobody looks at its payload.
+        let done = header.record_count == 0;
+        let records = if done { &[][..] } else { inflate.inflate(header.codec()?, payload)? };
+        Ok(RecordIter { header: *header, records, at: 0, count: 0, offset_delta_next: 0, done })
+    }
+
+    fn step(&mut self) -> std::result::Result<RecordView<'a>, Flaw> {
+        let raw = RawRecord::parse(self.records, &mut self.at)?;
+        let offset_delta = i64::from(raw.offset_delta);
+        if offset_delta < self.offset_delta_next || offset_delta > i64::from(self.header.last_offset_delta) {
+            return Err("its offset does not follow the one before, within the batch");
+        }
+        self.offset_delta_next = offset_delta + 1;
+        self.count += 1;
+        if self.count == self.header.record_count as u32 && self.at != self.records.len() {
+            return Err("bytes follow it, and it is the last");
+        }
+        // Not negative, as was just seen.
+        let offset_delta = raw.offset_delta as u32;
+        let timestamp = match self.header.timestamp_type() {
+            TimestampType::LogAppendTime => self.header.max_timestamp,
+            // Nonsense may wrap; a leader does not take such a batch.
+            TimestampType::CreateTime => self.header.base_timestamp.wrapping_add(raw.timestamp_delta),
+        };
+        let base_sequence = self.header.producer.and_then(|stamp| stamp.base_sequence);
+        Ok(RecordView {
+            offset: self.header.base_offset.plus(u64::from(offset_delta)),
+            timestamp: (timestamp != NO_TIMESTAMP).then_some(Timestamp(timestamp)),
+            key: raw.key,
+            value: raw.value,
+            header_count: raw.header_count,
+            sequence: base_sequence.map(|base| sequence::add(base, offset_delta)),
+            headers: raw.headers,
+        })
     }
 }
 
 impl<'a> Iterator for RecordIter<'a> {
     type Item = Result<RecordView<'a>>;
+
     fn next(&mut self) -> Option<Self::Item> {
-        let _ = (self.header, self.bytes);
-        todo!()
+        if self.done {
+            return None;
+        }
+        let index = self.count;
+        let step = self.step();
+        self.done = step.is_err() || self.count == self.header.record_count as u32;
+        Some(step.map_err(|flaw| flawed(&self.header, index, flaw)))
     }
+}
+
+/// INVALID_RECORD, naming the batch.
+#[cold]
+pub(super) fn invalid(header: &BatchHeader, what: impl std::fmt::Display) -> Error {
+    Error::new(ErrorCode::INVALID_RECORD, format!("the batch at offset {} has {what}", header.base_offset))
+}
+
+/// INVALID_RECORD, naming the batch and the record.
+#[cold]
+pub(super) fn flawed(header: &BatchHeader, index: u32, flaw: Flaw) -> Error {
+    invalid(header, format_args!("a bad record with index {index}: {flaw}"))
 }

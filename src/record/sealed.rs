@@ -1,9 +1,9 @@
 //! A batch that is known to be good.
 
 use super::header::stamp_header;
-use super::{BatchHeader, Compressor, Inflater, Validated};
+use super::{BatchHeader, Compressor, Inflater, Validated, BATCH_HEADER_BYTES};
 use crate::error::Result;
-use crate::types::{LeaderEpoch, Offset, Timestamp};
+use crate::types::{Codec, LeaderEpoch, Offset, ProducerStamp, Timestamp};
 
 /// A whole valid batch that is not yet in a log: built here, or validated here. The type is the proof, so that nobody
 /// validates it again.
@@ -48,6 +48,24 @@ impl SealedBatch {
         self.header.last_offset_delta + 1
     }
 
+    /// The timestamp that the records' deltas are added to, in milliseconds: the first record's.
+    #[must_use]
+    pub fn base_timestamp(&self) -> i64 {
+        self.header.base_timestamp
+    }
+
+    /// The largest timestamp of a record, or the append time, in milliseconds; -1 is none.
+    #[must_use]
+    pub fn max_timestamp(&self) -> i64 {
+        self.header.max_timestamp
+    }
+
+    /// Who sent it, when that is known.
+    #[must_use]
+    pub fn producer(&self) -> Option<ProducerStamp> {
+        self.header.producer
+    }
+
     /// The whole batch.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
@@ -78,12 +96,31 @@ impl SealedBatch {
     }
 
     /// Puts the same records under another codec (a topic's `compression.type`). Does nothing for a batch that has it
-    /// already, for control batches, and where the codec would not make it smaller.
+    /// already and for control batches. Records that the codec would not make smaller end up plain.
     ///
     /// # Errors
     /// As [`BatchView::records`](super::BatchView::records) for the codec that the batch has.
     pub fn recompress(&mut self, to: &mut Compressor, inflate: &mut Inflater) -> Result<()> {
-        let _ = (to, inflate);
-        todo!()
+        let from = self.header.codec()?;
+        if from == to.codec() || self.header.is_control() {
+            return Ok(());
+        }
+        let plain = inflate.inflate(from, &self.bytes[BATCH_HEADER_BYTES..])?;
+        let mut bytes = Vec::with_capacity(BATCH_HEADER_BYTES + plain.len());
+        bytes.resize(BATCH_HEADER_BYTES, 0);
+        to.compress(plain, &mut bytes)?;
+        let mut codec = to.codec();
+        if bytes.len() >= BATCH_HEADER_BYTES + plain.len() {
+            if from == Codec::None {
+                return Ok(());
+            }
+            codec = Codec::None;
+            bytes.truncate(BATCH_HEADER_BYTES);
+            bytes.extend_from_slice(plain);
+        }
+        let mut header = self.header;
+        header.set_codec(codec);
+        *self = SealedBatch::seal(header, bytes);
+        Ok(())
     }
 }
