@@ -12,6 +12,8 @@ mod error;
 pub mod inspect;
 mod producer;
 mod record;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod storage;
 mod time;
 mod types;

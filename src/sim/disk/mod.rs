@@ -1,0 +1,508 @@
+//! A file system in memory that forgets what was not synced.
+//!
+//! Bytes written, lengths set, names made, moved and removed are visible at once and stay visible while the machine runs. Until
+//! the file, or the directory, is synced they are only *pending*: [`SimDisk::crash`] is the power cut that keeps, drops or
+//! tears them as its seed decides. The model promises as little as POSIX does:
+//!
+//! - Of the bytes written to a file since its last sync any sectors of 512 bytes survive, in any mixture of old and new states;
+//!   so does any length that the file had, or one between. A sector is whole.
+//! - Syncing a file does not save its name, and saving a directory's names does not save that directory's own name.
+//! - Names survive in the order in which they were made, or in any order; a rename happens whole or not at all.
+//! - A sync that fails loses what it should have saved, although it stays readable until the crash, and the next sync says Ok.
+//!
+//! Beyond that the disk watches its callers: it panics when a file is cut under a mapping, and when bytes change that somebody
+//! has mapped for reading.
+
+mod content;
+mod faults;
+mod handles;
+mod names;
+#[cfg(test)]
+mod tests;
+
+pub use faults::{FaultKind, FaultyCalls, Repeat};
+
+use super::clock::SimClock;
+use super::counting::{Call, CallCounts};
+use crate::disk::{DirEntry, DirLock, Disk, DiskFile};
+use crate::time::Clock;
+use content::Content;
+use faults::{died, Faults};
+use handles::{Handle, Mapping, SimFile, SimLock};
+use names::{errno, Inode, Names, Place};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Weak};
+
+/// What a device writes whole or not at all.
+pub const SECTOR_BYTES: usize = 512;
+
+/// The room on a disk that nobody has made smaller; it is not even measured.
+const PLENTY_BYTES: u64 = 1 << 40;
+
+/// The unit in which room is taken.
+const BLOCK_BYTES: u64 = 4096;
+
+/// The disk as one process sees it; a clone is the same process. The next process has the value that
+/// [`crash`](SimDisk::crash) or [`restart`](SimDisk::restart) returns, and on this one every call fails from then on.
+#[derive(Clone, Debug)]
+pub struct SimDisk {
+    shared: Shared,
+    generation: u64,
+}
+
+type Shared = Arc<Mutex<State>>;
+
+#[derive(Debug)]
+struct State {
+    /// The process that is alive.
+    generation: u64,
+    /// Counts the changes of bytes and names, so that a crash can cut through all of them at one moment.
+    step: u64,
+    /// Numbers given to files and directories until now; the root has the first.
+    inodes: Inode,
+    names: Names,
+    files: BTreeMap<Inode, FileNode>,
+    locks: BTreeSet<Inode>,
+    capacity_bytes: u64,
+    faults: Faults,
+    counts: CallCounts,
+    rng: fastrand::Rng,
+    clock: Arc<SimClock>,
+}
+
+#[derive(Debug, Default)]
+struct FileNode {
+    content: Content,
+    modified_ms: i64,
+    reserved_bytes: u64,
+    /// Open files and writable maps.
+    opens: u64,
+    mappings: Vec<Weak<Mapping>>,
+}
+
+impl SimDisk {
+    /// An empty disk with a root directory and plenty of room. The seed decides what short and failed calls leave behind.
+    #[must_use]
+    pub fn new(seed: u64) -> SimDisk {
+        SimDisk::with_clock(seed, Arc::new(SimClock::default()))
+    }
+
+    /// As [`new`](SimDisk::new); files are dated by `clock`.
+    #[must_use]
+    pub fn with_clock(seed: u64, clock: Arc<SimClock>) -> SimDisk {
+        let state = State {
+            generation: 0,
+            step: 0,
+            inodes: names::ROOT,
+            names: Names::new(),
+            files: BTreeMap::new(),
+            locks: BTreeSet::new(),
+            capacity_bytes: PLENTY_BYTES,
+            faults: Faults::default(),
+            counts: CallCounts::default(),
+            rng: fastrand::Rng::with_seed(seed),
+            clock,
+        };
+        SimDisk { shared: Arc::new(Mutex::new(state)), generation: 0 }
+    }
+
+    /// Cuts the power. What was synced is there, what was not is there, torn or gone as `seed` decides. The old process is dead,
+    /// its locks are free, armed faults are forgotten. The disk for the next process is returned.
+    #[must_use = "the disk that crashed answers nobody any more"]
+    pub fn crash(&self, seed: u64) -> SimDisk {
+        let mut state = self.shared.lock();
+        state.cut_power(&mut fastrand::Rng::with_seed(seed));
+        self.next_process(&mut state)
+    }
+
+    /// Kills the process alone: everything written is there, and what was not synced is still pending.
+    #[must_use = "the disk of the dead process answers nobody any more"]
+    pub fn restart(&self) -> SimDisk {
+        self.next_process(&mut self.shared.lock())
+    }
+
+    fn next_process(&self, state: &mut State) -> SimDisk {
+        state.generation += 1;
+        state.locks.clear();
+        state.faults.clear();
+        state.files.values_mut().for_each(|file| {
+            file.opens = 0;
+            file.mappings.clear();
+        });
+        state.collect();
+        SimDisk { shared: self.shared.clone(), generation: state.generation }
+    }
+
+    /// Lets the `nth` call from now (the first is 1) of these `calls` fail, and with [`Repeat::Forever`] all after it.
+    pub fn fail_nth(&self, calls: FaultyCalls, nth: u64, kind: FaultKind, repeat: Repeat) {
+        self.shared.lock().faults.arm(calls, nth, kind, repeat);
+    }
+
+    /// Forgets the faults that are still armed.
+    pub fn clear_faults(&self) {
+        self.shared.lock().faults.clear();
+    }
+
+    /// How many calls have failed because of [`fail_nth`](SimDisk::fail_nth).
+    #[must_use]
+    pub fn faults_fired(&self) -> u64 {
+        self.shared.lock().faults.fired()
+    }
+
+    /// Makes the disk smaller or larger. What is there stays there.
+    pub fn set_capacity_bytes(&self, bytes: u64) {
+        self.shared.lock().capacity_bytes = bytes;
+    }
+
+    /// Everything that was asked of the disk until now, by all processes.
+    #[must_use]
+    pub fn counts(&self) -> CallCounts {
+        self.shared.lock().counts
+    }
+
+    /// All files as a reader sees them now, by path.
+    #[must_use]
+    pub fn snapshot(&self) -> BTreeMap<String, Vec<u8>> {
+        let state = self.shared.lock();
+        let files = state.names.files().into_iter();
+        files.map(|(path, inode)| (path, state.file(inode).content.live().to_vec())).collect()
+    }
+
+    /// Lets bits rot: turns the bits of `mask` over in one byte, in memory and on the platters. Panics when the file is shorter.
+    pub fn rot(&self, path: &Path, at: usize, mask: u8) -> io::Result<()> {
+        let mut state = self.shared.lock();
+        let inode = state.names.find(path)?;
+        state.file_mut(inode).content.rot(at, mask);
+        Ok(())
+    }
+
+    fn begin(&self, call: Call) -> io::Result<parking_lot::MutexGuard<'_, State>> {
+        let mut state = self.shared.lock();
+        state.begin(self.generation, call)?;
+        Ok(state)
+    }
+
+    fn open_as(&self, path: &Path, is_writable: bool) -> io::Result<Arc<dyn DiskFile>> {
+        let mut state = self.begin(Call::Open)?;
+        let inode = state.names.find(path)?;
+        if state.names.is_dir(inode) {
+            return Err(errno(libc::EISDIR));
+        }
+        Ok(self.opened(&mut state, inode, is_writable))
+    }
+
+    fn opened(&self, state: &mut State, inode: Inode, is_writable: bool) -> Arc<dyn DiskFile> {
+        state.file_mut(inode).opens += 1;
+        Arc::new(SimFile::new(self.handle(inode), is_writable))
+    }
+
+    fn handle(&self, inode: Inode) -> Handle {
+        Handle { shared: self.shared.clone(), generation: self.generation, inode }
+    }
+}
+
+impl Disk for SimDisk {
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
+        let state = self.begin(Call::List)?;
+        let entries = state.names.entries(state.names.find(dir)?)?;
+        let entry =
+            |(name, inode): (&String, &Inode)| DirEntry { name: name.clone(), is_dir: state.names.is_dir(*inode) };
+        Ok(entries.iter().map(entry).collect())
+    }
+
+    fn create(&self, path: &Path, reserve: u64) -> io::Result<Arc<dyn DiskFile>> {
+        let mut state = self.begin(Call::Create)?;
+        let place = state.names.place(path)?;
+        if state.names.at(&place).is_some() {
+            return Err(errno(libc::EEXIST));
+        }
+        if blocks(reserve) > state.free_bytes() {
+            return Err(errno(libc::ENOSPC));
+        }
+        let inode = state.add_file(place);
+        state.file_mut(inode).reserved_bytes = reserve;
+        Ok(self.opened(&mut state, inode, true))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.open_as(path, true)
+    }
+
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.open_as(path, false)
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.begin(Call::CreateDir)?;
+        if state.names.find(dir).is_ok_and(|inode| state.names.is_dir(inode)) {
+            return Ok(());
+        }
+        let place = state.names.place(dir)?;
+        if state.names.at(&place).is_some() {
+            return Err(errno(libc::EEXIST));
+        }
+        let inode = state.next_inode();
+        let step = state.next_step();
+        state.names.add_dir(step, place, inode);
+        Ok(())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.begin(Call::Rename)?;
+        let (from, to) = (state.names.place(from)?, state.names.place(to)?);
+        let inode = state.names.at(&from).ok_or_else(|| errno(libc::ENOENT))?;
+        if let Some(replaced) = state.names.at(&to) {
+            if replaced == inode {
+                return Ok(());
+            }
+            match (state.names.is_dir(inode), state.names.is_dir(replaced)) {
+                (false, true) => return Err(errno(libc::EISDIR)),
+                (true, false) => return Err(errno(libc::ENOTDIR)),
+                (true, true) if !state.names.entries(replaced)?.is_empty() => return Err(errno(libc::ENOTEMPTY)),
+                _ => {}
+            }
+        }
+        let step = state.next_step();
+        state.names.rename(step, inode, from, to);
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.begin(Call::Remove)?;
+        let place = state.names.place(path)?;
+        let inode = state.names.at(&place).ok_or_else(|| errno(libc::ENOENT))?;
+        if state.names.is_dir(inode) {
+            return Err(errno(libc::EISDIR));
+        }
+        let step = state.next_step();
+        state.names.remove(step, place, inode);
+        Ok(())
+    }
+
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.begin(Call::RemoveDir)?;
+        let place = state.names.place(dir)?;
+        let inode = state.names.at(&place).ok_or_else(|| errno(libc::ENOENT))?;
+        if !state.names.entries(inode)?.is_empty() {
+            return Err(errno(libc::ENOTEMPTY));
+        }
+        let step = state.next_step();
+        state.names.remove(step, place, inode);
+        Ok(())
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.shared.lock();
+        let fault = state.begin_faulty(self.generation, Call::SyncDir)?;
+        let inode = state.names.find(dir)?;
+        state.names.entries(inode)?;
+        match fault {
+            // The planted bug, as in the real disk.
+            None if cfg!(feature = "bug-no-dir-fsync") => Ok(()),
+            None => {
+                state.names.sync(inode);
+                state.collect();
+                Ok(())
+            }
+            Some(FaultKind::Die) => Err(died()),
+            Some(kind) => {
+                let State { names, rng, .. } = &mut *state;
+                names.fail_sync(inode, rng);
+                Err(kind.error())
+            }
+        }
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        let state = self.begin(Call::Exists)?;
+        match state.names.find(path) {
+            Ok(_) => Ok(true),
+            Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DirLock>> {
+        let mut state = self.begin(Call::Lock)?;
+        let place = state.names.place(path)?;
+        let inode = match state.names.at(&place) {
+            Some(inode) => inode,
+            None => state.add_file(place),
+        };
+        if !state.locks.insert(inode) {
+            return Err(errno(libc::EWOULDBLOCK));
+        }
+        Ok(Box::new(SimLock { handle: self.handle(inode) }))
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let state = self.begin(Call::FreeBytes)?;
+        state.names.find(dir)?;
+        Ok(state.free_bytes())
+    }
+}
+
+impl State {
+    fn is_alive(&self, generation: u64) -> bool {
+        self.generation == generation
+    }
+
+    /// Counts the call; fails when the process is dead or a fault is due.
+    fn begin(&mut self, generation: u64, call: Call) -> io::Result<()> {
+        match self.begin_faulty(generation, call)? {
+            None => Ok(()),
+            Some(kind) => Err(kind.error()),
+        }
+    }
+
+    /// As [`begin`](State::begin), for a call that does something even when it fails.
+    fn begin_faulty(&mut self, generation: u64, call: Call) -> io::Result<Option<FaultKind>> {
+        if !self.is_alive(generation) {
+            return Err(died());
+        }
+        self.counts.add(call);
+        let fault = self.faults.on_call(call);
+        if fault == Some(FaultKind::Die) {
+            // From here on nobody is alive, until somebody cuts the power or starts the next process.
+            self.generation += 1;
+        }
+        Ok(fault)
+    }
+
+    fn next_step(&mut self) -> u64 {
+        self.step += 1;
+        self.step
+    }
+
+    fn next_inode(&mut self) -> Inode {
+        self.inodes += 1;
+        self.inodes
+    }
+
+    fn add_file(&mut self, place: Place) -> Inode {
+        let inode = self.next_inode();
+        let step = self.next_step();
+        let file = FileNode { modified_ms: self.clock.realtime().0, ..FileNode::default() };
+        self.files.insert(inode, file);
+        self.names.add_file(step, place, inode);
+        inode
+    }
+
+    fn file(&self, inode: Inode) -> &FileNode {
+        self.files.get(&inode).expect("a file that is open or has a name is there")
+    }
+
+    fn file_mut(&mut self, inode: Inode) -> &mut FileNode {
+        self.files.get_mut(&inode).expect("a file that is open or has a name is there")
+    }
+
+    fn close(&mut self, inode: Inode) {
+        self.file_mut(inode).opens -= 1;
+    }
+
+    fn write(&mut self, inode: Inode, at: usize, bytes: &[u8]) -> io::Result<()> {
+        let fits = self.growth_that_fits(inode, at + bytes.len()).saturating_sub(at);
+        let written = &bytes[..bytes.len().min(fits)];
+        let step = self.next_step();
+        let now_ms = self.clock.realtime().0;
+        let file = self.file_mut(inode);
+        if !written.is_empty() {
+            let frozen = file.mapped(false);
+            assert!(at >= frozen, "byte {at} changes under a mapping for reading of {frozen} bytes");
+        }
+        file.content.write(step, at, written);
+        file.modified_ms = now_ms;
+        if written.len() < bytes.len() {
+            return Err(errno(libc::ENOSPC));
+        }
+        Ok(())
+    }
+
+    fn set_len(&mut self, inode: Inode, len: usize) -> io::Result<()> {
+        if self.growth_that_fits(inode, len) < len {
+            return Err(errno(libc::ENOSPC));
+        }
+        let step = self.next_step();
+        let now_ms = self.clock.realtime().0;
+        let file = self.file_mut(inode);
+        let mapped = file.mapped(false).max(file.mapped(true));
+        assert!(
+            len >= mapped,
+            "a file is cut to {len} bytes under a mapping of {mapped}: SIGBUS for whoever reads there"
+        );
+        file.content.set_len(step, len);
+        file.modified_ms = now_ms;
+        // Cutting a file gives back what was reserved behind its end, too.
+        file.reserved_bytes = 0;
+        Ok(())
+    }
+
+    /// How long a file may become that wants to be `len` bytes long.
+    fn growth_that_fits(&self, inode: Inode, len: usize) -> usize {
+        let allocated = self.file(inode).allocated_bytes();
+        if blocks(len as u64) <= allocated || self.capacity_bytes >= PLENTY_BYTES {
+            return len;
+        }
+        let limit = allocated.saturating_add(self.free_bytes()) / BLOCK_BYTES * BLOCK_BYTES;
+        len.min(usize::try_from(limit).unwrap_or(usize::MAX))
+    }
+
+    fn free_bytes(&self) -> u64 {
+        let named: BTreeSet<Inode> = self.names.files().into_values().collect();
+        let takes_room = |(inode, file): &(&Inode, &FileNode)| file.opens > 0 || named.contains(inode);
+        let used: u64 = self.files.iter().filter(takes_room).map(|(_, file)| file.allocated_bytes()).sum();
+        self.capacity_bytes.saturating_sub(used)
+    }
+
+    /// Forgets files that nobody can reach any more, whatever happens.
+    fn collect(&mut self) {
+        let used = self.names.in_use();
+        self.files.retain(|inode, file| file.opens > 0 || used.contains(inode));
+    }
+
+    fn cut_power(&mut self, rng: &mut fastrand::Rng) {
+        use content::Fate as Bytes;
+        use names::Fate as Name;
+        // A moment in the past, for devices that keep the order of writes.
+        let moment = rng.u64(..=self.step + 1);
+        let style = rng.u8(..8);
+        let name_fate = match style {
+            0 => Name::Lost,
+            1 => Name::Kept,
+            2 | 3 => Name::Before(moment),
+            _ => [Name::Lost, Name::Kept, Name::Before(moment), Name::Some][rng.usize(..4)],
+        };
+        self.names.crash(name_fate, rng);
+        for file in self.files.values_mut() {
+            let fate = match style {
+                0 => Bytes::Lost,
+                1 => Bytes::Kept,
+                2 | 3 => Bytes::Before(moment),
+                4 => Bytes::Torn,
+                _ => [Bytes::Lost, Bytes::Kept, Bytes::Before(moment), Bytes::Torn][rng.usize(..4)],
+            };
+            file.content.crash(fate, rng);
+            file.reserved_bytes = 0;
+        }
+    }
+}
+
+impl FileNode {
+    fn allocated_bytes(&self) -> u64 {
+        blocks(self.content.live().len() as u64).max(blocks(self.reserved_bytes))
+    }
+
+    /// Bytes at the beginning that somebody has mapped, for writing or for reading.
+    fn mapped(&mut self, is_writable: bool) -> usize {
+        self.mappings.retain(|mapping| mapping.strong_count() > 0);
+        let alive = self.mappings.iter().filter_map(Weak::upgrade);
+        alive.filter(|mapping| mapping.is_writable == is_writable).map(|mapping| mapping.len).max().unwrap_or(0)
+    }
+}
+
+fn blocks(bytes: u64) -> u64 {
+    bytes.div_ceil(BLOCK_BYTES).saturating_mul(BLOCK_BYTES)
+}
