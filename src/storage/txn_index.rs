@@ -63,6 +63,16 @@ impl AbortedTxn {
     }
 }
 
+/// The entries in the bytes of a file, a part of one at the end left aside. CORRUPT_MESSAGE for bytes that are none.
+pub fn decode(bytes: &[u8]) -> Result<Vec<AbortedTxn>> {
+    let entries = bytes.chunks_exact(TXN_ENTRY_BYTES).enumerate();
+    let decoded = entries.map(|(place, bytes)| {
+        let entry = AbortedTxn::decode(bytes);
+        entry.ok_or_else(|| Error::new(ErrorCode::CORRUPT_MESSAGE, format!("entry {place} makes no sense")))
+    });
+    decoded.collect()
+}
+
 /// The transaction index of one segment. One writer at a time, readers beside it.
 pub struct TxnIndex {
     disk: Arc<dyn Disk>,
@@ -431,6 +441,7 @@ mod tests {
                 let index = TxnIndex::open(&disk, &path, name.base).unwrap();
                 let entries = index.entries().unwrap();
                 aborted += entries.len() as u64;
+                assert_eq!(decode(&std::fs::read(&path).unwrap()).unwrap(), entries);
                 let bytes: Vec<u8> = entries.iter().flat_map(|entry| entry.encode()).collect();
                 assert_eq!(bytes, std::fs::read(&path).unwrap(), "{}", path.display());
             }

@@ -117,6 +117,18 @@ impl OffsetIndex {
         relative_to(self.base, offset).is_some()
     }
 
+    /// Bytes that the file of an active index has on disk; 0 once it is sealed.
+    #[must_use]
+    pub fn capacity_bytes(&self) -> u64 {
+        self.table.capacity_bytes()
+    }
+
+    /// Bytes that the next entry of an active index would allocate: 0 while there is room.
+    #[must_use]
+    pub fn growth_bytes(&self) -> u64 {
+        self.table.growth_bytes()
+    }
+
     /// All entries, in order.
     pub fn entries(&self) -> Result<Vec<(Offset, Position)>> {
         Ok(self.table.entries()?.into_iter().map(|entry| self.absolute(entry)).collect())

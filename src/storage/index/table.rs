@@ -3,7 +3,7 @@
 use crate::disk::{Disk, DiskFile, WritableMap};
 use crate::error::{Error, ErrorCode, Result};
 use bytes::Bytes;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use std::io;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
@@ -37,6 +37,9 @@ pub(super) struct Table<E> {
     entries_max: AtomicUsize,
     /// Taken for reading by lookups and appends, for writing by whatever replaces the backing or takes entries away.
     state: RwLock<State>,
+    /// Held by a sync as long as it keeps the mapping alive. A mapping that is to cut its file when it goes must be gone before
+    /// the file is mapped again.
+    syncing: Mutex<()>,
     entry: PhantomData<fn() -> E>,
 }
 
@@ -70,12 +73,14 @@ impl<E: Entry> Table<E> {
             count: AtomicUsize::new(0),
             entries_max: AtomicUsize::new(0),
             state: RwLock::new(State { path: path.to_owned(), backing: Backing::Unopened, is_foreign }),
+            syncing: Mutex::new(()),
             entry: PhantomData,
         }
     }
 
     /// Makes the index writable, creating the file when it is absent. No effect when it is active already.
     pub(super) fn unseal(&self, bytes_max: u32) -> Result<()> {
+        let _no_sync = self.syncing.lock();
         let mut state = self.state.write();
         if matches!(state.backing, Backing::Active { .. }) {
             return Ok(());
@@ -115,6 +120,23 @@ impl<E: Entry> Table<E> {
     /// Number of entries of an active index.
     pub(super) fn active_count(&self) -> usize {
         self.count.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that an active index has allocated.
+    pub(super) fn capacity_bytes(&self) -> u64 {
+        match &self.state.read().backing {
+            Backing::Active { map: Some(map), .. } => map.capacity() as u64,
+            _ => 0,
+        }
+    }
+
+    /// Bytes that the next entry would allocate: 0 when there is room, or none is taken.
+    pub(super) fn growth_bytes(&self) -> u64 {
+        let (count, capacity) = (self.active_count(), self.capacity_bytes());
+        if count >= self.entries_max() || ((count + 1) * E::BYTES) as u64 <= capacity {
+            return 0;
+        }
+        map_bytes::<E>(count + 1, self.entries_max()) as u64 - capacity
     }
 
     /// Adds an entry. Nanoseconds, except when the mapping has to grow.
@@ -214,6 +236,7 @@ impl<E: Entry> Table<E> {
     }
 
     pub(super) fn sync(&self) -> Result<()> {
+        let _syncing = self.syncing.lock();
         let (path, active) = {
             let state = self.state.read();
             let active = match &state.backing {
@@ -222,7 +245,7 @@ impl<E: Entry> Table<E> {
             };
             (state.path.clone(), active)
         };
-        let synced = match active {
+        let synced = match &active {
             Some((_, Some(map))) => map.sync(),
             Some((file, None)) => file.sync_data(),
             None => self.disk.open(&path).and_then(|file| file.sync_data()),
@@ -288,9 +311,13 @@ fn map_for<E: Entry>(
     entries: usize,
     entries_max: usize,
 ) -> Result<Arc<dyn WritableMap>> {
-    let bytes = (entries * E::BYTES).next_power_of_two().max(FIRST_MAP_BYTES);
-    let bytes = (bytes / E::BYTES).clamp(entries, entries_max.max(entries)) * E::BYTES;
+    let bytes = map_bytes::<E>(entries, entries_max);
     file.map_mut(bytes as u64).map_err(|e| Error::io("map", path, e))
+}
+
+fn map_bytes<E: Entry>(entries: usize, entries_max: usize) -> usize {
+    let bytes = (entries * E::BYTES).next_power_of_two().max(FIRST_MAP_BYTES);
+    (bytes / E::BYTES).clamp(entries, entries_max.max(entries)) * E::BYTES
 }
 
 /// How many entries a file has: up to the first that is not one, that does not follow the one before, or the zeros

@@ -110,6 +110,18 @@ impl TimeIndex {
         self.table.active_count() + 1 >= self.table.entries_max()
     }
 
+    /// Bytes that the file of an active index has on disk; 0 once it is sealed.
+    #[must_use]
+    pub fn capacity_bytes(&self) -> u64 {
+        self.table.capacity_bytes()
+    }
+
+    /// Bytes that the next entry of an active index would allocate: 0 while there is room.
+    #[must_use]
+    pub fn growth_bytes(&self) -> u64 {
+        self.table.growth_bytes()
+    }
+
     /// All entries, in order.
     pub fn entries(&self) -> Result<Vec<TimeEntry>> {
         Ok(self.table.entries()?.into_iter().map(|slot| self.absolute(slot)).collect())

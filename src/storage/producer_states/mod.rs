@@ -1,11 +1,20 @@
-//! What the log remembers of each producer: the last five batches, its epoch, its open transaction.
+//! What a log remembers of each idempotent producer: its epoch, its last five batches, its open transaction.
+//!
+//! A client's batch is judged against it before the append ([`ProducerStates::judge`]) and noted after it
+//! ([`ProducerStates::update`]); a replicated one is only noted. The state is a function of the log: a snapshot file saves the
+//! replay, losing it loses nothing.
 
+mod entry;
 pub mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use crate::disk::Disk;
-use crate::error::Result;
+use crate::error::{Error, ErrorCode, Result};
 use crate::storage::txn_index::AbortedTxn;
 use crate::types::{Offset, ProducerStamp, Timestamp};
+use entry::ProducerEntry;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,11 +22,11 @@ use std::time::Duration;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ProducerBatch {
     pub producer: ProducerStamp,
-    /// Offset of the first record (for [`ProducerStates::judge`]: the one it would get).
+    /// Offset of the first record; not looked at by [`ProducerStates::judge`].
     pub base_offset: Offset,
     /// Last offset - base offset.
     pub last_offset_delta: u32,
-    /// Largest timestamp of its records; -1 if they have none.
+    /// Largest timestamp of its records, in milliseconds; -1 if they have none.
     pub max_timestamp: i64,
     pub is_transactional: bool,
 }
@@ -32,11 +41,11 @@ pub struct EndTxn {
     pub is_abort: bool,
     /// Offset of the marker.
     pub offset: Offset,
-    /// Timestamp of the control batch.
+    /// Timestamp of the control batch, in milliseconds.
     pub timestamp: i64,
 }
 
-/// Who sent a batch, and so what is checked.
+/// Who sent a batch, and so what is checked. Replicated batches are not judged at all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Origin {
     /// Epoch and sequence are checked, duplicates found.
@@ -45,7 +54,7 @@ pub enum Origin {
     Coordinator,
 }
 
-/// What to do with a client's batch.
+/// What to do with a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
     /// Append it.
@@ -55,8 +64,14 @@ pub enum Verdict {
 }
 
 /// The state of all producers of one partition. Costs nothing as long as no batch has a producer id.
-#[derive(Debug, Default)]
-pub struct ProducerStates;
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProducerStates {
+    producers: BTreeMap<i64, ProducerEntry>,
+    /// Open transactions: first offset to producer id.
+    ongoing: BTreeMap<Offset, i64>,
+    /// Ended transactions whose marker is not known to be below the high watermark: first offset to the marker's.
+    unreplicated: BTreeMap<Offset, Offset>,
+}
 
 /// What [`ProducerStates::load`] found.
 #[derive(Debug)]
@@ -64,76 +79,149 @@ pub struct Loaded {
     pub states: ProducerStates,
     /// The state covers everything below; replay the log from here.
     pub covers: Offset,
-    /// Snapshots that were unreadable, and were deleted.
+    /// Snapshots that made no sense and were deleted, newest first.
     pub discarded: Vec<Offset>,
 }
 
 impl ProducerStates {
     /// No producers.
+    #[must_use]
     pub fn new() -> ProducerStates {
-        ProducerStates
+        ProducerStates::default()
     }
-    /// Whether no producer is known: one branch, for the append path.
+
+    /// Whether no producer is known.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
-        todo!()
+        self.producers.is_empty()
     }
+
     /// Number of producers known.
+    #[must_use]
     pub fn count(&self) -> usize {
-        todo!()
+        self.producers.len()
     }
-    /// Judges one batch against the state, changes nothing. Errors 45, 47, 48. Replicated batches are not judged at all.
+
+    /// Judges one batch against the state; changes nothing.
+    ///
+    /// # Errors
+    /// OUT_OF_ORDER_SEQUENCE_NUMBER (45), INVALID_PRODUCER_EPOCH (47), INVALID_TXN_STATE (48); INVALID_RECORD (87) for a
+    /// client's batch with an id but without a sequence.
     pub fn judge(&self, batch: &ProducerBatch, origin: Origin) -> Result<Verdict> {
-        let _ = (batch, origin);
-        todo!()
+        entry::judge(self.producers.get(&batch.producer.id), batch, origin)
     }
-    /// Judges the batches of one append in order, each as if those before it were appended. A duplicate anywhere makes
-    /// the whole append a duplicate (as Kafka does).
+
+    /// Judges the batches of one append in order, each as if those before it were appended already. All are fresh or all are
+    /// duplicates: a mixture cannot be acknowledged truthfully and is OUT_OF_ORDER_SEQUENCE_NUMBER.
     pub fn judge_all(&self, batches: &[ProducerBatch], origin: Origin) -> Result<Verdict> {
-        let _ = (batches, origin);
-        todo!()
+        if let [batch] = batches {
+            return self.judge(batch, origin);
+        }
+        let mut touched: BTreeMap<i64, ProducerEntry> = BTreeMap::new();
+        let mut whole: Option<Verdict> = None;
+        for batch in batches {
+            let id = batch.producer.id;
+            let known = touched.get(&id).or_else(|| self.producers.get(&id));
+            let verdict = entry::judge(known, batch, origin)?;
+            whole = Some(match (whole, verdict) {
+                (None, verdict) => verdict,
+                (Some(Verdict::Fresh), Verdict::Fresh) => Verdict::Fresh,
+                (Some(Verdict::Duplicate { base_offset, .. }), Verdict::Duplicate { last_offset, timestamp, .. }) => {
+                    Verdict::Duplicate { base_offset, last_offset, timestamp }
+                }
+                _ => {
+                    let why = format!("an append has new batches beside old ones of producer {id}");
+                    return Err(Error::new(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, why));
+                }
+            });
+            if verdict == Verdict::Fresh {
+                let known = known.cloned();
+                touched.insert(id, known.unwrap_or_else(|| ProducerEntry::new(batch.producer.epoch)).with(batch));
+            }
+        }
+        Ok(whole.unwrap_or(Verdict::Fresh))
     }
-    /// Judges a marker: errors 47 and 52. Replicated markers are not judged.
+
+    /// Judges a marker that a coordinator sent; changes nothing. Replicated markers are not judged.
+    ///
+    /// # Errors
+    /// INVALID_PRODUCER_EPOCH (47), TRANSACTION_COORDINATOR_FENCED (52).
     pub fn judge_end_txn(&self, marker: &EndTxn) -> Result<()> {
-        let _ = marker;
-        todo!()
+        match self.producers.get(&marker.producer_id) {
+            Some(entry) => entry.judge_end_txn(marker),
+            None => Ok(()),
+        }
     }
-    /// Notes a batch that is in the log now. Checks nothing.
+
+    /// Notes a data batch that is in the log now. Checks nothing.
     pub fn update(&mut self, batch: &ProducerBatch) {
-        let _ = batch;
-        todo!()
+        let id = batch.producer.id;
+        let entry = self.producers.entry(id).or_insert_with(|| ProducerEntry::new(batch.producer.epoch));
+        if entry.note(batch) {
+            self.ongoing.insert(batch.base_offset, id);
+        }
     }
-    /// Notes a marker that is in the log now. Returns what belongs into the txn index when it aborted a transaction with data.
+
+    /// Notes a marker that is in the log now (an empty control batch is none). Checks nothing. Returns what belongs into the
+    /// transaction index, when the marker aborted a transaction that wrote something here.
     pub fn end_txn(&mut self, marker: &EndTxn) -> Option<AbortedTxn> {
-        let _ = marker;
-        todo!()
+        let id = marker.producer_id;
+        let entry = self.producers.entry(id).or_insert_with(|| ProducerEntry::new(marker.producer_epoch));
+        let first_offset = entry.note_end_txn(marker)?;
+        self.ongoing.remove(&first_offset);
+        self.unreplicated.insert(first_offset, marker.offset);
+        let next_open = self.ongoing.first_key_value().map(|(first, _)| *first);
+        marker.is_abort.then(|| AbortedTxn {
+            producer_id: id,
+            first_offset,
+            last_offset: marker.offset,
+            last_stable_offset: next_open.unwrap_or_else(|| marker.offset.next()),
+        })
     }
-    /// First offset of the earliest transaction that is open or whose marker is not below the high watermark.
-    /// The last stable offset is the smaller of this and the high watermark.
+
+    /// First offset of the earliest transaction that is open, or whose marker is not known to be below the high watermark. The last
+    /// stable offset is the smaller of this and the high watermark, and never below the log start.
+    #[must_use]
     pub fn first_unstable_offset(&self) -> Option<Offset> {
-        todo!()
+        let open = self.ongoing.first_key_value().map(|(first, _)| *first);
+        let ended = self.unreplicated.first_key_value().map(|(first, _)| *first);
+        match (open, ended) {
+            (Some(open), Some(ended)) => Some(open.min(ended)),
+            (open, ended) => open.or(ended),
+        }
     }
-    /// The high watermark moved: transactions that ended below it are decided for readers.
+
+    /// The high watermark moved: transactions whose marker lies below it are decided for readers.
     pub fn handle_high_watermark(&mut self, high_watermark: Offset) {
-        let _ = high_watermark;
-        todo!()
+        if !self.unreplicated.is_empty() {
+            self.unreplicated.retain(|_, marker| *marker >= high_watermark);
+        }
     }
-    /// The log start moved: transactions whose marker lies below are forgotten.
+
+    /// The log start moved: ended transactions whose marker lies below it are forgotten. Producers are not: what they sent
+    /// last still tells duplicates.
     pub fn handle_log_start(&mut self, log_start: Offset) {
-        let _ = log_start;
-        todo!()
+        self.handle_high_watermark(log_start);
     }
-    /// Drops producers without an open transaction whose last batch is `expiration` old or older. Returns how many.
+
+    /// Drops producers without an open transaction whose last batch is `expiration` old or older, by its own timestamp.
+    /// Returns how many.
     pub fn expire(&mut self, now: Timestamp, expiration: Duration) -> usize {
-        let _ = (now, expiration);
-        todo!()
+        let before = self.producers.len();
+        self.producers.retain(|_, entry| !entry.is_expired(now, expiration));
+        before - self.producers.len()
     }
-    /// Writes `<at>.snapshot` into `dir`, replacing one that is there; not synced unless `sync`.
+
+    /// Writes `<at>.snapshot` into `dir`, over one that is there: the state must cover everything below `at` and nothing
+    /// else. Not durable unless `sync` (file, not directory). A crash leaves whole or invalid bytes, which
+    /// [`load`](ProducerStates::load) tells apart by their checksum.
     pub fn take_snapshot(&self, disk: &dyn Disk, dir: &Path, at: Offset, sync: bool) -> Result<()> {
-        let _ = (disk, dir, at, sync);
-        todo!()
+        let entries: Vec<_> = self.producers.iter().map(|(id, entry)| entry.to_snapshot(*id)).collect();
+        snapshot::write(disk, dir, at, &snapshot::encode(&entries), sync)
     }
-    /// Loads the newest valid snapshot in `dir` within `log_start..=log_end`; unreadable ones are deleted and the next older one
-    /// tried. None: empty, covering `log_start`.
+
+    /// Loads the newest snapshot in `dir` within `log_start..=log_end`. One that makes no sense is deleted and the next older one
+    /// tried; without any, the state is empty and covers `log_start`. Producers that `expire` would drop are left out.
     pub fn load(
         disk: &dyn Disk,
         dir: &Path,
@@ -142,7 +230,35 @@ impl ProducerStates {
         now: Timestamp,
         expiration: Duration,
     ) -> Result<Loaded> {
-        let _ = (disk, dir, log_start, log_end, now, expiration);
-        todo!()
+        let mut discarded = Vec::new();
+        let candidates = snapshot::list(disk, dir)?;
+        for at in candidates.into_iter().rev().filter(|at| (log_start..=log_end).contains(at)) {
+            match snapshot::read(disk, dir, at) {
+                Ok(Some(entries)) => {
+                    let mut states = ProducerStates::from_snapshot(&entries);
+                    states.expire(now, expiration);
+                    return Ok(Loaded { states, covers: at, discarded });
+                }
+                Ok(None) => {}
+                // The disk failed; the file may be fine.
+                Err(error) if error.code() == ErrorCode::KAFKA_STORAGE_ERROR => return Err(error),
+                Err(_) => {
+                    snapshot::remove(disk, dir, at)?;
+                    discarded.push(at);
+                }
+            }
+        }
+        Ok(Loaded { states: ProducerStates::new(), covers: log_start, discarded })
+    }
+
+    fn from_snapshot(entries: &[snapshot::SnapshotEntry]) -> ProducerStates {
+        let mut states = ProducerStates::new();
+        for entry in entries {
+            if let Some(first) = entry.txn_first_offset {
+                states.ongoing.insert(first, entry.producer_id);
+            }
+            states.producers.insert(entry.producer_id, ProducerEntry::from_snapshot(entry));
+        }
+        states
     }
 }
