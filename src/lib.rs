@@ -31,9 +31,10 @@ pub use consumer::{
 };
 pub use error::{Error, ErrorCode, Result};
 pub use producer::{
-    BatchPlacement, Delivery, DeliveryReport, DeliverySink, Header, PartitionChoice, Partitioner, Producer,
-    ProducerBuilder, ProducerStats, Record, RecordMetadata,
+    BatchPlacement, Delivery, DeliveryReport, DeliverySink, PartitionChoice, Partitioner, Producer, ProducerBuilder,
+    ProducerStats, Record, RecordMetadata,
 };
+pub use record::Header;
 pub use types::{
     Acks, Codec, LeaderEpoch, NodeId, Offset, Position, ProducerStamp, Rung, Timestamp, TimestampType, TopicPartition,
 };

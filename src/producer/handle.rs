@@ -1,7 +1,10 @@
 //! `Producer`: the handle that users hold.
 
+use super::host::Wakeable;
+use super::shared::{Shared, Teller};
 use super::{Delivery, ProducerStats, Record, RecordMetadata};
-use crate::error::Result;
+use crate::error::{Error, ErrorCode, Result};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Sends records. Cheap to clone; every clone is the same producer, and all may send at once.
@@ -9,9 +12,26 @@ use std::time::Duration;
 /// Dropping the last clone sends what is still in memory, without waiting for the disk, and tells the log sink how many
 /// records could not be written. Call [`close`](Producer::close) to know.
 #[derive(Clone)]
-pub struct Producer {}
+pub struct Producer {
+    handle: Arc<Handle>,
+}
+
+/// What the clones share; the last one to go ends the producer.
+struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.abandon();
+    }
+}
 
 impl Producer {
+    pub(super) fn new(shared: Arc<Shared>) -> Producer {
+        Producer { handle: Arc::new(Handle { shared }) }
+    }
+
     /// Copies the record into the open batch of its partition and returns at once, unless the batch is full (or
     /// `linger.ms` is 0): then this thread carries it to the log itself. Waits up to `max.block.ms` when `buffer.memory`
     /// is used up.
@@ -20,8 +40,9 @@ impl Producer {
     /// UNKNOWN_TOPIC_OR_PARTITION, MESSAGE_TOO_LARGE (beyond `max.request.size`), QUEUE_FULL (no buffer within
     /// `max.block.ms`), INVALID_RECORD, CLOSED. Whatever happens later is told by the [`Delivery`].
     pub fn send(&self, record: Record<'_>) -> Result<Delivery> {
-        let _ = record;
-        todo!()
+        let (batch, receipt) =
+            self.handle.shared.enqueue(&record, Teller::Delivery)?.expect("a delivery was asked for");
+        Ok(Delivery::new(batch, receipt))
     }
 
     /// As [`send`](Producer::send); `on_delivery` runs on the thread `kafkalog-callbacks`, in the order of the log
@@ -34,8 +55,7 @@ impl Producer {
         record: Record<'_>,
         on_delivery: impl FnOnce(Result<RecordMetadata>) + Send + 'static,
     ) -> Result<()> {
-        let _ = (record, on_delivery);
-        todo!()
+        self.handle.shared.enqueue(&record, Teller::Callback(Box::new(on_delivery))).map(drop)
     }
 
     /// As [`send`](Producer::send); the producer's [`DeliverySink`](super::DeliverySink) gets `tag` back. Without a sink
@@ -44,8 +64,7 @@ impl Producer {
     /// # Errors
     /// As [`send`](Producer::send).
     pub fn send_tagged(&self, record: Record<'_>, tag: u64) -> Result<()> {
-        let _ = (record, tag);
-        todo!()
+        self.handle.shared.enqueue(&record, Teller::Tag(tag)).map(drop)
     }
 
     /// Carries everything that was sent before the call to the log, on this thread, and waits for its acknowledgement.
@@ -53,27 +72,25 @@ impl Producer {
     /// # Errors
     /// TIMED_OUT, or the first failure of any record since the last flush.
     pub fn flush(&self, timeout: Duration) -> Result<()> {
-        let _ = timeout;
-        todo!()
+        self.handle.shared.flush(timeout)
     }
 
     /// Fails everything that is not acknowledged: what was not written with PURGE_QUEUE, what is being written or waits
     /// for a higher rung with PURGE_INFLIGHT when `in_flight` asks for that too. Returns the number of records failed.
     pub fn purge(&self, in_flight: bool) -> u64 {
-        let _ = in_flight;
-        todo!()
+        self.handle.shared.purge(in_flight)
     }
 
     /// Records sent and neither acknowledged nor failed.
     #[must_use]
     pub fn pending(&self) -> u64 {
-        todo!()
+        self.handle.shared.pending()
     }
 
     /// What it has done so far.
     #[must_use]
     pub fn stats(&self) -> ProducerStats {
-        todo!()
+        self.handle.shared.stats()
     }
 
     /// Accepts no more records (for every clone), flushes, and fails what is left when `timeout` has passed. May be
@@ -82,8 +99,12 @@ impl Producer {
     /// # Errors
     /// TIMED_OUT when something had to be given up, or the first failure since the last flush.
     pub fn close(&self, timeout: Duration) -> Result<()> {
-        let _ = timeout;
-        todo!()
+        let (flushed, given_up) = self.handle.shared.close(timeout);
+        if given_up > 0 {
+            let text = format!("{given_up} records were given up when the producer was closed");
+            return Err(Error::new(ErrorCode::TIMED_OUT, text));
+        }
+        flushed
     }
 }
 

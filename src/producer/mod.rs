@@ -1,21 +1,31 @@
 //! The producer: chooses a partition, encodes each record straight into an open batch, and lets whoever fills a batch
 //! (or waits for it) carry it to the log on its own thread.
 
+mod accumulator;
+mod batch;
 mod builder;
 mod delivery;
+mod finish;
 mod handle;
 mod host;
+mod memory;
+mod parking;
 mod partitioner;
+mod queue;
 mod record;
+mod sender;
+mod shared;
 mod sink;
 mod stats;
+mod topics;
+mod upkeep;
 
 pub use builder::ProducerBuilder;
 pub use delivery::Delivery;
 pub use handle::Producer;
 pub use partitioner::{PartitionChoice, Partitioner};
-pub use record::{Header, Record, RecordMetadata};
+pub use record::{Record, RecordMetadata};
 pub use sink::{BatchPlacement, DeliveryReport, DeliverySink};
 pub use stats::ProducerStats;
 
-pub(crate) use host::{Host, Wakeable};
+pub(crate) use host::{Appended, Host, HostPartition, HostTopic, Wakeable};

@@ -81,7 +81,6 @@ mod tests {
     #[test]
     fn murmur2_and_the_partition_of_a_key_are_kafkas() {
         let Some(shared) = crate::testing::shared() else {
-            println!("SKIP: ../shared is absent");
             return;
         };
         let text = std::fs::read_to_string(shared.join("vectors/murmur2.json")).unwrap();
@@ -103,7 +102,7 @@ mod tests {
     #[test]
     fn the_hash_of_well_known_keys_is_well_known() {
         for (key, signed) in [("21", -973_932_308), ("foobar", -790_332_482), ("abc", 479_470_107), ("", 275_646_681)] {
-            assert_eq!(murmur2(key.as_bytes()).cast_signed(), signed, "{key}");
+            assert_eq!(murmur2(key.as_bytes()) as i32, signed, "{key}");
         }
         assert_eq!([6, 7, 0, 1], ["foobar", "abc", "21", "key"].map(|key| partition_of_key(key.as_bytes(), 10)));
     }

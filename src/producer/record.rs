@@ -1,14 +1,8 @@
 //! What goes in and what comes out: a record to send, and what is known of it once it was acknowledged.
 
+use crate::record::Header;
 use crate::types::{Offset, Rung, Timestamp};
 use std::sync::Arc;
-
-/// One header of a record.
-#[derive(Clone, Copy, Debug)]
-pub struct Header<'a> {
-    pub key: &'a [u8],
-    pub value: Option<&'a [u8]>,
-}
 
 /// A record to send. It borrows everything; [`send`](crate::Producer::send) copies it before it returns.
 #[derive(Clone, Copy, Debug)]

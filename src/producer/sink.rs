@@ -50,6 +50,10 @@ impl DeliveryReport<'_> {
 }
 
 impl BatchPlacement {
+    /// What `acks=0` knows.
+    pub(super) const BUFFERED: BatchPlacement =
+        BatchPlacement { base_offset: None, log_append_time: None, rung: Rung::Buffered };
+
     /// Offset and timestamp of the record at `offset_delta`.
     #[must_use]
     pub fn place_of(&self, offset_delta: u32, timestamp: Timestamp) -> (Option<Offset>, Timestamp) {

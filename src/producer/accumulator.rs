@@ -1,0 +1,295 @@
+//! One partition's batches, pure: who may be filled, who is sendable, who waits for its acknowledgement.
+//!
+//! No clock, no log, no lock: time comes as an argument, batches go out by `poll_*`. Whoever takes a batch out has the
+//! *appender's role* until he gives it back by [`handle_appended`](Accumulator::handle_appended), so that one thread at a
+//! time appends and the order is kept.
+//!
+//! ```text
+//!              room?                full, or linger passed          appended           on its rung
+//!   record ----------> open batch --------------------------> ready ---------> unfinished ------> done
+//!                                                                   (in hand)
+//! ```
+
+use super::batch::{Audience, Batch, Completion, Outcome, Receipt};
+use super::partitioner;
+use crate::error::Result;
+use crate::record::RecordRef;
+use crate::time::Instant;
+use crate::types::{Offset, Timestamp};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// A partition's queue.
+pub(super) struct Accumulator {
+    batch_bytes: usize,
+    // linger.ms is 0: whoever has nobody before him does not wait for company.
+    lingers: bool,
+    open: Option<Box<Batch>>,
+    ready: VecDeque<Box<Batch>>,
+    in_hand: Option<InHand>,
+    unfinished: VecDeque<Unfinished>,
+    /// Somebody is telling outcomes; the others leave it to him, so that they come in order.
+    pub is_finishing: bool,
+    /// On the producer's list of queues that `kafkalog-node` looks at.
+    pub is_listed: bool,
+    /// No more records.
+    pub is_closed: bool,
+    sequence_last: u64,
+    // Bytes of the batches closed since the sticky rule came to this partition.
+    sticky_bytes: usize,
+}
+
+/// The batch that somebody is appending now.
+struct InHand {
+    sequence: u64,
+    records: u32,
+}
+
+/// A batch in the log whose acknowledgement waits for a higher rung.
+pub(super) struct Unfinished {
+    pub completion: Arc<Completion>,
+    pub audience: Audience,
+    pub outcome: Outcome,
+    pub end: Offset,
+    pub records: u32,
+    pub bytes: usize,
+    pub reserved_bytes: usize,
+    pub sequence: u64,
+}
+
+impl Accumulator {
+    pub fn new(batch_bytes: usize, lingers: bool) -> Accumulator {
+        Accumulator {
+            batch_bytes: batch_bytes.max(1),
+            lingers,
+            open: None,
+            ready: VecDeque::new(),
+            in_hand: None,
+            unfinished: VecDeque::new(),
+            is_finishing: false,
+            is_listed: false,
+            is_closed: false,
+            sequence_last: 0,
+            sticky_bytes: 0,
+        }
+    }
+
+    /// Whether there is an open batch with room for this record. An open batch without room is full from now on.
+    #[inline]
+    pub fn has_room_for(&mut self, record: RecordRef<'_>) -> bool {
+        match &self.open {
+            None => false,
+            Some(open) if open.builder.has_room_for(record, self.batch_bytes) => true,
+            Some(_) => {
+                self.close_open();
+                false
+            }
+        }
+    }
+
+    /// Opens `batch`; there must be no open one.
+    pub fn open(&mut self, mut batch: Box<Batch>) {
+        assert!(self.open.is_none(), "one open batch at a time");
+        self.sequence_last += 1;
+        batch.sequence = self.sequence_last;
+        self.open = Some(batch);
+    }
+
+    /// Adds a record to the open batch, which has room for it.
+    ///
+    /// # Errors
+    /// INVALID_RECORD; the batch is as it was.
+    #[inline]
+    pub fn handle_record(&mut self, record: RecordRef<'_>, timestamp: Timestamp) -> Result<(&mut Batch, Receipt)> {
+        let open = self.open.as_mut().expect("has_room_for said yes, or a batch was opened");
+        let offset_delta = open.builder.append(record, timestamp.0)?;
+        // The lengths are below max.request.size.
+        let length = |bytes: &[u8]| bytes.len() as u32;
+        let receipt = Receipt {
+            offset_delta,
+            key_bytes: record.key.map(length),
+            value_bytes: record.value.map(length),
+            timestamp,
+        };
+        Ok((open, receipt))
+    }
+
+    /// Takes back an open batch that has no records, because its first one was refused.
+    pub fn take_empty(&mut self) -> Option<Box<Batch>> {
+        self.open.take_if(|open| open.builder.count() == 0)
+    }
+
+    /// Whether the sticky rule should leave this partition; if so the count begins anew.
+    #[inline]
+    pub fn poll_sticky_switch(&mut self) -> bool {
+        let open_bytes = self.open.as_ref().map_or(0, |open| open.builder.bytes());
+        // Most records end here.
+        if self.sticky_bytes + open_bytes < self.batch_bytes {
+            return false;
+        }
+        let due = partitioner::is_switch_due(self.sticky_bytes + open_bytes, self.batch_bytes, self.open.is_none());
+        if due {
+            self.sticky_bytes = 0;
+        }
+        due
+    }
+
+    /// After a record was added: the batch to append now, if there is one and the appender's role is free. Without linger
+    /// that is the open batch itself; while somebody else appends, the open batch fills.
+    #[inline]
+    pub fn poll_after_record(&mut self) -> Option<Box<Batch>> {
+        let open = self.open.as_ref()?;
+        if open.builder.estimated_bytes() >= self.batch_bytes {
+            self.close_open();
+        }
+        if self.in_hand.is_some() || (self.lingers && self.ready.is_empty()) {
+            return None;
+        }
+        self.poll_ready()
+    }
+
+    /// The batch to append now, if the role is free: the oldest ready one, or the open one when its linger has passed
+    /// (or `pressing`: a flush, a shortage of memory, the end).
+    pub fn poll_due(&mut self, now: Instant, pressing: bool) -> Option<Box<Batch>> {
+        if self.in_hand.is_some() {
+            return None;
+        }
+        if self.ready.is_empty()
+            && self.open.as_ref().is_some_and(|open| pressing || now >= open.completion.linger_until)
+        {
+            self.close_open();
+        }
+        self.poll_ready()
+    }
+
+    /// The batch that was taken out is done with; it may still wait for its rung. With `carry_on` the role stays and the
+    /// next batch comes out, if there is one.
+    pub fn handle_appended(&mut self, unfinished: Option<Unfinished>, carry_on: bool) -> Option<Box<Batch>> {
+        debug_assert!(self.in_hand.is_some(), "appended what was not taken out");
+        self.in_hand = None;
+        self.unfinished.extend(unfinished);
+        if carry_on {
+            self.poll_ready()
+        } else {
+            None
+        }
+    }
+
+    fn poll_ready(&mut self) -> Option<Box<Batch>> {
+        if self.ready.is_empty() && !self.lingers {
+            self.close_open();
+        }
+        let batch = self.ready.pop_front()?;
+        self.in_hand = Some(InHand { sequence: batch.sequence, records: batch.builder.count() });
+        Some(batch)
+    }
+
+    /// The open batch takes no more records.
+    pub fn close_open(&mut self) {
+        if let Some(open) = self.open.take_if(|open| open.builder.count() > 0) {
+            self.sticky_bytes += open.builder.estimated_bytes();
+            self.ready.push_back(open);
+        }
+    }
+
+    /// The oldest batch that is on its rung, now that everything below `reached` is there. `None` gives the finisher's
+    /// role back.
+    pub fn poll_finished(&mut self, reached: Offset) -> Option<Unfinished> {
+        let finished = pop_front_if(&mut self.unfinished, |oldest| oldest.end <= reached);
+        self.is_finishing = finished.is_some();
+        finished
+    }
+
+    /// Batches that expired before anybody appended them, oldest first.
+    pub fn poll_expired(&mut self, now: Instant) -> Option<Box<Batch>> {
+        if let Some(oldest) = pop_front_if(&mut self.ready, |batch| now >= batch.completion.expires_at) {
+            return Some(oldest);
+        }
+        self.open.take_if(|open| now >= open.completion.expires_at)
+    }
+
+    /// A batch in the log that did not reach its rung in time.
+    pub fn poll_expired_unfinished(&mut self, now: Instant) -> Option<Unfinished> {
+        pop_front_if(&mut self.unfinished, |oldest| now >= oldest.completion.expires_at)
+    }
+
+    /// Whatever was not taken out, oldest first: for a purge.
+    pub fn poll_queued(&mut self) -> Option<Box<Batch>> {
+        self.ready.pop_front().or_else(|| self.open.take())
+    }
+
+    /// Whatever is in the log and waits for its rung, oldest first: for a purge or a failed disk.
+    pub fn poll_unfinished(&mut self) -> Option<Unfinished> {
+        self.unfinished.pop_front()
+    }
+
+    /// The end that has to be reached for all who have no thread of their own to wait with.
+    pub fn watched_end(&self) -> Option<Offset> {
+        let watched = |one: &&Unfinished| one.completion.is_watched() || !one.audience.is_empty();
+        self.unfinished.iter().rev().find(watched).map(|one| one.end)
+    }
+
+    /// The end that has to be reached for everything in the log.
+    pub fn unfinished_end(&self) -> Option<Offset> {
+        self.unfinished.back().map(|last| last.end)
+    }
+
+    /// The number of the last batch.
+    pub fn sequence_last(&self) -> u64 {
+        self.sequence_last
+    }
+
+    /// The number of the oldest batch that is not done; `None` when all are.
+    pub fn sequence_oldest(&self) -> Option<u64> {
+        let unfinished = self.unfinished.front().map(|one| one.sequence);
+        let in_hand = self.in_hand.as_ref().map(|one| one.sequence);
+        unfinished.or(in_hand).or(self.sequence_queued())
+    }
+
+    /// The number of the oldest batch that nobody has taken out.
+    pub fn sequence_queued(&self) -> Option<u64> {
+        self.ready.front().or(self.open.as_ref()).map(|one| one.sequence)
+    }
+
+    pub fn is_appending(&self) -> bool {
+        self.in_hand.is_some()
+    }
+
+    /// Whether something could be appended right now, were there somebody to do it.
+    pub fn is_sendable(&self) -> bool {
+        !self.ready.is_empty() || (!self.lingers && self.open.is_some())
+    }
+
+    /// When the open batch stops waiting for company.
+    pub fn linger_until(&self) -> Option<Instant> {
+        self.open.as_ref().map(|open| open.completion.linger_until)
+    }
+
+    /// When something has to be done here if nobody does anything: for the timer.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let expiry = self.unfinished.front().map(|one| one.completion.expires_at);
+        let queued = self.ready.front().map(|batch| batch.completion.expires_at);
+        [self.linger_until(), expiry, queued].into_iter().flatten().min()
+    }
+
+    /// Records that are neither acknowledged nor failed.
+    pub fn records_pending(&self) -> u64 {
+        let queued = self.ready.iter().chain(&self.open).map(|batch| u64::from(batch.builder.count())).sum::<u64>();
+        let unfinished = self.unfinished.iter().map(|one| u64::from(one.records)).sum::<u64>();
+        queued + unfinished + self.in_hand.as_ref().map_or(0, |one| u64::from(one.records))
+    }
+
+    /// Batches that wait to be appended, for the adaptive partitioner.
+    pub fn load(&self) -> u32 {
+        let count = self.ready.len() + usize::from(self.in_hand.is_some());
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+}
+
+fn pop_front_if<T>(queue: &mut VecDeque<T>, condition: impl FnOnce(&T) -> bool) -> Option<T> {
+    if queue.front().is_some_and(condition) {
+        queue.pop_front()
+    } else {
+        None
+    }
+}

@@ -1,0 +1,244 @@
+//! The way of a batch into the log, on the thread that filled it.
+//!
+//! Nothing is retried yet: on one node every failure of an append is final for its batch, except one that is too large for
+//! its topic. A verdict "try again at" belongs into [`judge`], the producer's id and sequence into the `seal`, and a batch
+//! that is tried again goes back to the front of its accumulator before the appender's role is given up.
+
+use super::accumulator::Unfinished;
+use super::batch::{Batch, Outcome};
+use super::host::{Appended, HostPartition};
+use super::queue::PartitionQueue;
+use super::shared::Shared;
+use super::BatchPlacement;
+use crate::error::{Error, ErrorCode, Result};
+use crate::record::{batches, BatchBuilder, Header, Inflater, RecordRef, SealedBatch, INFLATED_BYTES_MAX};
+use crate::types::{Offset, Rung, Timestamp};
+use std::ops::Range;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::Arc;
+
+/// Batches that one thread carries in a row for others, before it goes its own way again.
+const HANDOVERS_MAX: u32 = 8;
+
+/// What to do about a failed append.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Verdict {
+    /// Too large as a whole: its records may still fit one by one.
+    Split,
+    Fail,
+}
+
+fn judge(error: &Error, records: u32) -> Verdict {
+    match error.code() {
+        ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE if records > 1 => Verdict::Split,
+        _ => Verdict::Fail,
+    }
+}
+
+/// What an append came to, and how far up the log it went.
+struct Carried {
+    outcome: Outcome,
+    // End and rung of what was placed, if anything was.
+    placed: Option<(Offset, Rung)>,
+    bytes: usize,
+}
+
+impl Shared {
+    #[inline]
+    pub fn carry_if_any(&self, queue: &Arc<PartitionQueue>, batch: Option<Box<Batch>>) {
+        if let Some(batch) = batch {
+            self.carry(queue, batch);
+        }
+    }
+
+    /// Appends a batch, and those that became ready meanwhile, on this thread. It has the appender's role.
+    pub fn carry(&self, queue: &Arc<PartitionQueue>, batch: Box<Batch>) {
+        let mut next = Some(batch);
+        let mut carried = 0;
+        while let Some(batch) = next {
+            carried += 1;
+            let unfinished = self.carry_one(queue, batch);
+            let may_carry_on = carried < HANDOVERS_MAX;
+            let written = unfinished.as_ref().map(|one| (one.completion.clone(), one.outcome.clone(), one.end));
+            let (is_written, watched);
+            let left_behind;
+            {
+                let mut accumulator = queue.accumulator.lock();
+                let has_audience = unfinished.as_ref().is_some_and(|one| !one.audience.is_empty());
+                next = accumulator.handle_appended(unfinished, may_carry_on);
+                queue.set_load(accumulator.load());
+                // Only now may a waiter see it written: it is where he will look for it.
+                is_written = written.is_some();
+                watched = written.is_some_and(|(completion, outcome, end)| {
+                    completion.set_written(outcome, end);
+                    completion.is_watched() || has_audience
+                });
+                left_behind = next.is_none() && accumulator.is_sendable();
+            }
+            if watched || left_behind {
+                self.enlist(queue);
+                self.wake_by(self.clock.monotonic());
+            }
+            if left_behind || is_written {
+                // Whoever waits for one of these takes over: the rest of the appending, or the group commit.
+                queue.parking.announce();
+            }
+        }
+    }
+
+    /// One batch into the log; comes back as `Unfinished` if its acknowledgement needs a higher rung.
+    fn carry_one(&self, queue: &Arc<PartitionQueue>, mut batch: Box<Batch>) -> Option<Unfinished> {
+        let records = batch.builder.count();
+        let carried = self.append(queue, &mut batch, records);
+        if let Outcome::Failed(error) = &carried.outcome {
+            if error.code() == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION {
+                queue.retire();
+            }
+        }
+        let done = match carried.placed {
+            None => true,
+            Some((_, rung)) => queue.known_log().is_none_or(|log| self.is_enough(log.as_ref(), rung)),
+        };
+        if done {
+            self.tell(queue, &mut batch.audience, &carried.outcome, &batch.completion);
+            batch.completion.finish(carried.outcome.clone(), carried.placed.map(|(end, _)| end));
+            batch.is_owed = false;
+            self.account(&carried.outcome, records, carried.bytes);
+            self.memory.give_back(std::mem::take(&mut batch.reserved_bytes));
+            self.recycle(batch);
+            return None;
+        }
+        let (end, _) = carried.placed.expect("what is not done was placed");
+        // From here on it holds only its own bytes of the budget, not a whole buffer.
+        let held = carried.bytes.min(batch.reserved_bytes);
+        self.memory.give_back(batch.reserved_bytes - held);
+        batch.reserved_bytes = 0;
+        batch.is_owed = false;
+        let unfinished = Unfinished {
+            completion: batch.completion.clone(),
+            audience: std::mem::take(&mut batch.audience),
+            outcome: carried.outcome,
+            end,
+            records,
+            bytes: carried.bytes,
+            reserved_bytes: held,
+            sequence: batch.sequence,
+        };
+        self.recycle(batch);
+        Some(unfinished)
+    }
+
+    fn append(&self, queue: &Arc<PartitionQueue>, batch: &mut Batch, records: u32) -> Carried {
+        let failed = |error| Carried { outcome: Outcome::Failed(error), placed: None, bytes: 0 };
+        let log = match queue.log() {
+            Ok(log) => log,
+            Err(error) => {
+                batch.builder.clear();
+                return failed(error);
+            }
+        };
+        let mut sealed = match batch.builder.seal(None, false) {
+            Ok(sealed) => sealed,
+            Err(error) => {
+                batch.builder.clear();
+                return failed(error);
+            }
+        };
+        let queued_for = self.clock.monotonic().since(batch.opened_at);
+        self.counters.queue_time_ns.fetch_add(u64::try_from(queued_for.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        let bytes = sealed.bytes().len();
+        let carried = match log.append(&mut sealed, self.config.acks) {
+            Ok(at) => Carried {
+                outcome: Outcome::Placed(placement(&at)),
+                placed: Some((at.last_offset.next(), at.rung)),
+                bytes,
+            },
+            Err(error) => match judge(&error, records) {
+                Verdict::Fail => failed(error.within(format_args!("{}-{}", queue.topic, queue.partition))),
+                Verdict::Split => self.append_split(log.as_ref(), &sealed).unwrap_or_else(failed),
+            },
+        };
+        batch.builder.give_back(sealed.into_bytes());
+        carried
+    }
+
+    /// Appends the records of a batch that is too large in smaller and smaller batches, so that only those fail which are
+    /// too large alone. Order and codec are kept.
+    #[cold]
+    fn append_split(&self, log: &dyn HostPartition, sealed: &SealedBatch) -> Result<Carried> {
+        self.counters.batches_split.fetch_add(1, Relaxed);
+        let (_, whole) = batches(sealed.bytes()).next().expect("a sealed batch is one batch")?;
+        let mut inflater = Inflater::new(INFLATED_BYTES_MAX);
+        let mut split = Split { shared: self, log, each: Vec::new(), placed: None, bytes: 0 };
+        let views = whole.records(&mut inflater)?.collect::<Result<Vec<_>>>()?;
+        let headers: Vec<Vec<Header<'_>>> = views.iter().map(|view| view.headers().collect()).collect();
+        let records: Vec<(RecordRef<'_>, Timestamp)> = views
+            .iter()
+            .zip(&headers)
+            .map(|(view, headers)| {
+                let record = RecordRef { key: view.key, value: view.value, headers };
+                (record, view.timestamp.unwrap_or(Timestamp(0)))
+            })
+            .collect();
+        let middle = records.len() / 2;
+        split.append(&records, 0..middle);
+        split.append(&records, middle..records.len());
+        Ok(Carried { outcome: Outcome::Split(split.each.into()), placed: split.placed, bytes: split.bytes })
+    }
+}
+
+struct Split<'a> {
+    shared: &'a Shared,
+    log: &'a dyn HostPartition,
+    each: Vec<Result<BatchPlacement>>,
+    placed: Option<(Offset, Rung)>,
+    bytes: usize,
+}
+
+impl Split<'_> {
+    fn append(&mut self, records: &[(RecordRef<'_>, Timestamp)], range: Range<usize>) {
+        match self.try_append(&records[range.clone()]) {
+            Ok(at) => {
+                self.placed = Some((at.last_offset.next(), at.rung));
+                let base = placement(&at);
+                for delta in 0..range.len() {
+                    let base_offset = base.base_offset.map(|offset| offset.plus(delta as u64));
+                    self.each.push(Ok(BatchPlacement { base_offset, ..base }));
+                }
+            }
+            Err(error) if judge(&error, range.len() as u32) == Verdict::Split => {
+                let middle = range.start + range.len() / 2;
+                self.append(records, range.start..middle);
+                self.append(records, middle..range.end);
+            }
+            Err(error) => self.each.extend(range.map(|_| Err(error.clone()))),
+        }
+    }
+
+    fn try_append(&mut self, records: &[(RecordRef<'_>, Timestamp)]) -> Result<Appended> {
+        let mut builder = BatchBuilder::new(self.shared.config.compression, self.shared.config.compression_level);
+        for (record, timestamp) in records {
+            builder.append(*record, timestamp.0)?;
+        }
+        let mut sealed = builder.seal(None, false)?;
+        self.bytes += sealed.bytes().len();
+        self.log.append(&mut sealed, self.shared.config.acks)
+    }
+}
+
+fn placement(at: &Appended) -> BatchPlacement {
+    BatchPlacement { base_offset: Some(at.base_offset), log_append_time: at.log_append_time, rung: at.rung }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_batch_of_several_records_that_is_too_large_is_split() {
+        let too_large = Error::new(ErrorCode::MESSAGE_TOO_LARGE, "");
+        assert_eq!(judge(&too_large, 2), Verdict::Split);
+        assert_eq!(judge(&too_large, 1), Verdict::Fail);
+        assert_eq!(judge(&Error::new(ErrorCode::KAFKA_STORAGE_ERROR, ""), 9), Verdict::Fail);
+    }
+}

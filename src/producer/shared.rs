@@ -1,0 +1,361 @@
+//! What all clones of a producer share, and the way of one record into its batch.
+
+use super::batch::{Batch, Callback, Completion, Receipt};
+use super::host::Host;
+use super::memory::BufferMemory;
+use super::queue::PartitionQueue;
+use super::stats::Counters;
+use super::topics::{Found, TopicState, TopicTable};
+use super::{partitioner, DeliverySink, PartitionChoice, Partitioner, Record};
+use crate::config::ProducerConfig;
+use crate::error::{Error, ErrorCode, Result};
+use crate::record::{record_bytes_upper_bound, BatchBuilder, RecordRef, BATCH_HEADER_BYTES};
+use crate::time::{Clock, Instant};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// Emptied batches kept for reuse at most.
+const SPARE_BATCHES: usize = 64;
+
+pub(super) struct Shared {
+    pub me: Weak<Shared>,
+    pub host: Arc<dyn Host>,
+    pub clock: Arc<dyn Clock>,
+    pub config: ProducerConfig,
+    pub partitioner: Option<Arc<dyn Partitioner>>,
+    pub sink: Option<Arc<dyn DeliverySink>>,
+    pub topics: TopicTable,
+    pub memory: BufferMemory,
+    pub counters: Counters,
+    pub is_closed: AtomicBool,
+    /// The first failure since the last flush.
+    pub failure: Mutex<Option<Error>>,
+    /// Queues that the timer has to look at.
+    pub listed: Mutex<Vec<Arc<PartitionQueue>>>,
+    /// When the timer will come, as far as we asked; `u64::MAX` is never.
+    pub wake_at: AtomicU64,
+    spares: Mutex<Vec<Box<Batch>>>,
+}
+
+/// Who is to be told of a record, besides nobody.
+pub(super) enum Teller {
+    Delivery,
+    Tag(u64),
+    Callback(Callback),
+}
+
+/// Where a partition came from: only the sticky rule may change its mind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    Fixed,
+    Sticky,
+}
+
+impl Shared {
+    pub fn new(
+        host: Arc<dyn Host>,
+        config: ProducerConfig,
+        partitioner: Option<Arc<dyn Partitioner>>,
+        sink: Option<Arc<dyn DeliverySink>>,
+    ) -> Arc<Shared> {
+        Arc::new_cyclic(|me| Shared {
+            me: me.clone(),
+            clock: host.clock().clone(),
+            host,
+            memory: BufferMemory::new(config.buffer_bytes),
+            config,
+            partitioner,
+            sink,
+            topics: TopicTable::new(),
+            counters: Counters::default(),
+            is_closed: AtomicBool::new(false),
+            failure: Mutex::new(None),
+            listed: Mutex::default(),
+            wake_at: AtomicU64::new(u64::MAX),
+            spares: Mutex::default(),
+        })
+    }
+
+    /// Puts a record into the open batch of its partition, and carries to the log what became full by that.
+    pub fn enqueue(&self, record: &Record<'_>, teller: Teller) -> Result<Option<(Arc<Completion>, Receipt)>> {
+        let enqueued = self.try_enqueue(record, teller);
+        if enqueued.is_err() {
+            self.counters.records_refused.fetch_add(1, Relaxed);
+        }
+        enqueued
+    }
+
+    #[inline]
+    fn try_enqueue(&self, record: &Record<'_>, teller: Teller) -> Result<Option<(Arc<Completion>, Receipt)>> {
+        let topic = self.topic(record.topic)?;
+        let bytes = RecordRef { key: record.key, value: record.value, headers: record.headers };
+        let record_bytes = BATCH_HEADER_BYTES + record_bytes_upper_bound(bytes);
+        if record_bytes > self.config.request_bytes_max as usize {
+            return Err(self.too_large(record, record_bytes));
+        }
+        let timestamp = record.timestamp.unwrap_or_else(|| self.clock.realtime());
+        let (mut partition, choice) = self.choose(&topic, record)?;
+        let mut spare: Option<Box<Batch>> = None;
+        loop {
+            let queue = topic.queue(partition, || self.new_queue(&topic, partition));
+            let mut accumulator = queue.accumulator.lock();
+            if accumulator.is_closed {
+                drop(accumulator);
+                self.recycle_unused(spare);
+                return Err(self.closed());
+            }
+            if choice == Choice::Sticky {
+                let now_sticky = topic.sticky.load(Relaxed);
+                if now_sticky != partition {
+                    partition = now_sticky;
+                    continue;
+                }
+            }
+            if !accumulator.has_room_for(bytes) {
+                // A full batch is a good moment to leave a sticky partition that has had its share.
+                if choice == Choice::Sticky && accumulator.poll_sticky_switch() {
+                    let full = accumulator.poll_due(Instant(0), false);
+                    drop(accumulator);
+                    self.switch_sticky(&topic, partition);
+                    self.carry_if_any(queue, full);
+                    continue;
+                }
+                let Some(batch) = spare.take().filter(|batch| batch.reserved_bytes >= record_bytes) else {
+                    // Not under the lock: it may wait for memory. What is full already goes first, so that it frees some.
+                    let full = accumulator.poll_due(Instant(0), false);
+                    drop(accumulator);
+                    self.carry_if_any(queue, full);
+                    spare = Some(self.new_batch(queue, record_bytes)?);
+                    continue;
+                };
+                accumulator.open(bound(batch, queue));
+            }
+            let (open, receipt) = match accumulator.handle_record(bytes, timestamp) {
+                Ok(taken) => taken,
+                Err(refused) => {
+                    let empty = accumulator.take_empty();
+                    drop(accumulator);
+                    self.recycle_unused(empty.or(spare));
+                    return Err(refused);
+                }
+            };
+            let first = receipt.offset_delta == 0;
+            let told = match teller {
+                Teller::Delivery => Some((open.completion.clone(), receipt)),
+                Teller::Tag(tag) => {
+                    if self.sink.is_some() {
+                        open.audience.add_tag(tag, &receipt);
+                    }
+                    None
+                }
+                Teller::Callback(callback) => {
+                    open.audience.callbacks.push((receipt, callback));
+                    None
+                }
+            };
+            let sendable = accumulator.poll_after_record();
+            let switch = choice == Choice::Sticky && accumulator.poll_sticky_switch();
+            let mut wake_at = None;
+            if first && sendable.is_none() && !accumulator.is_appending() {
+                wake_at = accumulator.linger_until();
+            }
+            let list = wake_at.is_some() && !std::mem::replace(&mut accumulator.is_listed, true);
+            drop(accumulator);
+            if list {
+                self.listed.lock().push(queue.clone());
+            }
+            if let Some(at) = wake_at {
+                self.wake_by(at);
+            }
+            if switch {
+                self.switch_sticky(&topic, partition);
+            }
+            self.carry_if_any(queue, sendable);
+            if spare.is_some() {
+                self.recycle_unused(spare);
+            }
+            return Ok(told);
+        }
+    }
+
+    #[inline]
+    fn topic(&self, name: &str) -> Result<Found<'_>> {
+        self.topics.get(name, || {
+            if self.is_closed.load(Relaxed) {
+                return Err(self.closed());
+            }
+            let host = self.host.topic(name)?;
+            Ok(TopicState::new(name.into(), host, fastrand::u64(..)))
+        })
+    }
+
+    fn new_queue(&self, topic: &TopicState, partition: u32) -> PartitionQueue {
+        let lingers = !self.config.linger.is_zero();
+        let queue = PartitionQueue::new(topic, partition, self.config.batch_bytes as usize, lingers);
+        // Close goes through the queues that exist after it has set this.
+        queue.accumulator.lock().is_closed = self.is_closed.load(SeqCst);
+        queue
+    }
+
+    #[inline]
+    fn choose(&self, topic: &TopicState, record: &Record<'_>) -> Result<(u32, Choice)> {
+        let partition_count = topic.host.partition_count();
+        let fixed = if let Some(wanted) = record.partition {
+            wanted
+        } else if let Some(custom) = &self.partitioner {
+            custom.partition(PartitionChoice {
+                topic: record.topic,
+                key: record.key,
+                value: record.value,
+                partition_count,
+            })
+        } else if let Some(key) = record.key.filter(|_| !self.config.partitioner_ignores_keys) {
+            partitioner::partition_of_key(key, partition_count.max(1))
+        } else {
+            return Ok((topic.sticky.load(Relaxed), Choice::Sticky));
+        };
+        if fixed < partition_count {
+            return Ok((fixed, Choice::Fixed));
+        }
+        let text = format!("{} has {partition_count} partitions, there is no partition {fixed}", record.topic);
+        let by_partitioner = record.partition.is_none() && self.partitioner.is_some();
+        let code = if by_partitioner { ErrorCode::INVALID_ARG } else { ErrorCode::UNKNOWN_TOPIC_OR_PARTITION };
+        Err(Error::new(code, text))
+    }
+
+    #[cold]
+    fn switch_sticky(&self, topic: &TopicState, from: u32) {
+        let loads = if self.config.partitioner_is_adaptive { topic.loads() } else { Vec::new() };
+        let next = partitioner::next_sticky(topic.host.partition_count().max(1), &loads, fastrand::u64(..));
+        // Somebody else may have switched meanwhile; then his choice stands.
+        let _ = topic.sticky.compare_exchange(from, next, Relaxed, Relaxed);
+    }
+
+    /// An empty batch for `queue`, paid for from `buffer.memory`.
+    fn new_batch(&self, queue: &Arc<PartitionQueue>, record_bytes: usize) -> Result<Box<Batch>> {
+        let reserved_bytes = record_bytes.max(self.config.batch_bytes as usize);
+        if !self.memory.try_take(reserved_bytes) {
+            self.wait_for_memory(reserved_bytes)?;
+        }
+        let opened_at = self.clock.monotonic();
+        let spare = self.spares.lock().pop();
+        let mut batch = spare.unwrap_or_else(|| {
+            Box::new(Batch {
+                builder: BatchBuilder::with_capacity(
+                    self.config.compression,
+                    self.config.compression_level,
+                    reserved_bytes,
+                ),
+                completion: self.new_completion(queue),
+                audience: Default::default(),
+                reserved_bytes: 0,
+                opened_at,
+                sequence: 0,
+                is_owed: false,
+            })
+        });
+        match Arc::get_mut(&mut batch.completion) {
+            Some(completion) => completion.reset(queue),
+            // A delivery of its last batch is still held by somebody.
+            None => batch.completion = self.new_completion(queue),
+        }
+        let completion = Arc::get_mut(&mut batch.completion).expect("nobody else has it yet");
+        completion.linger_until = opened_at + self.config.linger;
+        completion.expires_at = opened_at + self.config.delivery_timeout;
+        batch.reserved_bytes = reserved_bytes;
+        batch.opened_at = opened_at;
+        batch.is_owed = true;
+        Ok(batch)
+    }
+
+    fn new_completion(&self, queue: &Arc<PartitionQueue>) -> Arc<Completion> {
+        let shared = self.me.upgrade().expect("a send holds its producer");
+        Arc::new(Completion::new(shared, queue.clone()))
+    }
+
+    /// A batch that was paid for and not used.
+    fn recycle_unused(&self, unused: Option<Box<Batch>>) {
+        if let Some(mut batch) = unused {
+            self.memory.give_back(batch.reserved_bytes);
+            batch.reserved_bytes = 0;
+            batch.is_owed = false;
+            self.recycle(batch);
+        }
+    }
+
+    /// Keeps an emptied batch for the next one.
+    pub fn recycle(&self, batch: Box<Batch>) {
+        let mut spares = self.spares.lock();
+        // A spare holds its producer: none may be left when the producer is closed.
+        if spares.len() < SPARE_BATCHES && !self.is_closed.load(SeqCst) {
+            spares.push(batch);
+        } else {
+            drop(spares);
+        }
+    }
+
+    pub fn drop_spares(&self) {
+        let spares = std::mem::take(&mut *self.spares.lock());
+        drop(spares);
+    }
+
+    #[cold]
+    fn wait_for_memory(&self, bytes: usize) -> Result<()> {
+        let total = self.memory.total_bytes();
+        if bytes as u64 > total {
+            let text = format!("a batch of {bytes} bytes does not fit into buffer.memory={total}");
+            return Err(Error::new(ErrorCode::MESSAGE_TOO_LARGE, text));
+        }
+        self.counters.buffer_waits.fetch_add(1, Relaxed);
+        let give_up_at = self.clock.monotonic() + self.config.block_max;
+        let place = self.memory.queue_up();
+        loop {
+            if place.try_take(bytes) {
+                return Ok(());
+            }
+            // With max.block.ms=0 nobody may be made to wait for a disk.
+            self.relieve(!self.config.block_max.is_zero());
+            let now = self.clock.monotonic();
+            // Woken in between, it looks again for batches that became its to carry.
+            const LOOK_AGAIN: Duration = Duration::from_millis(20);
+            if place.take_within(bytes, give_up_at.since(now).min(LOOK_AGAIN)) {
+                return Ok(());
+            }
+            if self.is_closed.load(SeqCst) {
+                return Err(self.closed());
+            }
+            if self.clock.monotonic() >= give_up_at {
+                let waited = self.config.block_max.as_millis();
+                let text = format!("buffer.memory={total} is used up and nothing was freed for max.block.ms={waited}");
+                return Err(Error::new(ErrorCode::QUEUE_FULL, text));
+            }
+        }
+    }
+
+    #[cold]
+    fn too_large(&self, record: &Record<'_>, bytes: usize) -> Error {
+        let limit = self.config.request_bytes_max;
+        let text = format!("{}: a record of up to {bytes} bytes is larger than max.request.size={limit}", record.topic);
+        Error::new(ErrorCode::MESSAGE_TOO_LARGE, text)
+    }
+
+    #[cold]
+    pub fn closed(&self) -> Error {
+        self.host.refusal().unwrap_or_else(|| Error::new(ErrorCode::DESTROY, "the producer is closed"))
+    }
+
+    /// Asks the timer to come not later than `when`.
+    pub fn wake_by(&self, when: Instant) {
+        if when.0 < self.wake_at.load(Relaxed) && when.0 < self.wake_at.fetch_min(when.0, Relaxed) {
+            self.host.wake_by(when);
+        }
+    }
+}
+
+/// The batch, made one of `queue`'s: between its making and its opening the sticky partition may have changed.
+fn bound(mut batch: Box<Batch>, queue: &Arc<PartitionQueue>) -> Box<Batch> {
+    Arc::get_mut(&mut batch.completion).expect("nobody else has it before it is open").bind(queue);
+    batch
+}
