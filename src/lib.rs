@@ -10,6 +10,7 @@ mod consumer;
 mod disk;
 mod error;
 pub mod inspect;
+mod node;
 mod producer;
 mod record;
 #[cfg(feature = "sim")]

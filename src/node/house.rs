@@ -1,0 +1,79 @@
+//! What all partitions of a node share: the directory, the disk, the clock, and the books that are kept of them.
+
+use super::checkpoints::Checkpoints;
+use super::notices::{Alarm, Notices};
+use super::open_partitions::OpenPartitions;
+use super::space::Space;
+use super::upkeep::Upkeep;
+use crate::disk::Disk;
+use crate::error::{Error, ErrorCode, Result};
+use crate::storage::names::partition_dir_name;
+use crate::storage::{OpenFiles, SpaceAccount};
+use crate::time::{Clock, Instant};
+use crate::types::TopicPartition;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// What has happened since the node was opened.
+#[derive(Debug, Default)]
+pub(super) struct HouseCounters {
+    pub(super) ticks: AtomicU64,
+    pub(super) opened: AtomicU64,
+    pub(super) rested: AtomicU64,
+    pub(super) recovery_scanned_bytes: AtomicU64,
+    pub(super) recovery_truncated_bytes: AtomicU64,
+    pub(super) checkpoints_written: AtomicU64,
+    pub(super) segments_deleted: AtomicU64,
+    pub(super) segments_dropped_for_space: AtomicU64,
+}
+
+pub(super) struct House {
+    pub(super) dir: PathBuf,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) space: Space,
+    /// What logs are given instead: the cap is held for everything at once, see `space`.
+    pub(super) no_cap: Arc<SpaceAccount>,
+    pub(super) files: Arc<OpenFiles>,
+    pub(super) open: OpenPartitions,
+    pub(super) upkeep: Upkeep,
+    pub(super) checkpoints: Checkpoints,
+    pub(super) notices: Notices,
+    pub(super) counters: HouseCounters,
+    pub(super) alarm: OnceLock<Arc<dyn Alarm>>,
+    pub(super) closed: AtomicBool,
+}
+
+impl House {
+    pub(super) fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorCode::CLOSED, "the engine is closed"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn partition_dir(&self, partition: &TopicPartition) -> PathBuf {
+        self.dir.join(partition_dir_name(partition))
+    }
+
+    pub(super) fn wake_by(&self, when: Instant) {
+        if let Some(alarm) = self.alarm.get() {
+            alarm.wake_by(when);
+        }
+    }
+
+    /// A flushed end, high watermark or log start moved: the files that say so are due some time.
+    pub(super) fn checkpoints_moved(&self) {
+        if let Some(due) = self.checkpoints.moved(self.clock.as_ref()) {
+            self.wake_by(due);
+        }
+    }
+}
+
+impl fmt::Debug for House {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("House").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}

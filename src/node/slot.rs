@@ -1,0 +1,177 @@
+//! Opening and resting: a partition's log is opened when somebody needs it, and closed in order when too many are open.
+
+use super::notices::Level;
+use super::partition::{OpenLog, Partition};
+use super::upkeep;
+use crate::error::{Error, ErrorCode, Result};
+use crate::storage::{Log, LogOffsets, Opening};
+use crate::types::Offset;
+use parking_lot::RwLockReadGuard;
+use std::sync::atomic::Ordering;
+
+/// What a partition's log is doing.
+#[derive(Debug)]
+pub(super) enum Slot {
+    Resting(AtRest),
+    Open(Box<Log>),
+    Deleted,
+}
+
+/// What has to be known of a closed log in order to open it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AtRest {
+    pub(super) recovery_point: Offset,
+    pub(super) log_start: Offset,
+    pub(super) high_watermark: Offset,
+    /// Nothing has to be scanned.
+    pub(super) clean: bool,
+    /// The directory is there. A partition that nobody ever touched has none.
+    pub(super) on_disk: bool,
+    /// Known once the log was open in this life of the node.
+    pub(super) offsets: Option<LogOffsets>,
+}
+
+impl AtRest {
+    pub(super) fn first_expiry(&self) -> i64 {
+        if self.on_disk {
+            upkeep::EXPIRY_UNKNOWN
+        } else {
+            upkeep::EXPIRY_NEVER
+        }
+    }
+}
+
+impl Partition {
+    /// The log, opened if need be. Hold it for one operation.
+    pub(super) fn log(&self) -> Result<OpenLog<'_>> {
+        loop {
+            match RwLockReadGuard::try_map(self.slot.read(), |slot| match slot {
+                Slot::Open(log) => Some(&**log),
+                Slot::Resting(_) | Slot::Deleted => None,
+            }) {
+                Ok(log) => {
+                    // Written only when it changes: the line stays shared between the threads that work here.
+                    if !self.touched.load(Ordering::Relaxed) {
+                        self.touched.store(true, Ordering::Relaxed);
+                    }
+                    return Ok(log);
+                }
+                Err(slot) => {
+                    if matches!(&*slot, Slot::Deleted) {
+                        return Err(self.gone());
+                    }
+                }
+            }
+            self.open_log()?;
+        }
+    }
+
+    fn gone(&self) -> Error {
+        Error::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("{}: the topic was deleted", self.id()))
+    }
+
+    fn open_log(&self) -> Result<()> {
+        self.house.check_open()?;
+        self.house.open.take_place();
+        let opened = self.open_log_in_place();
+        match opened {
+            Ok(true) => self.house.open.admit(self.me.clone()),
+            Ok(false) | Err(_) => self.house.open.give_back_place(),
+        }
+        opened.map(|_| ())
+    }
+
+    /// False when somebody else was faster.
+    fn open_log_in_place(&self) -> Result<bool> {
+        let mut slot = self.slot.write();
+        let Slot::Resting(rest) = &*slot else { return Ok(false) };
+        let log = self.open_from(rest)?;
+        *slot = Slot::Open(Box::new(log));
+        Ok(true)
+    }
+
+    pub(super) fn open_from(&self, rest: &AtRest) -> Result<Log> {
+        let house = &self.house;
+        let opening = Opening {
+            disk: house.disk.clone(),
+            clock: house.clock.clone(),
+            dir: house.partition_dir(self.id()),
+            partition: self.id().clone(),
+            config: (*self.settings.log_config()).clone(),
+            recovery_point: rest.recovery_point,
+            log_start: rest.log_start,
+            high_watermark: rest.high_watermark,
+            clean: rest.clean,
+            topic_id: Some(self.settings.topic_id),
+            // The cap is held for everything at once, see `space`.
+            space: house.no_cap.clone(),
+            files: house.files.clone(),
+        };
+        let log = Log::open(opening)?;
+        self.settle(&log);
+        self.tell_recovery(&log);
+        Ok(log)
+    }
+
+    fn tell_recovery(&self, log: &Log) {
+        let report = log.recovery_report();
+        let counters = &self.house.counters;
+        counters.opened.fetch_add(1, Ordering::Relaxed);
+        counters.recovery_scanned_bytes.fetch_add(report.scanned_bytes, Ordering::Relaxed);
+        counters.recovery_truncated_bytes.fetch_add(report.truncated_bytes, Ordering::Relaxed);
+        if let Some(damage) = &report.damage {
+            self.house.notices.push(Level::Error, || format!("{}: {}", self.id(), damage.message()));
+        }
+        if report.truncated_bytes > 0 {
+            self.house.notices.push(Level::Warn, || {
+                let at = report.truncated_at.unwrap_or_default();
+                format!("{}: a torn tail of {} bytes was cut at offset {at}", self.id(), report.truncated_bytes)
+            });
+        }
+        for leftover in &report.leftovers {
+            self.house.notices.push(Level::Info, || format!("{}: {leftover}", self.id()));
+        }
+    }
+
+    /// Closes the log in order if nobody is using it, to make a place. False when that is not possible now.
+    pub(super) fn rest_if_idle(&self) -> bool {
+        let Some(mut slot) = self.slot.try_write() else { return false };
+        let Slot::Open(log) = &*slot else { return false };
+        // An offline partition must not forget why.
+        if log.failure().is_some() {
+            return false;
+        }
+        match self.close_log(log) {
+            Ok(rest) => {
+                *slot = Slot::Resting(rest);
+                true
+            }
+            Err(failed) => {
+                drop(slot);
+                self.tell_failure(&failed);
+                false
+            }
+        }
+    }
+
+    /// Flushes and closes; what is needed to open it again without a scan.
+    pub(super) fn close_log(&self, log: &Log) -> Result<AtRest> {
+        log.delete_due_files(crate::time::Instant(u64::MAX))?;
+        log.close()?;
+        self.settle(log);
+        let offsets = log.offsets();
+        let syncs = log.sync_counters();
+        self.counters.past_syncs.fetch_add(syncs.syncs, Ordering::Relaxed);
+        self.counters.past_sync_nanos.fetch_add(syncs.sync_nanos, Ordering::Relaxed);
+        self.house.checkpoints.record(self.id(), offsets.into());
+        self.house.checkpoints_moved();
+        Ok(AtRest {
+            recovery_point: offsets.log_end,
+            log_start: offsets.log_start,
+            high_watermark: offsets.high_watermark,
+            clean: true,
+            on_disk: true,
+            offsets: Some(offsets),
+        })
+    }
+}

@@ -1,0 +1,1 @@
+//! The promises of the node, kept on a real disk.
