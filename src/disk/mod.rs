@@ -7,6 +7,8 @@ mod mmap;
 mod os;
 mod process;
 mod real;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 pub use os::{file_system, page_cache, FileSystem, PageCache};

@@ -282,3 +282,53 @@ fn retry(mut call: impl FnMut() -> libc::c_int) -> io::Result<libc::c_int> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn allocating_by_writing_keeps_what_is_there_and_leaves_no_hole() {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(b"begin", 0).unwrap();
+        file.write_all_at(b"middle", 9_000).unwrap();
+        allocate_by_writing(&file, 20_001).unwrap();
+        let mut bytes = vec![9; 20_001];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        assert_eq!((&bytes[..6], &bytes[8_999..9_007]), (&b"begin\0"[..], &b"\0middle\0"[..]));
+        assert_eq!(file.metadata().unwrap().len(), 20_001);
+        file.sync_all().unwrap();
+        assert!(file.metadata().unwrap().blocks() * 512 >= 20_001);
+        allocate_by_writing(&file, 100).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 20_001, "a longer file stays as long as it is");
+    }
+
+    #[test]
+    fn the_page_cache_holds_what_was_just_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = File::create_new(dir.path().join("f")).unwrap();
+        file.write_all_at(&[1; 10_000], 0).unwrap();
+        let file = File::open(dir.path().join("f")).unwrap();
+        assert_eq!(
+            page_cache(&file, 0, u64::MAX).unwrap().unwrap().cached_bytes,
+            10_000_u64.div_ceil(page_bytes()) * page_bytes()
+        );
+        assert_eq!(page_cache(&file, 20_000, 1).unwrap().unwrap().cached_bytes, 0);
+        if let Some(cache) = mincore(&file, 5_000, 5_000).unwrap() {
+            assert!(cache.cached_bytes >= 5_000 && cache.dirty_bytes.is_none());
+        }
+    }
+
+    #[test]
+    fn a_directory_knows_its_file_system() {
+        let dir = tempfile::tempdir().unwrap();
+        let found = file_system(dir.path()).unwrap();
+        assert!(!found.is_read_only && found.block_bytes > 0 && found.total_bytes >= found.free_bytes);
+        assert!(file_system(&dir.path().join("none")).is_err());
+        if Path::new("/dev/shm").is_dir() {
+            let shm = file_system(Path::new("/dev/shm")).unwrap();
+            assert!(shm.kind != "tmpfs" || shm.is_memory);
+        }
+    }
+}

@@ -128,12 +128,8 @@ impl DiskFile for RealFile {
     fn write_two_at(&self, at: u64, first: &[u8], second: &[u8]) -> io::Result<()> {
         let written = os::write_two_once(&self.file, at, first, second)?;
         // A short write is rare: finish each piece by itself.
-        if written < first.len() {
-            self.write_at(at + written as u64, &first[written..])?;
-        }
-        let of_second = written.saturating_sub(first.len());
-        if of_second < second.len() {
-            self.write_at(at + (first.len() + of_second) as u64, &second[of_second..])?;
+        for (start, rest) in rests(written, first, second) {
+            self.write_at(at + start as u64, rest)?;
         }
         Ok(())
     }
@@ -156,9 +152,37 @@ impl DiskFile for RealFile {
     }
 }
 
+/// What is still to be written of two pieces when `written` bytes of both have been, and where it belongs.
+fn rests<'a>(written: usize, first: &'a [u8], second: &'a [u8]) -> impl Iterator<Item = (usize, &'a [u8])> {
+    let of_first = written.min(first.len());
+    let of_second = written - of_first;
+    let rests = [(of_first, &first[of_first..]), (first.len() + of_second, &second[of_second..])];
+    rests.into_iter().filter(|(_, rest)| !rest.is_empty())
+}
+
 #[derive(Debug)]
 struct RealLock {
     _held: ForkAwareLock,
 }
 
 impl DirLock for RealLock {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_write_of_two_pieces_is_finished_wherever_it_stopped() {
+        for (first, second) in [("abc", "defg"), ("", "xy"), ("xy", ""), ("", "")] {
+            let whole = [first, second].concat();
+            for written in 0..=whole.len() {
+                let mut file = whole.as_bytes()[..written].to_vec();
+                for (start, rest) in rests(written, first.as_bytes(), second.as_bytes()) {
+                    assert_eq!(start, file.len());
+                    file.extend_from_slice(rest);
+                }
+                assert_eq!(file, whole.as_bytes(), "stopped after {written}");
+            }
+        }
+    }
+}

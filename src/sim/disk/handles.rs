@@ -91,6 +91,7 @@ impl DiskFile for SimFile {
     fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.handle.shared.lock();
         let fault = state.begin_faulty(self.handle.generation, Call::Write)?;
+        state.counts.write_bytes += bytes.len() as u64;
         if !self.is_writable {
             return Err(errno(libc::EBADF));
         }

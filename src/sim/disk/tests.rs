@@ -400,6 +400,9 @@ fn the_counting_disk_counts_over_any_disk() {
     file.write_two_at(64, b"ab", b"c").unwrap();
     disk.sync_dir(path("/")).unwrap();
     let counts = disk.counts();
-    assert_eq!([Call::Create, Call::MapMut, Call::MapWrite, Call::MapSync, Call::Write, Call::SyncDir].map(|c| counts.of(c)), [1; 6]);
+    assert_eq!(
+        [Call::Create, Call::MapMut, Call::MapWrite, Call::MapSync, Call::Write, Call::SyncDir].map(|c| counts.of(c)),
+        [1; 6]
+    );
     assert_eq!((counts.write_bytes, counts.total()), (3, 5));
 }
