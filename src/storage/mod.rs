@@ -40,3 +40,6 @@ pub use producer_states::{EndTxn, ProducerBatch, ProducerStates, Verdict};
 pub use recovery::RecoveryReport;
 pub use space::{SpaceAccount, SpaceFull};
 pub use txn_index::{AbortedTxn, TxnIndex};
+
+#[cfg(test)]
+mod tests;

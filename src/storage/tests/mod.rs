@@ -1,0 +1,118 @@
+//! The log as a whole: what it promises, on real files.
+
+mod append;
+mod recover;
+mod retain;
+mod vectors;
+
+use super::{Appended, Fetch, Log, OpenFiles, Opening, SpaceAccount, UpTo};
+use crate::config::LogConfig;
+use crate::disk::{Disk, RealDisk};
+use crate::error::Result;
+use crate::record::{batches, BatchBuilder, Inflater, RecordRef, SealedBatch};
+use crate::time::SystemClock;
+use crate::types::{Codec, LeaderEpoch, Offset, ProducerStamp, Timestamp, TopicPartition};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub(super) const EPOCH: LeaderEpoch = LeaderEpoch(0);
+
+/// A directory with one partition in it.
+pub(super) struct Place {
+    _dir: tempfile::TempDir,
+    pub path: PathBuf,
+}
+
+impl Place {
+    pub fn new() -> Place {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        Place { path: dir.path().join("t-0"), _dir: dir }
+    }
+
+    pub fn opening(&self, config: LogConfig, clean: bool) -> Opening {
+        opening(Arc::new(RealDisk), &self.path, config, clean)
+    }
+
+    pub fn open(&self, config: LogConfig, clean: bool) -> Log {
+        Log::open(self.opening(config, clean)).expect("opens")
+    }
+
+    /// File names, sorted.
+    pub fn files(&self) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(&self.path)
+            .expect("a directory")
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("utf-8"))
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+pub(super) fn opening(disk: Arc<dyn Disk>, dir: &Path, config: LogConfig, clean: bool) -> Opening {
+    Opening {
+        disk,
+        clock: Arc::new(SystemClock::new()),
+        dir: dir.to_owned(),
+        partition: TopicPartition::new("t", 0),
+        config,
+        recovery_point: Offset::ZERO,
+        log_start: Offset::ZERO,
+        high_watermark: Offset::MAX,
+        clean,
+        topic_id: None,
+        space: Arc::new(SpaceAccount::unlimited()),
+        files: Arc::new(OpenFiles::new(8)),
+    }
+}
+
+pub(super) fn small_segments() -> LogConfig {
+    LogConfig { segment_bytes: 1024, index_interval_bytes: 100, ..LogConfig::default() }
+}
+
+/// A batch of these values, all with the same timestamp.
+pub(super) fn batch_at<V: AsRef<[u8]>>(values: &[V], timestamp: i64, stamp: Option<ProducerStamp>) -> SealedBatch {
+    let mut builder = BatchBuilder::new(Codec::None, None);
+    for value in values {
+        let record = RecordRef { key: None, value: Some(value.as_ref()), headers: &[] };
+        builder.append(record, timestamp).expect("fits");
+    }
+    builder.seal(stamp, false).expect("has records")
+}
+
+pub(super) fn batch<V: AsRef<[u8]>>(values: &[V]) -> SealedBatch {
+    batch_at(values, 1_700_000_000_000, None)
+}
+
+pub(super) fn append<V: AsRef<[u8]>>(log: &Log, values: &[V]) -> Result<Appended> {
+    let appended = log.append(&mut batch(values), EPOCH, Timestamp(1_700_000_000_000))?;
+    log.advance_high_watermark(log.log_end());
+    Ok(appended)
+}
+
+/// Every value from `from` on, with its offset, read in pieces of `bytes_max`.
+pub(super) fn read_all(log: &Log, from: Offset, bytes_max: usize) -> Result<Vec<(u64, Vec<u8>)>> {
+    let mut values = Vec::new();
+    let mut next = from;
+    let mut inflater = Inflater::new(1 << 24);
+    loop {
+        let fetched = log.read(Fetch { from: next, bytes_max, up_to: UpTo::LogEnd, min_one_message: true })?;
+        if fetched.batches.is_empty() {
+            return Ok(values);
+        }
+        for found in batches(&fetched.batches) {
+            let (_, view) = found?;
+            view.verify()?;
+            for record in view.records(&mut inflater)? {
+                let record = record?;
+                if record.offset >= next && !view.header().is_control() {
+                    values.push((record.offset.0, record.value.unwrap_or_default().to_vec()));
+                }
+            }
+            next = view.header().end_offset();
+        }
+    }
+}
+
+pub(super) fn values(count: usize, tag: &str) -> Vec<String> {
+    (0..count).map(|n| format!("{tag}-{n:04}")).collect()
+}

@@ -1,0 +1,248 @@
+use super::*;
+use crate::error::ErrorCode;
+use std::fs;
+use std::os::unix::fs::FileExt;
+
+fn last_log(place: &Place) -> PathBuf {
+    let last = place.files().into_iter().filter(|name| name.ends_with(".log")).next_back().expect("a log");
+    place.path.join(last)
+}
+
+/// A log of many segments that was never closed: as `kill -9` leaves it.
+fn killed(place: &Place, count: usize) -> Vec<(u64, Vec<u8>)> {
+    let log = place.open(small_segments(), true);
+    for n in 0..count {
+        append(&log, &values(2, &n.to_string())).expect("appends");
+    }
+    read_all(&log, Offset(0), 4096).expect("reads")
+}
+
+#[test]
+fn a_log_that_was_closed_in_order_opens_without_reading_it() {
+    let place = Place::new();
+    let log = place.open(small_segments(), true);
+    for n in 0..50 {
+        append(&log, &values(2, &n.to_string())).expect("appends");
+    }
+    let before = (log.offsets(), log.segment_summaries(), read_all(&log, Offset(0), 999).expect("reads"));
+    log.close().expect("closes");
+    drop(log);
+    let log = place.open(small_segments(), true);
+    assert_eq!(log.recovery_report().scanned_bytes, 0);
+    assert_eq!(log.log_end(), before.0.log_end);
+    assert_eq!(log.segment_summaries().len(), before.1.len());
+    assert_eq!(read_all(&log, Offset(0), 999).expect("reads"), before.2);
+    append(&log, &["next"]).expect("goes on");
+}
+
+#[test]
+fn after_a_kill_everything_that_was_written_is_there_again() {
+    let place = Place::new();
+    let model = killed(&place, 60);
+    for _ in 0..2 {
+        let log = place.open(small_segments(), false);
+        assert_eq!(log.recovery_report().truncated_bytes, 0);
+        assert_eq!(read_all(&log, Offset(0), 999).expect("reads"), model);
+        assert_eq!(log.flushed(), log.log_end(), "what recovery accepts is durable");
+    }
+}
+
+#[test]
+fn recovery_reads_only_what_lies_behind_the_last_flush() {
+    let place = Place::new();
+    {
+        let log = place.open(LogConfig::default(), true);
+        for _ in 0..500 {
+            append(&log, &["x".repeat(1000)]).expect("appends");
+        }
+        log.flush().expect("flushes");
+        append(&log, &["tail"]).expect("appends");
+    }
+    let log = place.open(LogConfig::default(), false);
+    assert!(log.recovery_report().scanned_bytes < 200, "{:?}", log.recovery_report());
+    assert_eq!(log.log_end(), Offset(501));
+    assert_eq!(read_all(&log, Offset(250), 4096).expect("reads").len(), 251);
+}
+
+#[test]
+fn a_torn_last_batch_is_dropped_and_everything_before_it_stays() {
+    let place = Place::new();
+    let model = killed(&place, 7);
+    let path = last_log(&place);
+    let whole = fs::read(&path).expect("a file");
+    let base = killed_base(&path);
+    // Keep the rest of the directory as it is and cut the last file at every byte.
+    for cut in 0..whole.len() {
+        fs::remove_file(place.path.join("kafkalog-recovery-mark")).ok();
+        fs::write(&path, &whole[..cut]).expect("writes");
+        let log = place.open(small_segments(), false);
+        let read = read_all(&log, Offset(0), 999).expect("reads");
+        assert_eq!(read, model[..read.len()], "cut at {cut}");
+        assert!(read.len() as u64 >= base, "a sealed segment lost something");
+        assert_eq!(read.len() % 2, 0, "half a batch was believed");
+        append(&log, &["a", "b"]).expect("goes on");
+    }
+}
+
+fn killed_base(path: &Path) -> u64 {
+    path.file_stem().expect("a name").to_str().expect("utf-8").parse().expect("digits")
+}
+
+#[test]
+fn damage_below_the_durable_end_is_reported_and_never_cut() {
+    let place = Place::new();
+    {
+        let log = place.open(LogConfig::default(), true);
+        for n in 0..20 {
+            append(&log, &[format!("value-{n:02}")]).expect("appends");
+        }
+        log.flush().expect("flushes");
+    }
+    let path = last_log(&place);
+    // Behind the flushed part the file may be anything; below it, a lost tail is damage too.
+    let whole = fs::metadata(&path).expect("a file").len();
+    let file = fs::OpenOptions::new().write(true).open(&path).expect("opens");
+    file.set_len(whole - 10).expect("cuts");
+    let log = place.open(LogConfig::default(), false);
+    let damage = log.recovery_report().damage.clone().expect("is noticed");
+    assert_eq!(damage.code(), ErrorCode::CORRUPT_MESSAGE);
+    assert!(damage.message().contains("00000000000000000000.log"), "{damage}");
+    assert_eq!(fs::metadata(&path).expect("a file").len(), whole - 10, "nothing was cut");
+    let refused = append(&log, &["more"]).expect_err("the log is off");
+    assert!(refused.is_fatal());
+}
+
+#[test]
+fn a_flipped_bit_in_a_sealed_segment_is_never_served() {
+    let place = Place::new();
+    let model = killed(&place, 60);
+    let first = place.path.join("00000000000000000000.log");
+    let file = fs::OpenOptions::new().write(true).open(&first).expect("opens");
+    file.write_all_at(b"\xff", 200).expect("damages");
+    let log = place.open(small_segments(), false);
+    let refused = read_all(&log, Offset(0), 999).expect_err("the damage is met");
+    assert_eq!(refused.code(), ErrorCode::CORRUPT_MESSAGE);
+    let behind = log.segment_summaries()[1].base_offset;
+    let read = read_all(&log, behind, 999).expect("what lies behind is fine");
+    assert_eq!(read, model[behind.0 as usize..]);
+}
+
+#[test]
+fn whatever_the_indexes_hold_every_offset_is_found() {
+    let place = Place::new();
+    let model = killed(&place, 60);
+    let mut rng = fastrand::Rng::with_seed(11);
+    for round in 0..40 {
+        for name in place.files() {
+            if !name.ends_with("index") {
+                continue;
+            }
+            let path = place.path.join(&name);
+            match rng.u8(0..5) {
+                0 => fs::remove_file(&path).expect("removes"),
+                1 => fs::write(&path, []).expect("empties"),
+                2 => fs::write(&path, vec![0; 160]).expect("zeroes"),
+                3 => {
+                    let mut bytes = fs::read(&path).expect("reads");
+                    bytes.truncate(rng.usize(0..=bytes.len()));
+                    fs::write(&path, bytes).expect("tears");
+                }
+                _ => {
+                    let mut bytes = fs::read(&path).expect("reads");
+                    for byte in &mut bytes {
+                        if rng.u8(0..4) == 0 {
+                            *byte = rng.u8(..);
+                        }
+                    }
+                    fs::write(&path, bytes).expect("flips");
+                }
+            }
+        }
+        let log = place.open(small_segments(), false);
+        for from in (0..model.len()).step_by(7) {
+            let read = read_all(&log, Offset(from as u64), 400).expect("reads");
+            assert_eq!(read, model[from..], "round {round}, from {from}");
+        }
+    }
+}
+
+#[test]
+fn idempotent_producers_are_known_again_after_a_kill_and_after_a_clean_close() {
+    for clean in [true, false] {
+        let place = Place::new();
+        let stamp = |sequence| Some(ProducerStamp { id: 4, epoch: 1, base_sequence: Some(sequence) });
+        {
+            let log = place.open(small_segments(), true);
+            for n in 0..40 {
+                log.append(&mut batch_at(&["a", "b"], 5, stamp(n * 2)), EPOCH, Timestamp(5)).expect("appends");
+                if n == 30 {
+                    log.flush().expect("flushes");
+                }
+            }
+            if clean {
+                log.close().expect("closes");
+            }
+        }
+        let log = place.open(small_segments(), clean);
+        let again = log.append(&mut batch_at(&["a", "b"], 5, stamp(78)), EPOCH, Timestamp(5)).expect("known");
+        assert!(again.duplicate, "clean: {clean}");
+        let gap = log.append(&mut batch_at(&["a", "b"], 5, stamp(90)), EPOCH, Timestamp(5)).expect_err("gap");
+        assert_eq!(gap.code(), ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+        log.append(&mut batch_at(&["a", "b"], 5, stamp(80)), EPOCH, Timestamp(5)).expect("next");
+    }
+}
+
+#[test]
+fn leftovers_of_an_interrupted_run_are_cleared_before_anything_is_read() {
+    let place = Place::new();
+    let model = killed(&place, 30);
+    let stray = |name: &str| place.path.join(name);
+    fs::write(stray("00000000000000000000.log.deleted"), b"old").expect("writes");
+    fs::write(stray("00000000000000000003.log.cleaned"), b"half").expect("writes");
+    fs::write(stray("00000000000000009999.index"), b"orphan").expect("writes");
+    fs::write(stray("leader-epoch-checkpoint.tmp"), b"half").expect("writes");
+    let first = fs::read(stray("00000000000000000000.log")).expect("reads");
+    fs::write(stray("00000000000000000000.log.swap"), first).expect("writes");
+    let log = place.open(small_segments(), false);
+    assert_eq!(read_all(&log, Offset(0), 999).expect("reads"), model);
+    assert!(!place.files().iter().any(|name| {
+        name.ends_with(".deleted") || name.ends_with(".cleaned") || name.ends_with(".tmp") || name.contains("9999")
+    }));
+    // A swap at or above an unfinished cleaning belongs to it and is dropped with it.
+    assert!(log.recovery_report().leftovers.iter().any(|done| done.contains(".swap")));
+}
+
+#[test]
+fn a_directory_of_another_topic_is_refused() {
+    let place = Place::new();
+    let mut opening = place.opening(LogConfig::default(), true);
+    opening.topic_id = Some([1; 16]);
+    drop(Log::open(opening.clone()).expect("creates"));
+    opening.topic_id = Some([2; 16]);
+    let refused = Log::open(opening).expect_err("belongs to another topic");
+    assert_eq!(refused.code(), ErrorCode::INCONSISTENT_TOPIC_ID);
+}
+
+#[test]
+fn a_truncated_log_ends_where_it_was_cut_and_goes_on_from_there() {
+    for end in [0_u64, 1, 2, 30, 31, 100, 119, 120] {
+        let place = Place::new();
+        let model = killed(&place, 60);
+        let log = place.open(small_segments(), false);
+        let held = log.read(Fetch { from: Offset(0), bytes_max: 900, up_to: UpTo::LogEnd, min_one_message: true });
+        let held = held.expect("reads").batches;
+        let copy = held.to_vec();
+        log.truncate_to(Offset(end)).expect("truncates");
+        let expected = end - end % 2; // batches of two
+        assert_eq!(log.log_end(), Offset(expected), "cut at {end}");
+        assert_eq!(held, copy, "bytes that a reader holds changed");
+        append(&log, &["new", "er"]).expect("goes on");
+        let mut want = model[..expected as usize].to_vec();
+        want.push((expected, b"new".to_vec()));
+        want.push((expected + 1, b"er".to_vec()));
+        assert_eq!(read_all(&log, Offset(0), 999).expect("reads"), want);
+        drop(log);
+        let log = place.open(small_segments(), false);
+        assert_eq!(read_all(&log, Offset(0), 999).expect("reads"), want, "after a kill, cut at {end}");
+    }
+}
