@@ -157,20 +157,24 @@ fn read_segment(segment: &Segment, fetch: Fetch, bound: Offset) -> Result<Bytes>
     }
     let at = u64::from(position.0);
     let bytes = segment.bytes_at(at, want)?;
-    let whole = whole_below(&bytes, bound).map_err(|e| segment.placed(e, at))?;
+    let whole = whole_below(&bytes, first.base_offset, bound).map_err(|e| segment.placed(e, at))?;
     Ok(bytes.slice(..whole))
 }
 
-/// How many bytes of `bytes` are whole batches below `bound`.
-fn whole_below(bytes: &[u8], bound: Offset) -> Result<usize> {
-    let mut end = 0;
-    while bytes.len() - end >= BATCH_HEADER_BYTES {
-        let header = BatchHeader::parse(&bytes[end..])?;
-        let next = end + header.batch_bytes as usize;
-        if next > bytes.len() || header.end_offset() > bound {
+/// How many bytes of `bytes` are whole batches below `bound`, with offsets that grow from `from` on.
+fn whole_below(bytes: &[u8], from: Offset, bound: Offset) -> Result<usize> {
+    let (mut at, mut next) = (0, from);
+    while bytes.len() - at >= BATCH_HEADER_BYTES {
+        let header = BatchHeader::parse(&bytes[at..])?;
+        let end = at + header.batch_bytes as usize;
+        if end > bytes.len() || header.end_offset() > bound {
             break;
         }
-        end = next;
+        if header.base_offset < next {
+            let what = format!("a batch at offset {} where {next} or more was expected", header.base_offset);
+            return Err(Error::new(ErrorCode::CORRUPT_MESSAGE, what));
+        }
+        (at, next) = (end, header.end_offset());
     }
-    Ok(end)
+    Ok(at)
 }

@@ -162,23 +162,13 @@ struct Trust {
 
 fn trust(opening: &Opening, mark: Option<&Mark>, active: &Segment) -> Trust {
     let start = (active.base, Position(0));
-    let fits = mark.filter(|mark| {
-        mark.segment == active.base
-            && mark.position <= active.bytes()
-            && mark.indexed >= active.base
-            && mark.flushed >= mark.indexed
-    });
-    if let Some(mark) = fits {
-        let confirmed =
-            u32::try_from(mark.position).ok().map(Position).filter(|&at| confirms(active, at, mark.indexed));
+    if let Some(mark) = mark.filter(|mark| mark.segment == active.base && mark.flushed >= mark.indexed) {
+        // A file that is shorter than what was durable is scanned from its start, and the loss is reported.
+        let at = u32::try_from(mark.position).ok().map(Position).filter(|_| mark.position <= active.bytes());
+        let confirmed = at.filter(|&at| mark.indexed >= active.base && confirms(active, at, mark.indexed));
         let indexed = confirmed.map_or(start, |at| (mark.indexed, at));
-        return Trust {
-            indexed,
-            flushed: mark.flushed,
-            no_producers: mark.no_producers,
-            by_mark: true,
-            sealed_from: None,
-        };
+        let no_producers = mark.no_producers && confirmed.is_some();
+        return Trust { indexed, flushed: mark.flushed, no_producers, by_mark: true, sealed_from: None };
     }
     // A mark of an older segment: the roll after it synced that segment, and the active one begins where it ended.
     let sealed_from = if mark.is_some() { None } else { Some(opening.recovery_point) };

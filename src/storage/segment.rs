@@ -288,20 +288,29 @@ impl Segment {
         Ok(self.mapping()?.slice(at..at + len))
     }
 
-    /// The header of the batch at `at`; `None` where the published bytes end.
+    /// The header of the batch at `at`; `None` where the published bytes end. A batch that claims to reach past them is damage:
+    /// whole batches are all that is ever published.
     pub(super) fn header_at(&self, at: Position) -> Result<Option<BatchHeader>> {
-        let at = u64::from(at.0);
-        if at + BATCH_HEADER_BYTES as u64 > self.bytes() {
+        let (at, end) = (u64::from(at.0), self.bytes());
+        if at >= end {
             return Ok(None);
         }
         let held = self.file.lock().clone();
-        if let Some(file) = held {
-            let mut head = [0; BATCH_HEADER_BYTES];
-            file.read_at(at, &mut head).map_err(|e| Error::io("read segment", &self.path, e))?;
-            return BatchHeader::parse(&head).map(Some).map_err(|e| self.placed(e, at));
+        let header = match held {
+            Some(file) => {
+                let mut head = [0; BATCH_HEADER_BYTES];
+                let len = (end - at).min(BATCH_HEADER_BYTES as u64) as usize;
+                file.read_at(at, &mut head[..len]).map_err(|e| Error::io("read segment", &self.path, e))?;
+                BatchHeader::parse(&head[..len])
+            }
+            None => BatchHeader::parse(&self.mapping()?[at as usize..]),
+        };
+        let header = header.map_err(|e| self.placed(e, at))?;
+        if at + u64::from(header.batch_bytes) > end {
+            let what = format!("a batch of {} bytes reaches past the end of the file ({end})", header.batch_bytes);
+            return Err(self.placed(Error::new(ErrorCode::CORRUPT_MESSAGE, what), at));
         }
-        let mapped = self.mapping()?;
-        BatchHeader::parse(&mapped[at as usize..]).map(Some).map_err(|e| self.placed(e, at))
+        Ok(Some(header))
     }
 
     /// Says where in which file the bytes make no sense.
@@ -312,10 +321,21 @@ impl Segment {
     /// The first batch whose last offset is not below `target`, from an index hint that is believed only if the log confirms it.
     pub(super) fn locate(&self, target: Offset) -> Result<Option<(Position, BatchHeader)>> {
         let mut at = self.confirmed_hint(target)?;
+        let mut end = self.base;
         while let Some(header) = self.header_at(at)? {
+            // Offsets lie outside of the checksum: that they grow is all that guards them.
+            if header.base_offset < end || header.end_offset() > self.end() {
+                let what = format!(
+                    "a batch at offsets {} to {} where {end} or more was expected",
+                    header.base_offset,
+                    header.last_offset()
+                );
+                return Err(self.placed(Error::new(ErrorCode::CORRUPT_MESSAGE, what), u64::from(at.0)));
+            }
             if header.last_offset() >= target {
                 return Ok(Some((at, header)));
             }
+            end = header.end_offset();
             at = self.after(at, &header)?;
         }
         Ok(None)

@@ -1,5 +1,6 @@
 use super::*;
 use crate::error::ErrorCode;
+use crate::time::Clock;
 use std::fs;
 use std::os::unix::fs::FileExt;
 
@@ -171,10 +172,12 @@ fn idempotent_producers_are_known_again_after_a_kill_and_after_a_clean_close() {
     for clean in [true, false] {
         let place = Place::new();
         let stamp = |sequence| Some(ProducerStamp { id: 4, epoch: 1, base_sequence: Some(sequence) });
+        let now = SystemClock::new().realtime();
+        let send = |log: &Log, sequence| log.append(&mut batch_at(&["a", "b"], now.0, stamp(sequence)), EPOCH, now);
         {
             let log = place.open(small_segments(), true);
             for n in 0..40 {
-                log.append(&mut batch_at(&["a", "b"], 5, stamp(n * 2)), EPOCH, Timestamp(5)).expect("appends");
+                send(&log, n * 2).expect("appends");
                 if n == 30 {
                     log.flush().expect("flushes");
                 }
@@ -184,11 +187,11 @@ fn idempotent_producers_are_known_again_after_a_kill_and_after_a_clean_close() {
             }
         }
         let log = place.open(small_segments(), clean);
-        let again = log.append(&mut batch_at(&["a", "b"], 5, stamp(78)), EPOCH, Timestamp(5)).expect("known");
+        let again = send(&log, 78).expect("known");
         assert!(again.duplicate, "clean: {clean}");
-        let gap = log.append(&mut batch_at(&["a", "b"], 5, stamp(90)), EPOCH, Timestamp(5)).expect_err("gap");
+        let gap = send(&log, 90).expect_err("gap");
         assert_eq!(gap.code(), ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
-        log.append(&mut batch_at(&["a", "b"], 5, stamp(80)), EPOCH, Timestamp(5)).expect("next");
+        send(&log, 80).expect("next");
     }
 }
 

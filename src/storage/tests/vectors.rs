@@ -19,7 +19,8 @@ fn check(entry: &Value, root: &Path, clean: bool) {
     let summary = &entry["summary"];
     let number = |key: &str| summary[key].as_u64().unwrap_or_else(|| panic!("{name}: {key}"));
     let (_guard, dir) = copy_of(&root.join(name));
-    let mut opening = opening(Arc::new(RealDisk), &dir, LogConfig { retention_age: None, ..LogConfig::default() }, clean);
+    let mut opening =
+        opening(Arc::new(RealDisk), &dir, LogConfig { retention_age: None, ..LogConfig::default() }, clean);
     opening.log_start = Offset(number("log_start_offset"));
     let log = Log::open(opening).unwrap_or_else(|e| panic!("{name}: {e}"));
     assert!(log.recovery_report().damage.is_none(), "{name}: {:?}", log.recovery_report());
