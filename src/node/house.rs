@@ -8,7 +8,7 @@ use super::upkeep::Upkeep;
 use crate::disk::Disk;
 use crate::error::{Error, ErrorCode, Result};
 use crate::storage::names::partition_dir_name;
-use crate::storage::{OpenFiles, SpaceAccount};
+use crate::storage::OpenFiles;
 use crate::time::{Clock, Instant};
 use crate::types::TopicPartition;
 use std::fmt;
@@ -34,8 +34,6 @@ pub(super) struct House {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) space: Space,
-    /// What logs are given instead: the cap is held for everything at once, see `space`.
-    pub(super) no_cap: Arc<SpaceAccount>,
     pub(super) files: Arc<OpenFiles>,
     pub(super) open: OpenPartitions,
     pub(super) upkeep: Upkeep,

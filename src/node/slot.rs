@@ -103,8 +103,6 @@ impl Partition {
             high_watermark: rest.high_watermark,
             clean: rest.clean,
             topic_id: Some(self.settings.topic_id),
-            // The cap is held for everything at once, see `space`.
-            space: house.no_cap.clone(),
             files: house.files.clone(),
         };
         let log = Log::open(opening)?;

@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::storage::log_dir::take_clean_shutdown;
 use crate::storage::meta_properties::MetaProperties;
 use crate::storage::names::{parse_dir_name, DirMark};
-use crate::storage::{partition_metadata, LogDir, OpenFiles, SpaceAccount};
+use crate::storage::{partition_metadata, LogDir, OpenFiles};
 use crate::types::{NodeId, TopicPartition};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,7 +74,6 @@ impl Node {
         let house = Arc::new(House {
             dir: dir.to_owned(),
             space,
-            no_cap: Arc::new(SpaceAccount::unlimited()),
             files: Arc::new(OpenFiles::new(config.open_files_max)),
             open: OpenPartitions::new(config.open_partitions_max),
             upkeep: Upkeep::new(config.retention_check_interval),

@@ -1,7 +1,6 @@
 //! The words in which a log is opened, asked and answered.
 
 use super::open_files::OpenFiles;
-use super::space::SpaceAccount;
 use crate::config::LogConfig;
 use crate::disk::Disk;
 use crate::time::Clock;
@@ -43,7 +42,6 @@ pub struct Opening {
     pub clean: bool,
     /// The topic's id, written to `partition.metadata` when that is absent, compared when it is there.
     pub topic_id: Option<[u8; 16]>,
-    pub space: Arc<SpaceAccount>,
     pub files: Arc<OpenFiles>,
 }
 

@@ -61,8 +61,7 @@ impl Log {
     ///
     /// # Errors
     /// MESSAGE_TOO_LARGE (`max.message.bytes`), RECORD_LIST_TOO_LARGE (`segment.bytes`), INVALID_TIMESTAMP, 45/47/48 (idempotence),
-    /// KAFKA_STORAGE_ERROR: with `io_kind() == StorageFull` and not fatal, `dir.max.bytes` is reached and nothing was written; fatal, the
-    /// disk failed and the log is off. After any error the batch is not in the log and never will be.
+    /// KAFKA_STORAGE_ERROR (fatal: the disk failed and the log is off). After any error the batch is not in the log and never will be.
     pub fn append(&self, batch: &mut SealedBatch, epoch: LeaderEpoch, now: Timestamp) -> Result<Appended> {
         let mut appender = self.appender.lock();
         if appender.config.compression.is_some_and(|codec| batch.header().codec().ok() != Some(codec)) {
@@ -228,7 +227,7 @@ impl Log {
         Ok(())
     }
 
-    /// Every decision before the write: space, segment, duplicate or gap, epoch.
+    /// Every decision before the write: segment, duplicate or gap, epoch.
     fn admit(
         &self,
         appender: &mut Appender,
@@ -246,14 +245,7 @@ impl Log {
             }
         }
         appender.epochs.assign(epoch, base).map_err(|e| self.fail(e))?;
-        self.space.charge(u64::from(incoming.bytes)).map_err(|full| self.no_space(full))?;
         Ok(Admitted::At(base))
-    }
-
-    pub(super) fn no_space(&self, full: super::space::SpaceFull) -> Error {
-        let what =
-            format!("dir.max.bytes is {}, {} are used, {} more are asked for", full.bytes_max, full.used, full.asked);
-        Error::io("append to", self.dir(), io::Error::new(io::ErrorKind::StorageFull, what))
     }
 
     /// Writes at the end of the active segment. A failed write is final; what it left is cut off again as far as the disk allows.

@@ -17,7 +17,6 @@ use super::recovery::{self, RecoveryReport};
 use super::retention::Doomed;
 use super::segment::{Segment, SegmentSetup};
 use super::segments::Segments;
-use super::space::SpaceAccount;
 use super::tail::Tail;
 use super::txn_index::AbortedTxn;
 use crate::config::LogConfig;
@@ -39,7 +38,6 @@ pub struct Log {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) dir: PathBuf,
     pub(super) partition: TopicPartition,
-    pub(super) space: Arc<SpaceAccount>,
     pub(super) files: Arc<OpenFiles>,
     pub(super) appender: Mutex<Appender>,
     segments: RwLock<Arc<Segments>>,
@@ -113,7 +111,6 @@ impl Log {
             clock: opening.clock,
             dir: opening.dir,
             partition: opening.partition,
-            space: opening.space,
             files: opening.files,
             appender: Mutex::new(appender),
             segments: RwLock::new(Arc::new(loaded.segments)),

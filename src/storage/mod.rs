@@ -22,7 +22,6 @@ mod retention;
 mod scan;
 mod segment;
 mod segments;
-mod space;
 mod tail;
 mod truncate;
 pub mod txn_index;
@@ -38,7 +37,6 @@ pub use log_dir::LogDir;
 pub use open_files::OpenFiles;
 pub use producer_states::{EndTxn, ProducerBatch, ProducerStates, Verdict};
 pub use recovery::RecoveryReport;
-pub use space::{SpaceAccount, SpaceFull};
 pub use txn_index::{AbortedTxn, TxnIndex};
 
 #[cfg(test)]

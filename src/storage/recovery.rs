@@ -86,8 +86,6 @@ pub(super) fn load(opening: &Opening) -> Result<Loaded> {
     let mut producers = found.producers;
     producers.handle_log_start(log_start);
     snapshot::remove_above(&**disk, &opening.dir, log_end)?;
-    let occupied: u64 = segments.iter().map(|segment| segment.bytes()).sum();
-    opening.space.charge_unchecked(occupied);
     if is_new {
         disk.sync_dir(&opening.dir).map_err(|e| Error::io("sync directory", &opening.dir, e))?;
     }

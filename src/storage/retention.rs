@@ -23,7 +23,6 @@ const SEGMENT_FILES: [FileKind; 4] = [FileKind::Log, FileKind::Index, FileKind::
 #[derive(Debug)]
 pub(super) struct Doomed {
     paths: Vec<PathBuf>,
-    bytes: u64,
     due: Instant,
 }
 
@@ -142,7 +141,7 @@ impl Log {
         }
         self.disk.sync_dir(&self.dir).map_err(|e| self.storage_failure("sync directory", e))?;
         let due = self.clock.monotonic() + self.config().file_delete_delay;
-        self.doomed.lock().push(Doomed { paths, bytes: segment.bytes(), due });
+        self.doomed.lock().push(Doomed { paths, due });
         Ok(())
     }
 
@@ -166,7 +165,6 @@ impl Log {
             for path in &doomed.paths {
                 remove_if_there(&*self.disk, path)?;
             }
-            self.space.release(doomed.bytes);
         }
         Ok(())
     }

@@ -49,9 +49,7 @@ impl Log {
     /// The active segment is read by `pread` only, so its file may shrink.
     fn cut_active(&self, target: &Arc<Segment>, (position, end): (Position, Offset)) -> Result<Arc<Segment>> {
         let file = target.writer()?;
-        let before = target.bytes();
         file.set_len(u64::from(position.0)).map_err(|e| self.fail(Error::io("truncate segment", target.path(), e)))?;
-        self.space.release(before - u64::from(position.0));
         target.offset_index.truncate_to(end)?;
         target.time_index.truncate_to(end)?;
         target.txn_index.truncate_to(end)?;
@@ -69,7 +67,6 @@ impl Log {
         file.write_at(0, &kept).map_err(io)?;
         file.sync_data().map_err(io)?;
         drop(file);
-        self.space.release(target.bytes() - kept.len() as u64);
         target.unload();
         self.disk.rename(&cleaned, target.path()).map_err(|e| self.fail(Error::io("rename", &cleaned, e)))?;
         self.disk.sync_dir(&self.dir).map_err(|e| self.storage_failure("sync directory", e))?;

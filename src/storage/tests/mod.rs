@@ -5,7 +5,7 @@ mod recover;
 mod retain;
 mod vectors;
 
-use super::{Appended, Fetch, Log, OpenFiles, Opening, SpaceAccount, UpTo};
+use super::{Appended, Fetch, Log, OpenFiles, Opening, UpTo};
 use crate::config::LogConfig;
 use crate::disk::{Disk, RealDisk};
 use crate::error::Result;
@@ -60,7 +60,6 @@ pub(super) fn opening(disk: Arc<dyn Disk>, dir: &Path, config: LogConfig, clean:
         high_watermark: Offset::MAX,
         clean,
         topic_id: None,
-        space: Arc::new(SpaceAccount::unlimited()),
         files: Arc::new(OpenFiles::new(8)),
     }
 }

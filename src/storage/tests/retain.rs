@@ -1,6 +1,5 @@
 use super::*;
 use crate::error::ErrorCode;
-use std::io::ErrorKind;
 use std::time::Duration;
 
 fn filled(place: &Place, config: LogConfig) -> Log {
@@ -98,20 +97,11 @@ fn deleted_files_wait_for_their_delay_and_readers_keep_what_they_hold() {
 }
 
 #[test]
-fn the_cap_on_bytes_refuses_an_append_and_dropping_the_oldest_makes_room() {
+fn dropping_the_oldest_segment_frees_its_files_at_once() {
     let place = Place::new();
-    let mut opening = place.opening(small_segments(), true);
-    opening.space = Arc::new(SpaceAccount::with_cap(20_000));
-    let log = Log::open(opening).expect("opens");
-    let full = loop {
-        if let Err(full) = append(&log, &["0123456789"]) {
-            break full;
-        }
-    };
-    assert_eq!((full.io_kind(), full.is_fatal()), (Some(ErrorKind::StorageFull), false), "{full}");
-    assert!(full.message().contains("dir.max.bytes is 20000"), "{full}");
-    let on_disk: u64 = place.files().iter().map(|name| place.path.join(name).metadata().expect("a file").len()).sum();
-    assert!(on_disk <= 20_000, "{on_disk} bytes");
-    assert!(log.drop_oldest_segment().expect("drops") > 0);
-    append(&log, &["0123456789"]).expect("there is room again");
+    let log = filled(&place, small_segments());
+    let (first, bytes) = (log.segment_summaries()[0], log.size_bytes());
+    assert_eq!(log.drop_oldest_segment().expect("drops"), first.log_bytes);
+    assert_eq!((log.log_start(), log.size_bytes()), (first.end_offset, bytes - first.log_bytes));
+    assert!(!place.files().iter().any(|name| name.starts_with("00000000000000000000.")), "{:?}", place.files());
 }
