@@ -8,6 +8,7 @@
 mod config;
 mod consumer;
 mod disk;
+mod engine;
 mod error;
 pub mod inspect;
 mod node;
@@ -30,7 +31,9 @@ pub use consumer::{
     AppendOptions, Consumer, ConsumerBuilder, ConsumerRecord, ConsumerRecords, FetchedBatch, PartitionLog,
     ReadOnlyEngine, StartAt, Ticket, Waker,
 };
+pub use engine::{Engine, EngineBuilder, LogSink};
 pub use error::{Error, ErrorCode, Result};
+pub use node::{CloseReport, LogLevel, TopicDescription};
 pub use producer::{
     BatchPlacement, Delivery, DeliveryReport, DeliverySink, PartitionChoice, Partitioner, Producer, ProducerBuilder,
     ProducerStats, Record, RecordMetadata,

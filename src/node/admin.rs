@@ -76,6 +76,7 @@ impl Node {
         });
         topic.partitions.write().extend(more);
         topic.settings.set_partitions(&topic.partitions.read());
+        topic.partition_count.store(partitions, Ordering::Release);
         Ok(())
     }
 
@@ -152,7 +153,7 @@ impl Node {
                     self.house.open.forget(&partition.me);
                     // Nobody will read it again; how it closes does not matter.
                     if let Err(failed) = log.close() {
-                        self.house.notices.push(Level::Debug, || format!("{}: {failed}", partition.id()));
+                        self.house.tell(Level::Debug, || format!("{}: {failed}", partition.id()));
                     }
                 }
                 *slot = Slot::Deleted;

@@ -143,7 +143,7 @@ impl House {
             };
             if is_due {
                 if let Err(failed) = self.write_checkpoint(kind) {
-                    self.notices.push(Level::Warn, || format!("checkpoint not written: {}", failed.message()));
+                    self.tell(Level::Warn, || format!("checkpoint not written: {}", failed.message()));
                     let file = &mut self.checkpoints.files.lock()[kind as usize];
                     file.due = Some(now + file.interval.max(Duration::from_secs(1)));
                 }

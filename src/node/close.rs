@@ -68,7 +68,7 @@ impl Node {
             report.marked_clean = true;
             return Ok(report); // done by an earlier call
         }
-        let partitions: Vec<_> = self.all_topics().iter().flat_map(|topic| topic.partitions()).collect();
+        let partitions: Vec<_> = self.topic_handles().iter().flat_map(|topic| topic.partitions()).collect();
         for partition in &partitions {
             self.check_deadline(deadline, "closing", partition.id())?;
             if let Err(failed) = partition.close_if_open() {
@@ -105,7 +105,7 @@ impl Node {
                 Ok(true) => {}
                 Ok(false) => report.unrecovered_partitions += 1,
                 Err(failed) => {
-                    self.house.notices.push(Level::Error, || format!("{}: {}", partition.id(), failed.message()));
+                    self.house.tell(Level::Error, || format!("{}: {}", partition.id(), failed.message()));
                     report.unsynced_partitions.push((partition.id().clone(), failed));
                 }
             }
@@ -122,19 +122,20 @@ impl Node {
 
 impl Partition {
     fn close_if_open(&self) -> Result<()> {
-        let outcome = {
+        let mut outcome = Ok(());
+        {
             let mut slot = self.slot.write();
-            let Slot::Open(log) = &*slot else { return Ok(()) };
-            match self.close_log(log) {
-                Ok(rest) => {
-                    *slot = Slot::Resting(rest);
-                    self.house.open.forget(&self.me);
-                    Ok(())
+            if let Slot::Open(log) = &*slot {
+                match self.close_log(log) {
+                    Ok(rest) => {
+                        *slot = Slot::Resting(rest);
+                        self.house.open.forget(&self.me);
+                    }
+                    // Stays open, so that a repeated close says the same.
+                    Err(failed) => outcome = Err(failed),
                 }
-                // Stays open, so that a repeated close says the same.
-                Err(failed) => Err(failed),
             }
-        };
+        }
         self.tell_everybody();
         outcome
     }

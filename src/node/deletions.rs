@@ -33,7 +33,7 @@ impl Deletions {
         };
         for dir in due {
             if let Err(failed) = house.remove_partition_dir(&dir) {
-                house.notices.push(Level::Warn, || format!("not removed: {}", failed.message()));
+                house.tell(Level::Warn, || format!("not removed: {}", failed.message()));
             }
         }
         self.waiting.lock().iter().map(|(due, _)| *due).min()

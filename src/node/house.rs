@@ -1,7 +1,7 @@
 //! What all partitions of a node share: the directory, the disk, the clock, and the books that are kept of them.
 
 use super::checkpoints::Checkpoints;
-use super::notices::{Alarm, Notices};
+use super::notices::{Alarm, LogLevel, Notices};
 use super::open_partitions::OpenPartitions;
 use super::space::Space;
 use super::upkeep::Upkeep;
@@ -59,6 +59,17 @@ impl House {
     pub(super) fn wake_by(&self, when: Instant) {
         if let Some(alarm) = self.alarm.get() {
             alarm.wake_by(when);
+        }
+    }
+
+    /// Something for the log; whoever runs the node comes to fetch it.
+    pub(super) fn tell(&self, level: LogLevel, text: impl FnOnce() -> String) {
+        self.tell_as(level, "node", text);
+    }
+
+    pub(super) fn tell_as(&self, level: LogLevel, facility: &'static str, text: impl FnOnce() -> String) {
+        if self.notices.push(level, facility, text()) {
+            self.wake_by(self.clock.monotonic());
         }
     }
 

@@ -105,10 +105,12 @@ impl Node {
     /// Every topic, by name.
     #[must_use]
     pub fn topics(&self) -> Vec<TopicDescription> {
-        self.all_topics().iter().map(|topic| topic.describe()).collect()
+        self.topic_handles().iter().map(|topic| topic.describe()).collect()
     }
 
-    fn all_topics(&self) -> Vec<Arc<Topic>> {
+    /// Handles of every topic, by name.
+    #[must_use]
+    pub fn topic_handles(&self) -> Vec<Arc<Topic>> {
         self.topics.read().values().cloned().collect()
     }
 
@@ -141,9 +143,9 @@ impl Node {
         let _ = self.house.alarm.set(alarm); // a second one has nobody to wake
     }
 
-    /// From now on notices are kept for [`poll_notice`](Node::poll_notice); before, none is even written.
-    pub fn want_notices(&self) {
-        self.house.notices.want();
+    /// Puts a line among the notices.
+    pub fn notice(&self, level: LogLevel, facility: &'static str, text: impl FnOnce() -> String) {
+        self.house.tell_as(level, facility, text);
     }
 
     /// The next line for the log, oldest first.

@@ -3,7 +3,6 @@
 use crate::time::{Clock, Instant};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +22,8 @@ pub(super) use LogLevel as Level;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Notice {
     pub level: LogLevel,
+    /// Which part of the engine speaks.
+    pub facility: &'static str,
     pub text: String,
 }
 
@@ -41,7 +42,6 @@ pub trait Alarm: Send + Sync {
 
 pub(super) struct Notices {
     clock: Arc<dyn Clock>,
-    wanted: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -59,26 +59,18 @@ struct Told {
 
 impl Notices {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Notices {
-        Notices { clock, wanted: AtomicBool::new(false), state: Mutex::default() }
+        Notices { clock, state: Mutex::default() }
     }
 
-    /// From now on somebody fetches them. Before, they are not even written.
-    pub(super) fn want(&self) {
-        self.wanted.store(true, Ordering::Relaxed);
-    }
-
-    /// True when somebody should come and fetch it.
-    pub(super) fn push(&self, level: LogLevel, text: impl FnOnce() -> String) {
-        if !self.wanted.load(Ordering::Relaxed) {
-            return;
-        }
-        let (text, now) = (text(), self.clock.monotonic());
+    /// True when there is something to fetch now, false when it was a repetition.
+    pub(super) fn push(&self, level: LogLevel, facility: &'static str, text: String) -> bool {
+        let now = self.clock.monotonic();
         let mut state = self.state.lock();
         let mut repeated = 0;
         if let Some(at) = state.told.iter().position(|told| told.text == text) {
             if now.since(state.told[at].at) < REPEAT_AFTER {
                 state.told[at].suppressed += 1;
-                return;
+                return false;
             }
             repeated = state.told.remove(at).map_or(0, |told| told.suppressed);
         }
@@ -90,7 +82,8 @@ impl Notices {
             state.waiting.pop_front();
         }
         let text = if repeated == 0 { text } else { format!("{text} (and {repeated} times more before)") };
-        state.waiting.push_back(Notice { level, text });
+        state.waiting.push_back(Notice { level, facility, text });
+        true
     }
 
     pub(super) fn poll(&self) -> Option<Notice> {
@@ -102,7 +95,7 @@ impl Notices {
 mod tests {
     use super::*;
     use crate::types::Timestamp;
-    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     #[derive(Default)]
     struct Hand(AtomicU64);
@@ -119,24 +112,21 @@ mod tests {
     fn a_repeated_notice_is_told_once_and_then_counted() {
         let clock = Arc::new(Hand::default());
         let notices = Notices::new(clock.clone());
-        notices.push(Level::Warn, || unreachable!("nobody wants it yet"));
-        notices.want();
-        for _ in 0..5 {
-            notices.push(Level::Warn, || "disk is slow".into());
+        for i in 0..5 {
+            assert_eq!(notices.push(Level::Warn, "node", "disk is slow".into()), i == 0);
         }
         assert_eq!(notices.poll().map(|n| n.text).as_deref(), Some("disk is slow"));
         assert_eq!(notices.poll(), None);
         clock.0.store(11_000_000_000, Ordering::Relaxed);
-        notices.push(Level::Warn, || "disk is slow".into());
+        assert!(notices.push(Level::Warn, "node", "disk is slow".into()));
         assert_eq!(notices.poll().map(|n| n.text).as_deref(), Some("disk is slow (and 4 times more before)"));
     }
 
     #[test]
     fn unfetched_notices_are_bounded() {
         let notices = Notices::new(Arc::new(Hand::default()));
-        notices.want();
         for i in 0..1000 {
-            notices.push(Level::Info, || format!("{i}"));
+            notices.push(Level::Info, "node", format!("{i}"));
         }
         let first = notices.poll().expect("there are some");
         assert_eq!(first.text, (1000 - WAITING_MAX).to_string());

@@ -216,7 +216,7 @@ impl Partition {
     /// Says once that this partition went offline.
     pub(super) fn tell_failure(&self, error: &Error) {
         if error.code() == ErrorCode::KAFKA_STORAGE_ERROR && !self.failure_told.swap(true, Ordering::Relaxed) {
-            self.house.notices.push(Level::Error, || format!("{} is offline: {}", self.id, error.message()));
+            self.house.tell(Level::Error, || format!("{} is offline: {}", self.id, error.message()));
             self.listeners.notify();
         }
     }
@@ -283,6 +283,11 @@ impl Partition {
         Ok(end)
     }
 
+    /// As [`flush`](Partition::flush), the indexes included, and nothing at all when no log is open: a resting log is flushed.
+    pub fn sync(&self) -> Result<()> {
+        self.flush_if(|_| true).map(|_| ())
+    }
+
     /// Reads whole batches; their checksums are not compared yet.
     pub fn read(&self, fetch: Fetch) -> Result<Fetched> {
         self.log()?.read(fetch)
@@ -290,6 +295,7 @@ impl Partition {
 
     /// Log start, high watermark, flushed end, log end.
     pub fn offsets(&self) -> Result<LogOffsets> {
+        self.house.check_open()?;
         match &*self.slot.read() {
             Slot::Open(log) => return Ok(log.offsets()),
             Slot::Resting(AtRest { offsets: Some(offsets), .. }) => return Ok(*offsets),

@@ -118,16 +118,16 @@ impl Partition {
         counters.recovery_scanned_bytes.fetch_add(report.scanned_bytes, Ordering::Relaxed);
         counters.recovery_truncated_bytes.fetch_add(report.truncated_bytes, Ordering::Relaxed);
         if let Some(damage) = &report.damage {
-            self.house.notices.push(Level::Error, || format!("{}: {}", self.id(), damage.message()));
+            self.house.tell(Level::Error, || format!("{}: {}", self.id(), damage.message()));
         }
         if report.truncated_bytes > 0 {
-            self.house.notices.push(Level::Warn, || {
+            self.house.tell(Level::Warn, || {
                 let at = report.truncated_at.unwrap_or_default();
                 format!("{}: a torn tail of {} bytes was cut at offset {at}", self.id(), report.truncated_bytes)
             });
         }
         for leftover in &report.leftovers {
-            self.house.notices.push(Level::Info, || format!("{}: {leftover}", self.id()));
+            self.house.tell(Level::Info, || format!("{}: {leftover}", self.id()));
         }
     }
 

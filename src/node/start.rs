@@ -23,7 +23,7 @@ use crate::types::{NodeId, TopicPartition};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, OnceLock};
 
 /// A directory name that Kafka itself keeps beside the partitions.
@@ -86,7 +86,7 @@ impl Node {
             clock,
         });
         for complaint in complaints {
-            house.notices.push(Level::Warn, || format!("checkpoint ignored: {}", complaint.message()));
+            house.tell(Level::Warn, || format!("checkpoint ignored: {}", complaint.message()));
         }
         let node = Node {
             opened_at: house.clock.monotonic(),
@@ -107,7 +107,7 @@ impl Node {
     fn move_in(&self, found: &Found, overrides: &BTreeMap<String, TopicOverrides>, was_clean: bool) -> Result<()> {
         let house = &self.house;
         for stranger in &found.strangers {
-            house.notices.push(Level::Warn, || format!("{stranger}: not a partition's directory, left alone"));
+            house.tell(Level::Warn, || format!("{stranger}: not a partition's directory, left alone"));
         }
         self.finish_deletions(found)?;
         self.adopt(found)?;
@@ -168,6 +168,7 @@ impl Node {
             replication_factor: entry.replication_factor,
             partitions: RwLock::new(partitions),
             overrides: RwLock::new(overrides.clone()),
+            partition_count: AtomicU32::new(entry.partition_count),
             settings,
         }))
     }
@@ -216,7 +217,7 @@ impl Node {
                         overrides: BTreeMap::new(),
                     };
                     catalogue.topics.insert(topic.to_string(), entry);
-                    self.house.notices.push(Level::Info, || format!("{topic}: found in {partition_count} directories"));
+                    self.house.tell(Level::Info, || format!("{topic}: found in {partition_count} directories"));
                     changed = true;
                 }
             }

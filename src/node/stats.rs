@@ -63,7 +63,7 @@ impl Node {
         let house = &self.house;
         let counters = &house.counters;
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let topics = self.all_topics().into_iter().map(|topic| {
+        let topics = self.topic_handles().into_iter().map(|topic| {
             let partitions = topic.partitions().iter().map(|partition| partition.stats()).collect();
             (Arc::clone(&topic.name), partitions)
         });

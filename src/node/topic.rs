@@ -75,6 +75,7 @@ pub struct Topic {
     pub(super) settings: Arc<Settings>,
     pub(super) overrides: RwLock<TopicOverrides>,
     pub(super) partitions: RwLock<Vec<Arc<Partition>>>,
+    pub(super) partition_count: AtomicU32,
 }
 
 impl Topic {
@@ -93,7 +94,7 @@ impl Topic {
     /// How many partitions there are; may grow, never shrinks.
     #[must_use]
     pub fn partition_count(&self) -> u32 {
-        u32::try_from(self.partitions.read().len()).expect("bounded by TOPIC_PARTITIONS_MAX")
+        self.partition_count.load(Ordering::Acquire)
     }
 
     /// One of them.
@@ -120,7 +121,9 @@ impl Topic {
         self.overrides.read().clone()
     }
 
-    pub(super) fn describe(&self) -> TopicDescription {
+    /// What there is to say about it.
+    #[must_use]
+    pub fn describe(&self) -> TopicDescription {
         TopicDescription {
             name: Arc::clone(&self.name),
             id: self.id(),

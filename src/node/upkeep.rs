@@ -83,7 +83,7 @@ impl Upkeep {
                 house.wake_by(due);
             }
             Err(failed) => {
-                house.notices.push(Level::Warn, || format!("{}: {}", partition.id(), failed.message()));
+                house.tell(Level::Warn, || format!("{}: {}", partition.id(), failed.message()));
             }
         }
     }
@@ -140,7 +140,7 @@ impl Node {
             let Some(partition) = weak.upgrade() else { continue };
             // Off the list before we look: an append that we do not see puts it on again.
             partition.enlisted.swap(false, Ordering::AcqRel);
-            // A failure was told to everybody by now; the partition is offline and asks for nothing any more.
+            // A failure was told to everybody by now.
             let due = partition.flush_if(|due| due <= now).unwrap_or(None);
             if let Some(due) = due {
                 next = Some(next.map_or(due, |next| next.min(due)));
@@ -165,7 +165,7 @@ impl Node {
         }
         let today = self.house.clock.realtime();
         let mut soonest = EXPIRY_NEVER;
-        for topic in self.all_topics() {
+        for topic in self.topic_handles() {
             if !has_retention(&topic.log_config()) {
                 continue;
             }
@@ -208,10 +208,11 @@ impl House {
 
 impl Partition {
     /// Flushes an open log whose deadline `is_due` accepts; answers the deadline that is left.
-    fn flush_if(&self, is_due: impl FnOnce(Instant) -> bool) -> Result<Option<Instant>> {
+    pub(super) fn flush_if(&self, is_due: impl FnOnce(Instant) -> bool) -> Result<Option<Instant>> {
         let slot = self.slot.read();
         let Slot::Open(log) = &*slot else { return Ok(None) };
-        let Some(due) = log.flush_due() else { return Ok(None) };
+        // An offline partition asks for nothing any more.
+        let Some(due) = log.flush_due() else { return log.failure().map_or(Ok(None), Err) };
         if !is_due(due) {
             return Ok(Some(due));
         }
@@ -234,7 +235,7 @@ impl Partition {
         let expiry = match self.apply_retention_to_log(today) {
             Ok(next) => next.map_or(EXPIRY_NEVER, |next| next.0),
             Err(failed) => {
-                self.house.notices.push(Level::Warn, || format!("{}: retention: {}", self.id(), failed.message()));
+                self.house.tell(Level::Warn, || format!("{}: retention: {}", self.id(), failed.message()));
                 // Until the next append: an offline partition would fail every time.
                 EXPIRY_NEVER
             }

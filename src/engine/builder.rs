@@ -1,0 +1,103 @@
+//! Opening an engine.
+
+use super::callbacks::CallbackThread;
+use super::close::Closing;
+use super::core::{Core, Fatal};
+use super::node_thread::{NodeThread, StatsSink};
+use super::timer::Timer;
+use super::{Engine, LogSink};
+use crate::config::EngineConfig;
+use crate::disk::{fork_generation, RealDisk};
+use crate::error::{Error, ErrorCode, Result};
+use crate::node::{Alarm, Node, World};
+use crate::time::SystemClock;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+
+/// Settings first, then [`open`](EngineBuilder::open).
+pub struct EngineBuilder {
+    dir: PathBuf,
+    config: EngineConfig,
+    log_sink: Option<Arc<dyn LogSink>>,
+    stats_sink: Option<StatsSink>,
+}
+
+impl EngineBuilder {
+    pub(super) fn new(dir: &Path) -> EngineBuilder {
+        EngineBuilder { dir: dir.to_owned(), config: EngineConfig::default(), log_sink: None, stats_sink: None }
+    }
+
+    /// Sets one setting by Kafka's name; `log.*` names give the topics their defaults.
+    ///
+    /// # Errors
+    /// INVALID_CONFIG for an unknown name or a value out of range, naming the legal range.
+    pub fn set(mut self, name: &str, value: &str) -> Result<EngineBuilder> {
+        self.config.set(name, value)?;
+        Ok(self)
+    }
+
+    /// Who receives the engine's log lines. Without one they are dropped: the library never prints.
+    #[must_use]
+    pub fn log_sink(mut self, sink: Arc<dyn LogSink>) -> EngineBuilder {
+        self.log_sink = Some(sink);
+        self
+    }
+
+    /// Who receives the statistics as JSON every `statistics.interval.ms`, on a thread of the engine.
+    #[must_use]
+    pub fn stats_sink(mut self, sink: Arc<dyn Fn(&str) + Send + Sync>) -> EngineBuilder {
+        self.stats_sink = Some(sink);
+        self
+    }
+
+    /// Opens the directory, creating it when it is not there (its parent must be). Logs are opened, and recovered after a crash, when
+    /// they are first needed.
+    ///
+    /// # Errors
+    /// One clear error, and nothing changed on disk: STATE when the directory is open already, in this process or in another, or
+    /// belongs to another node; LOG_DIR_NOT_FOUND when it is not a directory or its parent is missing; UNSUPPORTED_VERSION when a
+    /// newer version wrote it; CORRUPT_MESSAGE when the topic catalogue is damaged; KAFKA_STORAGE_ERROR when the disk is full or
+    /// read-only or permission is missing; INVALID_CONFIG for settings that cannot go together.
+    pub fn open(self) -> Result<Engine> {
+        self.config.check()?;
+        let born = fork_generation();
+        let world = World { clock: Arc::new(SystemClock::new()), disk: Arc::new(RealDisk), seed: seed()? };
+        let stats_sink = self.stats_sink.zip(self.config.statistics_interval);
+        let node = Arc::new(Node::open(&self.dir, self.config, world)?);
+        let timer = Arc::new(Timer::new());
+        node.set_alarm(Arc::clone(&timer) as Arc<dyn Alarm>);
+        let fatal = Arc::new(Fatal::default());
+        let closing = Arc::new(Closing::default());
+        let callbacks = {
+            let fatal = Arc::clone(&fatal);
+            CallbackThread::new(move |error| fatal.set(error))
+        };
+        let core = Core {
+            node: Arc::clone(&node),
+            timer: Arc::clone(&timer),
+            callbacks,
+            closing: Arc::clone(&closing),
+            fatal: Arc::clone(&fatal),
+            is_closing: AtomicBool::new(false),
+            born,
+        };
+        let thread = NodeThread { node, timer, closing, fatal, log_sink: self.log_sink, stats_sink };
+        if let Err(refused) = thread.start() {
+            core.closing.thread_is_gone(); // there is nobody to wait for
+            return Err(refused);
+        }
+        Ok(Engine { core: Arc::new(core) })
+    }
+}
+
+impl fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineBuilder").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+fn seed() -> Result<u64> {
+    getrandom::u64().map_err(|e| Error::new(ErrorCode::UNKNOWN_SERVER_ERROR, format!("no randomness: {e}")))
+}

@@ -1,0 +1,133 @@
+//! The runtime around a node, and the handle that users hold.
+//!
+//! Two threads at the most, both quiet: `kafkalog-node` does what nobody waits for (flushes by time, retention, checkpoints, batches
+//! whose linger is over) and sleeps without a time limit when there is nothing to come; `kafkalog-callbacks` is started by
+//! the first Rust callback. Everything else runs on the threads of the users.
+
+mod admin;
+mod builder;
+mod callbacks;
+mod close;
+mod core;
+mod host;
+mod log_sink;
+mod metrics;
+mod node_thread;
+mod stats;
+mod timer;
+
+pub use builder::EngineBuilder;
+pub use log_sink::LogSink;
+
+use self::core::Core;
+use crate::consumer::{ConsumerBuilder, PartitionLog, ReadOnlyEngine};
+use crate::error::{Error, Result};
+use crate::node::CloseReport;
+use crate::producer::ProducerBuilder;
+use crate::types::NodeId;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An open data directory. Clones are handles of the same engine; all may be used from any thread. It is closed by
+/// [`close`](Engine::close), or when the last handle and the last producer are dropped.
+#[derive(Clone)]
+pub struct Engine {
+    core: Arc<Core>,
+}
+
+impl Engine {
+    /// Opens `dir` with the default settings, creating it when it is not there.
+    ///
+    /// # Errors
+    /// As [`EngineBuilder::open`].
+    pub fn open(dir: impl AsRef<Path>) -> Result<Engine> {
+        Engine::builder(dir).open()
+    }
+
+    /// Settings first.
+    pub fn builder(dir: impl AsRef<Path>) -> EngineBuilder {
+        EngineBuilder::new(dir.as_ref())
+    }
+
+    /// Reads and tails a directory that another process may be writing: no lock, nothing is changed.
+    ///
+    /// # Errors
+    /// As [`ReadOnlyEngine::open`].
+    pub fn open_read_only(dir: impl AsRef<Path>) -> Result<ReadOnlyEngine> {
+        ReadOnlyEngine::open(dir)
+    }
+
+    /// A producer's settings; it opens with [`ProducerBuilder::open`].
+    #[must_use]
+    pub fn producer(&self) -> ProducerBuilder {
+        ProducerBuilder::new(Arc::clone(&self.core) as Arc<dyn crate::producer::Host>)
+    }
+
+    /// A consumer's settings; it opens with [`ConsumerBuilder::open`]. A consumer does not keep the engine open.
+    #[must_use]
+    pub fn consumer(&self) -> ConsumerBuilder {
+        todo!("ConsumerBuilder::over_node")
+    }
+
+    /// Direct access to the log of one partition.
+    ///
+    /// # Errors
+    /// UNKNOWN_TOPIC_OR_PARTITION, CLOSED.
+    pub fn log(&self, topic: &str, partition: u32) -> Result<PartitionLog> {
+        self.core.check()?;
+        let node = &self.core.node;
+        let partition = node.partition(topic, partition)?;
+        let _ = partition;
+        todo!("PartitionLog::new")
+    }
+
+    /// The number of this node.
+    #[must_use]
+    pub fn node_id(&self) -> NodeId {
+        self.core.node.identity().node_id.unwrap_or_default()
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.core.node.dir()
+    }
+
+    /// The first failure that ended the engine as a whole (a bug caught on one of its threads), if there was one. One atomic load.
+    #[must_use]
+    pub fn fatal_error(&self) -> Option<Error> {
+        self.core.fatal.get()
+    }
+
+    /// Everything that was appended to any partition before the call survives a power cut after it.
+    ///
+    /// # Errors
+    /// KAFKA_STORAGE_ERROR for the first partition that failed, after all were tried; TIMED_OUT when `timeout` passed before all were
+    /// tried. A sync that the operating system does not return from is not interrupted.
+    pub fn sync_all(&self, timeout: Duration) -> Result<()> {
+        self.core.check()?;
+        self.core.sync_all(timeout)
+    }
+
+    /// Closes the engine for every clone, as [`close_timeout`](Engine::close_timeout) with `shutdown.timeout.ms`.
+    pub fn close(&self) -> Result<CloseReport> {
+        self.close_timeout(self.core.node.config().shutdown_timeout)
+    }
+
+    /// Closes the engine for every clone: no more work is accepted, producers send what they hold, every log is flushed and closed,
+    /// and the directory is marked as closed in order and unlocked. The report says what could not be done.
+    ///
+    /// # Errors
+    /// TIMED_OUT when `timeout` passed first: closing goes on in the background, and the call can be repeated.
+    pub fn close_timeout(&self, timeout: Duration) -> Result<CloseReport> {
+        self.core.close(timeout, close::Callbacks::Wait)
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("dir", &self.dir()).finish_non_exhaustive()
+    }
+}
