@@ -88,7 +88,7 @@ impl BatchBuilder {
         if self.count == 0 {
             self.begin(timestamp)?;
         }
-        // Legal timestamps are never further apart than 63 bits.
+        // From -1 to the last millisecond it wraps; readers add likewise.
         let timestamp_delta = timestamp.wrapping_sub(self.base_timestamp);
         let offset_delta = self.count as i32;
         let body_bytes = 1

@@ -183,7 +183,7 @@ impl<'a> RecordIter<'a> {
         let offset_delta = raw.offset_delta as u32;
         let timestamp = match self.header.timestamp_type() {
             TimestampType::LogAppendTime => self.header.max_timestamp,
-            // Nonsense may wrap; a leader does not take such a batch.
+            // Wraps as Kafka's arithmetic does; a leader takes no batch where that gives a negative time.
             TimestampType::CreateTime => self.header.base_timestamp.wrapping_add(raw.timestamp_delta),
         };
         let base_sequence = self.header.producer.and_then(|stamp| stamp.base_sequence);

@@ -58,8 +58,8 @@ impl BatchView<'_> {
     /// Everything a leader asks of a client's batch, in one pass over the bytes.
     /// [`BatchView::parse_only`] before it sees that there is exactly one whole batch.
     ///
-    /// Stricter than Kafka, which stores or repairs them: offset deltas other than 0, 1, 2 and so on, timestamps below -1
-    /// or past 63 bits, a log append time of the client's, negative lengths other than -1, header keys that are not UTF-8,
+    /// Stricter than Kafka, which stores or repairs them: offset deltas other than 0, 1, 2 and so on, timestamps below
+    /// -1, a log append time of the client's, negative lengths other than -1, header keys that are not UTF-8,
     /// a producer without an epoch and a transaction without a producer are all refused.
     ///
     /// # Errors
@@ -108,13 +108,13 @@ fn check_records(header: &BatchHeader, records: &[u8], rules: &ClientRules) -> R
         if record.offset_delta != index {
             return Err(flawed(header, index as u32, "its offset does not follow the one before"));
         }
-        let timestamp = header.base_timestamp.checked_add(record.timestamp_delta);
-        match timestamp {
-            Some(NO_TIMESTAMP) => {}
-            Some(time) if time >= rules.timestamp_earliest.0 && time <= rules.timestamp_latest.0 => {
-                max_timestamp = max_timestamp.max(time);
+        // Readers add likewise; what wraps around to a negative number is refused as one.
+        let timestamp = header.base_timestamp.wrapping_add(record.timestamp_delta);
+        if timestamp != NO_TIMESTAMP {
+            if timestamp < rules.timestamp_earliest.0 || timestamp > rules.timestamp_latest.0 {
+                return Err(untimely(index, timestamp, rules));
             }
-            _ => return Err(untimely(index, timestamp, rules)),
+            max_timestamp = max_timestamp.max(timestamp);
         }
         if record.header_count > 0 && record.headers().any(|header| std::str::from_utf8(header.key).is_err()) {
             return Err(flawed(header, index as u32, "a header key is not UTF-8"));
@@ -134,16 +134,10 @@ fn check_records(header: &BatchHeader, records: &[u8], rules: &ClientRules) -> R
 }
 
 #[cold]
-fn untimely(index: i32, timestamp: Option<i64>, rules: &ClientRules) -> Error {
-    let Some(time) = timestamp else {
-        return Error::new(
-            ErrorCode::INVALID_TIMESTAMP,
-            format!("the timestamp of the record with index {index} overflows"),
-        );
-    };
+fn untimely(index: i32, timestamp: i64, rules: &ClientRules) -> Error {
     let (earliest, latest) = (rules.timestamp_earliest.0, rules.timestamp_latest.0);
     Error::new(
         ErrorCode::INVALID_TIMESTAMP,
-        format!("the timestamp {time} of the record with index {index} is not between {earliest} and {latest}"),
+        format!("the timestamp {timestamp} of the record with index {index} is not between {earliest} and {latest}"),
     )
 }

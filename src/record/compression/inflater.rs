@@ -33,6 +33,15 @@ impl Inflater {
         self.scratch.limit_bytes()
     }
 
+    /// The memory that payloads have made it take: the buffer, and zstd's context, the only one that could grow.
+    #[cfg(test)]
+    pub fn held_bytes(&self) -> usize {
+        let context = 0;
+        #[cfg(feature = "zstd")]
+        let context = self.zstd.as_ref().map_or(context, super::zstd::Decoder::held_bytes);
+        self.scratch.held_bytes() + context
+    }
+
     /// Unfolds a payload into the inflater's buffer, where it stays until the next call. With `Codec::None` the payload is
     /// handed back as it is.
     ///

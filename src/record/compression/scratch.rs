@@ -26,6 +26,12 @@ impl Scratch {
         self.limit_bytes
     }
 
+    /// The memory behind it.
+    #[cfg(test)]
+    pub fn held_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Forgets the last payload.
     pub fn begin(&mut self) {
         self.filled = 0;

@@ -54,6 +54,11 @@ impl Decoder {
         Ok(Decoder { context })
     }
 
+    #[cfg(test)]
+    pub fn held_bytes(&self) -> usize {
+        self.context.sizeof()
+    }
+
     /// One frame or more. A payload that turns out larger than the room is begun again with twice the room.
     pub fn decode(&mut self, payload: &[u8], into: &mut Scratch) -> Result<()> {
         let plausible = payload.len().saturating_mul(PLAUSIBLE_RATIO);
