@@ -5,7 +5,7 @@
 
 use super::header::{attributes, BatchHeader, NO_TIMESTAMP};
 use super::iter::Header;
-use super::varint::{len_i32, len_i64, put_i32, put_i64};
+use super::varint::{len_i32, len_i64, put_i32, put_i64, VARINT_BYTES_MAX};
 use super::{Compressor, SealedBatch, BATCH_BYTES_MAX, BATCH_HEADER_BYTES};
 use crate::error::{Error, ErrorCode, Result};
 use crate::types::{Codec, Offset, ProducerStamp};
@@ -98,7 +98,7 @@ impl BatchBuilder {
             + field_bytes(record.value)
             + headers_bytes(record.headers);
         if timestamp < NO_TIMESTAMP
-            || body_bytes > (BATCH_BYTES_MAX as usize).saturating_sub(RECORD_OVERHEAD_BYTES_MAX + self.buffer.len())
+            || body_bytes > (BATCH_BYTES_MAX as usize).saturating_sub(VARINT_BYTES_MAX + self.buffer.len())
         {
             return Err(self.refused(timestamp, body_bytes));
         }
