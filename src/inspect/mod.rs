@@ -6,10 +6,12 @@ mod check;
 mod dump;
 mod repair;
 mod residency;
+mod surroundings;
 mod view;
 
 pub use check::{check, CheckReport, CheckScope, Damage, DamageKind, Severity};
 pub use dump::{BatchDump, DumpedRecord, IndexDump, LogDump, ProducerDump, TimeDump, TxnDump};
 pub use repair::{Repair, RepairReport, RepairStep};
 pub use residency::{cache, CacheReport, PartitionCache, SegmentCache, UnplugLoss};
+pub use surroundings::{surroundings, FileSystem, Surroundings};
 pub use view::{DataDirView, PartitionView, SegmentView};
