@@ -1,8 +1,13 @@
 //! How a consumer is set up.
 
+use super::live::LiveSources;
+use super::source::Sources;
 use super::Consumer;
+use crate::config::ConsumerConfig;
 use crate::error::Result;
+use crate::node::Node;
 use crate::types::{Offset, Timestamp, TopicPartition};
+use std::sync::Arc;
 
 /// Where reading begins, or goes on after a seek.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,13 +22,25 @@ pub enum StartAt {
     Timestamp(Timestamp),
 }
 
-/// Collects the settings of a [`Consumer`]. Made by `Engine::consumer` or `ReadOnlyEngine::consumer`.
-#[derive(Debug)]
+/// Collects the settings of a [`Consumer`]. Made by `Engine::consumer` or [`ReadOnlyEngine::consumer`](super::ReadOnlyEngine::consumer).
+#[derive(Clone, Debug)]
 pub struct ConsumerBuilder {
+    sources: Arc<dyn Sources>,
+    config: ConsumerConfig,
+    pinned_bytes_max: u64,
     assigned: Vec<(TopicPartition, StartAt)>,
 }
 
 impl ConsumerBuilder {
+    /// Over the partitions of an open node.
+    pub(crate) fn over_node(node: Arc<Node>, pinned_bytes_max: u64) -> ConsumerBuilder {
+        ConsumerBuilder::over(Arc::new(LiveSources(node)), pinned_bytes_max)
+    }
+
+    pub(super) fn over(sources: Arc<dyn Sources>, pinned_bytes_max: u64) -> ConsumerBuilder {
+        ConsumerBuilder { sources, config: ConsumerConfig::default(), pinned_bytes_max, assigned: Vec::new() }
+    }
+
     /// Adds one partition to read. The last word counts when a partition is named twice.
     #[must_use]
     pub fn assign(mut self, partition: TopicPartition, start: StartAt) -> ConsumerBuilder {
@@ -35,9 +52,9 @@ impl ConsumerBuilder {
     ///
     /// # Errors
     /// `INVALID_CONFIG` names the setting and its legal range.
-    pub fn set(self, key: &str, value: &str) -> Result<ConsumerBuilder> {
-        let _ = (key, value);
-        todo!()
+    pub fn set(mut self, key: &str, value: &str) -> Result<ConsumerBuilder> {
+        self.config.set(key, value)?;
+        Ok(self)
     }
 
     /// Opens the consumer and finds the starting positions, so that `Latest` means the moment of this call.
@@ -45,6 +62,6 @@ impl ConsumerBuilder {
     /// # Errors
     /// `UNKNOWN_TOPIC_OR_PARTITION`, `INVALID_CONFIG`, or what reading the log's ends met.
     pub fn open(self) -> Result<Consumer> {
-        todo!()
+        Consumer::new(self.sources, self.config, self.pinned_bytes_max, &self.assigned)
     }
 }

@@ -1,6 +1,7 @@
 //! `fetch.pinned.max.bytes`: how much the records that were handed out may keep in memory or mapped.
 
 use super::Waker;
+use crate::error::{Error, ErrorCode};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
@@ -25,17 +26,22 @@ impl Pinned {
         Pinned { bytes: Arc::new(AtomicU64::new(0)), max, waker }
     }
 
-    /// How much more may be handed out. An empty account always has room for one batch, however large.
-    pub fn room(&self) -> u64 {
-        self.max.saturating_sub(self.held())
+    /// Whether more may be handed out beside `more` bytes that are about to be. An empty account always has room for one
+    /// batch, however large.
+    pub fn has_room(&self, more: u64) -> bool {
+        let held = self.held() + more;
+        held == 0 || held < self.max
     }
 
     pub fn held(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    pub fn max(&self) -> u64 {
-        self.max
+    /// What to say when there is no room.
+    pub fn full(&self) -> Error {
+        let (held, max) = (self.held(), self.max);
+        let message = format!("earlier records still hold {held} bytes, and fetch.pinned.max.bytes is {max}: drop some");
+        Error::new(ErrorCode::QUEUE_FULL, message)
     }
 
     pub fn take(&self, bytes: u64) -> Pin {
@@ -70,11 +76,11 @@ mod tests {
         let waker = Waker::new();
         let account = Pinned::new(100, waker.clone());
         let small = account.take(40);
-        assert_eq!(account.room(), 60);
+        assert!(account.has_room(59) && !account.has_room(60));
         drop(small);
         let seen = waker.ticket();
         let large = account.take(250);
-        assert_eq!(account.room(), 0);
+        assert!(!account.has_room(0));
         assert!(!waker.wait(seen, Duration::ZERO));
         drop(large);
         assert!(waker.wait(seen, Duration::ZERO));

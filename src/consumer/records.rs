@@ -47,13 +47,13 @@ impl<'a> ConsumerRecord<'a> {
 pub struct ConsumerRecords {
     batches: Vec<FetchedBatch>,
     count: usize,
-    resets: Vec<OffsetReset>,
+    resets: Vec<PositionReset>,
     pin: Option<Pin>,
 }
 
 /// A position that was outside its log and was moved by `auto.offset.reset`. Records may have been missed.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct OffsetReset {
+pub struct PositionReset {
     pub partition: TopicPartition,
     pub from: Offset,
     pub to: Offset,
@@ -194,7 +194,7 @@ impl<'a> Iterator for BatchRecords<'a> {
 }
 
 impl ConsumerRecords {
-    pub(super) fn new(batches: Vec<FetchedBatch>, resets: Vec<OffsetReset>, pin: Option<Pin>) -> ConsumerRecords {
+    pub(super) fn new(batches: Vec<FetchedBatch>, resets: Vec<PositionReset>, pin: Option<Pin>) -> ConsumerRecords {
         let count = batches.iter().map(FetchedBatch::len).sum();
         ConsumerRecords { batches, count, resets, pin }
     }
@@ -225,7 +225,7 @@ impl ConsumerRecords {
 
     /// Positions that `auto.offset.reset` moved during this poll: the reset is never silent.
     #[must_use]
-    pub fn resets(&self) -> &[OffsetReset] {
+    pub fn resets(&self) -> &[PositionReset] {
         &self.resets
     }
 

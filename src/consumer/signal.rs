@@ -104,11 +104,12 @@ impl Waker {
         self.ticket() != seen
     }
 
-    /// Calls `listener` whenever there may be something new to poll for, on the thread that brings it, with no lock of the
-    /// log held. It must be quick and must not call the consumer. `None` takes it away again.
-    pub fn listen(&self, listener: Option<Arc<dyn Fn() + Send + Sync>>) {
-        self.0.has_listener.store(listener.is_some(), Ordering::SeqCst);
-        *self.0.listener.lock() = listener;
+    /// Calls `listener` from now on whenever there may be something new to poll for, or [`wake`](Waker::wake) is called: on
+    /// the thread that brings the news, with no lock held. It must be quick and must not call the consumer. It takes the
+    /// place of an earlier one.
+    pub fn on_news(&self, listener: Arc<dyn Fn() + Send + Sync>) {
+        *self.0.listener.lock() = Some(listener);
+        self.0.has_listener.store(true, Ordering::SeqCst);
     }
 
     /// There is news: whoever waits looks again.
@@ -162,16 +163,16 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_hears_every_piece_of_news_until_it_is_taken_away() {
+    fn a_listener_hears_every_piece_of_news_until_another_takes_its_place() {
         let waker = Waker::new();
         let heard = Arc::new(AtomicU32::new(0));
         let count = Arc::clone(&heard);
-        waker.listen(Some(Arc::new(move || {
+        waker.on_news(Arc::new(move || {
             count.fetch_add(1, Ordering::SeqCst);
-        })));
+        }));
         waker.announce();
         waker.wake();
-        waker.listen(None);
+        waker.on_news(Arc::new(|| {}));
         waker.announce();
         assert_eq!(heard.load(Ordering::SeqCst), 2);
     }
