@@ -219,9 +219,9 @@ impl Consumer {
 
     /// Whether anything could be read if there were room for it.
     fn has_more(&self) -> bool {
-        self.lanes.iter().any(|lane| {
-            !lane.is_paused && (!lane.fetcher.is_drained() || lane.news.is_fresh.load(Ordering::SeqCst))
-        })
+        self.lanes
+            .iter()
+            .any(|lane| !lane.is_paused && (!lane.fetcher.is_drained() || lane.news.is_fresh.load(Ordering::SeqCst)))
     }
 
     /// Replaces the assignment; each partition begins where its start says. With an unknown partition the old assignment stays.
@@ -324,7 +324,10 @@ impl Consumer {
     ///
     /// # Errors
     /// `UNKNOWN_TOPIC_OR_PARTITION`, or what reading met.
-    pub fn offsets_for_times(&self, wanted: &[(TopicPartition, Timestamp)]) -> Result<Vec<Option<(Offset, Timestamp)>>> {
+    pub fn offsets_for_times(
+        &self,
+        wanted: &[(TopicPartition, Timestamp)],
+    ) -> Result<Vec<Option<(Offset, Timestamp)>>> {
         wanted.iter().map(|(id, at)| self.source(id)?.offset_for_timestamp(*at)).collect()
     }
 

@@ -162,7 +162,9 @@ impl Fetcher {
     fn next_header(&self) -> Result<BatchHeader> {
         match batches(&self.held).next() {
             Some(found) => found.map(|(_, batch)| *batch.header()),
-            None => Err(Error::new(ErrorCode::CORRUPT_MESSAGE, format!("{} bytes are no whole batch", self.held.len()))),
+            None => {
+                Err(Error::new(ErrorCode::CORRUPT_MESSAGE, format!("{} bytes are no whole batch", self.held.len())))
+            }
         }
     }
 
@@ -218,39 +220,156 @@ pub(super) struct Taken {
 /// error only when it comes first.
 fn walk(open: &OpenBatch, from: Offset, room: u32) -> Result<Walked> {
     let mut records = RecordIter::resume(&open.header, &open.payload, open.at, open.left);
-    let mut start = open.at;
-    let mut skipped = 0;
-    let mut count = 0;
-    let mut next = from;
-    while count < room || skipped + count == open.left {
+    let (mut at, mut left) = (open.at, open.left);
+    let mut found = Slice { at, left, count: 0, next_offset: from };
+    while found.count < room {
         match records.next() {
-            None if skipped + count == open.left => break,
-            None => return Err(Error::new(ErrorCode::INVALID_RECORD, "fewer records than the header says")),
-            Some(Err(_)) if count > 0 => {
-                let (at, left) = (records.position(), open.left - skipped - count);
-                return Ok(walked(start, open.left - skipped, count, next, at, left));
-            }
-            Some(Err(error)) => return Err(error),
-            Some(Ok(record)) if record.offset < from && count == 0 => {
-                skipped += 1;
-                start = records.position();
-            }
-            Some(Ok(record)) => {
-                if record.offset < next || record.offset >= open.end() {
-                    let message = format!("record {} lies outside {next}..{}", record.offset, open.end());
-                    return Err(Error::new(ErrorCode::INVALID_RECORD, message));
+            None => left = 0,
+            Some(Err(_)) if found.count > 0 => break,
+            Some(record) => {
+                let record = record?;
+                (at, left) = (records.position(), left - 1);
+                if record.offset >= from {
+                    found.count += 1;
+                    found.next_offset = record.offset.next();
+                } else if found.count == 0 {
+                    (found.at, found.left) = (at, left);
                 }
-                count += 1;
-                next = record.offset.next();
+            }
+        }
+        if left == 0 {
+            // Behind the last record the position jumps over whatever compaction has taken out.
+            found.next_offset = open.end();
+            break;
+        }
+    }
+    Ok(Walked { slice: found, at, left })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{BatchBuilder, RecordRef};
+    use crate::types::LeaderEpoch;
+
+    const CHECKER: fn() -> Checker = || Checker { checks_crcs: true, inflate: Inflater::new(1 << 20) };
+
+    fn batch(base: u64, values: &[&str], codec: Codec) -> Vec<u8> {
+        let mut builder = BatchBuilder::new(codec, None);
+        for value in values {
+            let record = RecordRef { key: None, value: Some(value.as_bytes()), headers: &[] };
+            builder.append(record, 1000).unwrap();
+        }
+        let mut sealed = builder.seal(None, false).unwrap();
+        sealed.stamp(Offset(base), LeaderEpoch(3));
+        sealed.into_bytes()
+    }
+
+    fn fetcher(position: u64, batches: &[Vec<u8>]) -> Fetcher {
+        let mut fetcher = Fetcher::new(TopicPartition::new("t", 0), Offset(position), false);
+        fetcher.handle_fetched(Bytes::from(batches.concat()), Vec::new());
+        fetcher
+    }
+
+    fn take(fetcher: &mut Fetcher, room: u32) -> Vec<(u64, String)> {
+        let mut out = Vec::new();
+        let taken = fetcher.take(room, &mut CHECKER(), &mut out);
+        let records: Vec<(u64, String)> = out
+            .iter()
+            .flat_map(FetchedBatch::iter)
+            .map(|r| (r.offset.0, String::from_utf8(r.value.unwrap().to_vec()).unwrap()))
+            .collect();
+        assert_eq!(taken.records as usize, records.len());
+        if let Some(last) = out.last() {
+            assert_eq!(last.next_offset(), fetcher.position());
+        }
+        records
+    }
+
+    #[test]
+    fn records_below_the_position_are_dropped_and_a_batch_may_be_handed_out_in_pieces() {
+        for codec in [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
+            let mut fetcher = fetcher(11, &[batch(10, &["a", "b", "c", "d"], codec), batch(14, &["e"], codec)]);
+            assert_eq!(take(&mut fetcher, 2), [(11, "b".into()), (12, "c".into())]);
+            assert_eq!(fetcher.position(), Offset(13));
+            assert_eq!(take(&mut fetcher, 1), [(13, "d".into())]);
+            assert_eq!(take(&mut fetcher, 9), [(14, "e".into())]);
+            assert!(fetcher.is_drained() && fetcher.failed().is_none());
+        }
+    }
+
+    #[test]
+    fn a_damaged_batch_stops_the_partition_at_its_first_offset_until_a_seek() {
+        let mut bad = batch(12, &["c", "d"], Codec::None);
+        let last = bad.len() - 3;
+        bad[last] ^= 1;
+        let mut fetcher = fetcher(10, &[batch(10, &["a", "b"], Codec::None), bad, batch(14, &["e"], Codec::None)]);
+        assert_eq!(take(&mut fetcher, 9).len(), 2);
+        assert_eq!(fetcher.position(), Offset(12));
+        let error = fetcher.failed().unwrap().clone();
+        assert_eq!(error.code(), ErrorCode::CORRUPT_MESSAGE);
+        assert!(error.message().contains("batch 12..=13 (seek to 14 to go past)"), "{error}");
+        assert_eq!(take(&mut fetcher, 9), []);
+        fetcher.seek(Offset(14), false);
+        assert!(fetcher.failed().is_none());
+    }
+
+    #[test]
+    fn control_batches_are_passed_over_and_so_are_holes() {
+        let marker = crate::record::control::end_txn_marker(
+            7,
+            0,
+            crate::record::control::TxnResult::Commit,
+            0,
+            crate::types::Timestamp(5),
+        );
+        let mut marker = marker;
+        marker.stamp(Offset(12), LeaderEpoch(0));
+        let mut fetcher =
+            fetcher(10, &[batch(10, &["a", "b"], Codec::None), marker.into_bytes(), batch(20, &["z"], Codec::None)]);
+        assert_eq!(take(&mut fetcher, 2).len(), 2);
+        assert_eq!(fetcher.position(), Offset(12));
+        assert_eq!(take(&mut fetcher, 9), [(20, "z".into())]);
+        assert_eq!(fetcher.position(), Offset(21));
+    }
+
+    #[test]
+    fn records_of_aborted_transactions_are_left_out() {
+        let stamp = crate::types::ProducerStamp { id: 7, epoch: 0, base_sequence: Some(0) };
+        let mut builder = BatchBuilder::new(Codec::None, None);
+        let record = RecordRef { key: None, value: Some(b"gone"), headers: &[] };
+        builder.append(record, 1).unwrap();
+        let mut aborted = builder.seal(Some(stamp), true).unwrap();
+        aborted.stamp(Offset(10), LeaderEpoch(0));
+        let mut fetcher = Fetcher::new(TopicPartition::new("t", 0), Offset(10), false);
+        let txn = AbortedTxn {
+            producer_id: 7,
+            first_offset: Offset(10),
+            last_offset: Offset(12),
+            last_stable_offset: Offset(13),
+        };
+        let bytes = [aborted.into_bytes(), batch(11, &["kept"], Codec::None)].concat();
+        fetcher.handle_fetched(Bytes::from(bytes), vec![txn]);
+        assert_eq!(take(&mut fetcher, 9), [(11, "kept".into())]);
+    }
+
+    #[test]
+    fn no_flipped_bit_panics_and_none_goes_unnoticed_where_the_checksum_looks() {
+        let good = [batch(10, &["a", "b"], Codec::None), batch(12, &["c"], Codec::Zstd)].concat();
+        for at in 0..good.len() {
+            for bit in [0x01, 0x80] {
+                let mut bad = good.clone();
+                bad[at] ^= bit;
+                let mut fetcher = Fetcher::new(TopicPartition::new("t", 0), Offset(10), false);
+                fetcher.handle_fetched(Bytes::from(bad), Vec::new());
+                let mut out = Vec::new();
+                fetcher.take(99, &mut CHECKER(), &mut out);
+                let place = at % (good.len() / 2 + 1);
+                assert!(fetcher.failed().is_some() || at < 16 || place < 100, "byte {at}");
+                for record in out.iter().flat_map(FetchedBatch::iter) {
+                    assert!(record.headers().count() as u32 <= record.header_count());
+                }
             }
         }
     }
-    let left = open.left - skipped - count;
-    // Behind the last record the position jumps over whatever compaction has taken out.
-    let next = if left == 0 { open.end() } else { next };
-    Ok(walked(start, open.left - skipped, count, next, records.position(), left))
-}
-
-fn walked(start: usize, left_from_start: u32, count: u32, next_offset: Offset, at: usize, left: u32) -> Walked {
-    Walked { slice: Slice { at: start, left: left_from_start, count, next_offset }, at, left }
 }

@@ -40,7 +40,8 @@ impl Pinned {
     /// What to say when there is no room.
     pub fn full(&self) -> Error {
         let (held, max) = (self.held(), self.max);
-        let message = format!("earlier records still hold {held} bytes, and fetch.pinned.max.bytes is {max}: drop some");
+        let message =
+            format!("earlier records still hold {held} bytes, and fetch.pinned.max.bytes is {max}: drop some");
         Error::new(ErrorCode::QUEUE_FULL, message)
     }
 

@@ -2,19 +2,24 @@
 //! is writing.
 //!
 //! A [`Consumer`] asks its partitions for whole batches, checks them, and hands out [`ConsumerRecords`] that own those bytes
-//! without having copied them. Where the bytes come from is behind [`source::Source`]: a partition of an open engine, or the
+//! without having copied them. Where the bytes come from is behind `source::Source`: a partition of an open engine, or the
 //! files of a directory that somebody else may be writing ([`ReadOnlyEngine`]).
 
 mod builder;
 mod client;
+mod fetcher;
+mod foreign;
+mod limits;
+mod live;
 mod partition_log;
 mod read_only;
 mod records;
 mod signal;
+mod source;
 
 pub use builder::{ConsumerBuilder, StartAt};
 pub use client::Consumer;
-pub use partition_log::{AppendOptions, PartitionLog};
+pub use partition_log::{AppendOptions, BatchFill, PartitionLog};
 pub use read_only::ReadOnlyEngine;
-pub use records::{ConsumerRecord, ConsumerRecords, FetchedBatch};
+pub use records::{BatchRecords, ConsumerRecord, ConsumerRecords, FetchedBatch, PositionReset, Records};
 pub use signal::{Ticket, Waker};

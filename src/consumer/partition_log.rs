@@ -207,10 +207,12 @@ impl PartitionLog {
 
     /// One look; `from` moves over what is nobody's (control batches).
     fn read_now(&self, from: &mut Offset, bytes_max: usize) -> Result<ConsumerRecords> {
-        let mut checker = self.0.checkers.lock().pop().unwrap_or_else(|| Checker {
-            checks_crcs: true,
-            inflate: Inflater::new(INFLATED_BYTES_MAX),
-        });
+        let mut checker = self
+            .0
+            .checkers
+            .lock()
+            .pop()
+            .unwrap_or_else(|| Checker { checks_crcs: true, inflate: Inflater::new(INFLATED_BYTES_MAX) });
         let found = self.read_with(&mut checker, from, bytes_max);
         self.0.checkers.lock().push(checker);
         found

@@ -168,6 +168,20 @@ impl<'a> RecordIter<'a> {
         Ok(RecordIter { header: *header, records, at: 0, count: 0, offset_delta_next: 0, done })
     }
 
+    /// Goes on in the middle of a batch: `records` is its whole payload, unfolded; the next record begins at byte `at`, and
+    /// `left` records are to come. For readers that keep a batch and hand it out in pieces.
+    #[must_use]
+    pub fn resume(header: &BatchHeader, records: &'a [u8], at: usize, left: u32) -> RecordIter<'a> {
+        let count = u32::try_from(header.record_count).unwrap_or(0).saturating_sub(left);
+        RecordIter { header: *header, records, at, count, offset_delta_next: 0, done: left == 0 }
+    }
+
+    /// The byte behind the records that were handed out.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
     fn step(&mut self) -> std::result::Result<RecordView<'a>, Flaw> {
         let raw = RawRecord::parse(self.records, &mut self.at)?;
         let offset_delta = i64::from(raw.offset_delta);

@@ -99,7 +99,7 @@ impl Shared {
             let timeout = must_look.then_some(LOOK_INTERVAL);
             let outcome = match (&self.watcher, &self.wake) {
                 (Some(watcher), _) => watcher.wait(timeout),
-                (None, Some(wake)) => wake.wait(timeout).inspect(|_| drop(wake.drain())),
+                (None, Some(wake)) => wake.wait(timeout).map(|_| wake.drain()),
                 (None, None) => {
                     std::thread::park_timeout(LOOK_INTERVAL);
                     Ok(true)
