@@ -28,8 +28,8 @@ pub use config::{
     validate as validate_setting, Scope, Setting, TopicConfig, TopicOverrides,
 };
 pub use consumer::{
-    AppendOptions, Consumer, ConsumerBuilder, ConsumerRecord, ConsumerRecords, FetchedBatch, PartitionLog,
-    ReadOnlyEngine, StartAt, Ticket, Waker,
+    AppendOptions, BatchFill, BatchRecords, Consumer, ConsumerBuilder, ConsumerRecord, ConsumerRecords, FetchedBatch,
+    PartitionLog, PositionReset, ReadOnlyEngine, Records, StartAt, Ticket, Waker,
 };
 pub use engine::{Engine, EngineBuilder, LogSink};
 pub use error::{Error, ErrorCode, Result};
@@ -38,7 +38,8 @@ pub use producer::{
     BatchPlacement, Delivery, DeliveryReport, DeliverySink, PartitionChoice, Partitioner, Producer, ProducerBuilder,
     ProducerStats, Record, RecordMetadata,
 };
-pub use record::Header;
+pub use record::{Header, Headers};
+pub use storage::LogOffsets;
 pub use types::{
     Acks, Codec, LeaderEpoch, NodeId, Offset, Position, ProducerStamp, Rung, Timestamp, TimestampType, TopicPartition,
 };

@@ -68,7 +68,8 @@ impl Engine {
     /// A consumer's settings; it opens with [`ConsumerBuilder::open`]. A consumer does not keep the engine open.
     #[must_use]
     pub fn consumer(&self) -> ConsumerBuilder {
-        todo!("ConsumerBuilder::over_node")
+        let node = &self.core.node;
+        ConsumerBuilder::over_node(Arc::clone(node), node.config().fetch_pinned_bytes_max)
     }
 
     /// Direct access to the log of one partition.
@@ -79,8 +80,7 @@ impl Engine {
         self.core.check()?;
         let node = &self.core.node;
         let partition = node.partition(topic, partition)?;
-        let _ = partition;
-        todo!("PartitionLog::new")
+        Ok(PartitionLog::new(partition, Arc::clone(node.clock()), node.config().fetch_pinned_bytes_max))
     }
 
     /// The number of this node.
