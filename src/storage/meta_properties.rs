@@ -131,7 +131,7 @@ fn parse_properties(bytes: &[u8]) -> Option<BTreeMap<String, String>> {
         if line.is_empty() || line.starts_with(['#', '!']) {
             continue;
         }
-        while line.len() - line.trim_end_matches('\\').len() & 1 == 1 {
+        while (line.len() - line.trim_end_matches('\\').len()) % 2 == 1 {
             line.pop();
             line.push_str(lines.next().unwrap_or("").trim_start_matches(BLANKS));
         }

@@ -117,18 +117,6 @@ impl OffsetIndex {
         relative_to(self.base, offset).is_some()
     }
 
-    /// Bytes that the file of an active index has on disk; 0 once it is sealed.
-    #[must_use]
-    pub fn capacity_bytes(&self) -> u64 {
-        self.table.capacity_bytes()
-    }
-
-    /// Bytes that the next entry of an active index would allocate: 0 while there is room.
-    #[must_use]
-    pub fn growth_bytes(&self) -> u64 {
-        self.table.growth_bytes()
-    }
-
     /// All entries, in order.
     pub fn entries(&self) -> Result<Vec<(Offset, Position)>> {
         Ok(self.table.entries()?.into_iter().map(|entry| self.absolute(entry)).collect())
@@ -173,6 +161,12 @@ impl OffsetIndex {
     /// Lets go of a sealed index's mapping; the next lookup opens it again. No effect while active.
     pub fn unload(&self) {
         self.table.unload();
+    }
+
+    /// Lets go of the file for good, because another index is about to be opened on it: from now on this one answers like
+    /// an empty one. No lookup sees the mapping any more when this returns.
+    pub fn retire(&self) {
+        self.table.retire();
     }
 
     /// The file was renamed to `path` (`.deleted`, `.swap`), or its directory was.

@@ -57,6 +57,8 @@ enum Backing {
     Unopened,
     /// Sealed; exactly the entries.
     Sealed(Bytes),
+    /// The file is another's now. Whoever still asks gets what an empty index answers.
+    Retired,
 }
 
 impl<E: Entry> Table<E> {
@@ -82,8 +84,10 @@ impl<E: Entry> Table<E> {
     pub(super) fn unseal(&self, bytes_max: u32) -> Result<()> {
         let _no_sync = self.syncing.lock();
         let mut state = self.state.write();
-        if matches!(state.backing, Backing::Active { .. }) {
-            return Ok(());
+        match state.backing {
+            Backing::Active { .. } => return Ok(()),
+            Backing::Retired => return Err(self.refusal(ErrorCode::STATE, &state.path, "is retired")),
+            Backing::Unopened | Backing::Sealed(_) => {}
         }
         let path = &state.path;
         let file = match self.disk.open(path) {
@@ -120,23 +124,6 @@ impl<E: Entry> Table<E> {
     /// Number of entries of an active index.
     pub(super) fn active_count(&self) -> usize {
         self.count.load(Ordering::Relaxed)
-    }
-
-    /// Bytes that an active index has allocated.
-    pub(super) fn capacity_bytes(&self) -> u64 {
-        match &self.state.read().backing {
-            Backing::Active { map: Some(map), .. } => map.capacity() as u64,
-            _ => 0,
-        }
-    }
-
-    /// Bytes that the next entry would allocate: 0 when there is room, or none is taken.
-    pub(super) fn growth_bytes(&self) -> u64 {
-        let (count, capacity) = (self.active_count(), self.capacity_bytes());
-        if count >= self.entries_max() || ((count + 1) * E::BYTES) as u64 <= capacity {
-            return 0;
-        }
-        map_bytes::<E>(count + 1, self.entries_max()) as u64 - capacity
     }
 
     /// Adds an entry. Nanoseconds, except when the mapping has to grow.
@@ -241,7 +228,8 @@ impl<E: Entry> Table<E> {
             let state = self.state.read();
             let active = match &state.backing {
                 Backing::Active { file, map } => Some((Arc::clone(file), map.clone())),
-                _ => None,
+                Backing::Retired => return Ok(()),
+                Backing::Unopened | Backing::Sealed(_) => None,
             };
             (state.path.clone(), active)
         };
@@ -260,6 +248,11 @@ impl<E: Entry> Table<E> {
         }
     }
 
+    pub(super) fn retire(&self) {
+        let _no_sync = self.syncing.lock();
+        self.state.write().backing = Backing::Retired;
+    }
+
     pub(super) fn renamed_to(&self, path: PathBuf) {
         self.state.write().path = path;
     }
@@ -275,7 +268,7 @@ impl<E: Entry> Table<E> {
                         let count = self.count.load(Ordering::Acquire);
                         return Ok(look(View::Mapped(&**map, count, PhantomData)));
                     }
-                    Backing::Active { map: None, .. } => return Ok(look(View::Read(&[]))),
+                    Backing::Active { map: None, .. } | Backing::Retired => return Ok(look(View::Read(&[]))),
                     Backing::Sealed(bytes) => return Ok(look(View::Read(bytes))),
                     Backing::Unopened => {}
                 }
@@ -311,13 +304,9 @@ fn map_for<E: Entry>(
     entries: usize,
     entries_max: usize,
 ) -> Result<Arc<dyn WritableMap>> {
-    let bytes = map_bytes::<E>(entries, entries_max);
-    file.map_mut(bytes as u64).map_err(|e| Error::io("map", path, e))
-}
-
-fn map_bytes<E: Entry>(entries: usize, entries_max: usize) -> usize {
     let bytes = (entries * E::BYTES).next_power_of_two().max(FIRST_MAP_BYTES);
-    (bytes / E::BYTES).clamp(entries, entries_max.max(entries)) * E::BYTES
+    let bytes = (bytes / E::BYTES).clamp(entries, entries_max.max(entries)) * E::BYTES;
+    file.map_mut(bytes as u64).map_err(|e| Error::io("map", path, e))
 }
 
 /// How many entries a file has: up to the first that is not one, that does not follow the one before, or the zeros

@@ -115,7 +115,6 @@ fn a_full_index_refuses_and_keeps_what_it_has() {
         index.append(Offset(46 + entry), Position(1 + entry as u32)).unwrap();
     }
     assert!(index.is_full());
-    assert_eq!(index.growth_bytes(), 0);
     assert_eq!(index.append(Offset(99), Position(99)).unwrap_err().code(), ErrorCode::STATE);
     index.seal();
     assert_eq!(room.bytes().len(), 40);
@@ -128,12 +127,11 @@ fn a_full_index_refuses_and_keeps_what_it_has() {
 fn an_unused_index_is_an_empty_file_and_a_growing_one_doubles() {
     let room = Room::new();
     let index = room.offsets();
-    assert_eq!((room.bytes().len(), index.capacity_bytes(), index.growth_bytes()), (0, 0, 4096));
+    assert_eq!(room.bytes().len(), 0);
     for entry in 0..513u32 {
         index.append(Offset(46 + u64::from(entry)), Position(entry + 1)).unwrap();
         let expected = if entry < 512 { 4096 } else { 8192 };
-        assert_eq!((room.bytes().len() as u64, index.capacity_bytes()), (expected, expected));
-        assert_eq!(index.growth_bytes(), if entry == 511 { 4096 } else { 0 });
+        assert_eq!(room.bytes().len(), expected);
     }
     assert_eq!(index.entries().unwrap().len(), 513);
     index.sync().unwrap();
@@ -221,6 +219,25 @@ fn an_index_follows_its_file_when_that_is_renamed() {
     assert_eq!(index.lookup(Offset(50)), at(46, 1));
     index.unload();
     assert_eq!(index.lookup(Offset(50)), at(46, 1));
+}
+
+#[test]
+fn a_retired_index_leaves_its_file_to_another() {
+    let room = Room::new();
+    let index = room.offsets();
+    index.append(Offset(46), Position(1)).unwrap();
+    index.seal();
+    assert_eq!(index.lookup(Offset(50)), at(46, 1));
+    index.retire();
+    let another = room.offsets();
+    another.append(Offset(47), Position(2)).unwrap();
+    assert_eq!((index.lookup(Offset(50)), index.entries().unwrap()), (at(45, 0), vec![]));
+    assert_eq!(index.append(Offset(48), Position(3)).unwrap_err().code(), ErrorCode::STATE);
+    assert_eq!(index.unseal(BYTES_MAX).unwrap_err().code(), ErrorCode::STATE);
+    index.seal();
+    index.unload();
+    index.sync().unwrap();
+    assert_eq!(another.entries().unwrap(), [at(46, 1), at(47, 2)]);
 }
 
 #[test]
