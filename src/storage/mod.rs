@@ -4,6 +4,8 @@ mod api;
 mod append;
 mod background_flush;
 pub mod checkpoint;
+#[cfg(all(test, feature = "sim"))]
+mod crash_tests;
 mod flush;
 pub mod index;
 pub mod leader_epochs;
