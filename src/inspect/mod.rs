@@ -8,6 +8,7 @@ mod repair;
 mod residency;
 mod surroundings;
 mod view;
+mod walk;
 
 pub use check::{check, CheckReport, CheckScope, Damage, DamageKind, Severity};
 pub use dump::{BatchDump, DumpedRecord, IndexDump, LogDump, ProducerDump, TimeDump, TxnDump};
