@@ -3,6 +3,8 @@
 //! Nothing here takes a lock or writes, except [`Repair::apply`].
 
 mod check;
+mod check_partition;
+mod check_segment;
 mod dump;
 mod repair;
 mod residency;
