@@ -51,7 +51,7 @@ pub(super) fn check_partition(
     report_gaps(&gaps, whole.has_holes, report);
     check_ends(id, dir, known, marked, whole.end, report);
     if scope == CheckScope::All {
-        check_epochs(dir, &whole, report);
+        check_epochs(dir, &whole, report)?;
         check_small_files(dir, &bases, report)?;
     }
     Ok(())
@@ -100,20 +100,22 @@ fn check_ends(
 }
 
 /// The epochs of the batches and those of the file have to tell the same story.
-fn check_epochs(dir: &Path, whole: &Found, report: &mut CheckReport) {
+fn check_epochs(dir: &Path, whole: &Found, report: &mut CheckReport) -> Result<()> {
     let file = dir.join(LEADER_EPOCH_FILE);
-    let (epochs, unreadable) = LeaderEpochs::open(&real_disk(), dir);
+    let (epochs, unreadable) = LeaderEpochs::open(&real_disk(), dir)?;
     let mut bad = |what: String| {
         let damage = Damage::new(Severity::Rebuildable, DamageKind::BadSmallFile, &file, what);
         report.add(damage.remedy("repair writes it anew from the log"));
     };
     if let Some(error) = unreadable {
-        return bad(error.message().to_owned());
+        bad(error.message().to_owned());
+        return Ok(());
     }
     let disagrees = |(epoch, start): &&(LeaderEpoch, Offset)| epochs.epoch_for_offset(*start) != Some(*epoch);
     if let Some((epoch, start)) = whole.epochs.iter().find(disagrees) {
         let written = epochs.epoch_for_offset(*start).map(|epoch| epoch.0);
-        return bad(format!("offset {start} was written in epoch {}, the file says {written:?}", epoch.0));
+        bad(format!("offset {start} was written in epoch {}, the file says {written:?}", epoch.0));
+        return Ok(());
     }
     // A leader that has not written yet stands behind the last batch; nothing else may stand where no batch begins.
     let unheard = epochs.entries().iter().find(|(epoch, start)| {
@@ -124,6 +126,7 @@ fn check_epochs(dir: &Path, whole: &Found, report: &mut CheckReport) {
     if let Some((epoch, start)) = unheard {
         bad(format!("it lets epoch {} begin at offset {start}, the log does not", epoch.0));
     }
+    Ok(())
 }
 
 fn check_small_files(dir: &Path, bases: &[Offset], report: &mut CheckReport) -> Result<()> {

@@ -150,7 +150,7 @@ impl PartitionView {
             .filter_map(|base| SegmentView::read(dir, base).transpose())
             .collect::<Result<Vec<SegmentView>>>()?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let (epochs, _) = LeaderEpochs::open(&disk, dir);
+        let (epochs, _) = LeaderEpochs::open(&disk, dir)?;
         let mut view = PartitionView {
             path: dir.to_owned(),
             topic_id: partition_metadata::read(&RealDisk, dir).ok().flatten(),
