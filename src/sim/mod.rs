@@ -5,6 +5,8 @@
 mod clock;
 mod counting;
 mod disk;
+#[cfg(test)]
+mod log_model;
 
 pub use clock::SimClock;
 pub use counting::{Call, CallCounts, CountingDisk};

@@ -332,6 +332,8 @@ impl Log {
             appender.file.sync_data().map_err(|e| self.fail(Error::io("sync segment", old.path(), e)))?;
         }
         self.commit.note_sync(began.elapsed());
+        // Its name too, or a power cut could keep the new segment's and leave a hole.
+        self.sync_dir_if_dirty()?;
         self.commit.raise(old.end());
         // Indexes and snapshots can be rebuilt: a failure here costs time at the next unclean open, nothing else.
         let indexed = old.offset_index.sync().is_ok() && old.time_index.sync().is_ok() && old.txn_index.sync().is_ok();

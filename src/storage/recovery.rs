@@ -10,6 +10,7 @@
 use super::api::Opening;
 use super::leader_epochs::LeaderEpochs;
 use super::mark::{Mark, MarkFile};
+use super::names::{file_name, FileKind};
 use super::partition_metadata;
 use super::producer_states::{snapshot, ProducerStates};
 use super::scan::{scan, Scan, ScanPlan};
@@ -63,7 +64,7 @@ pub(super) fn load(opening: &Opening) -> Result<Loaded> {
     };
     let (segments, is_new) = open_segments(&setup, &bases, opening.log_start)?;
     let active = segments.active().clone();
-    let (mut epochs, unreadable) = LeaderEpochs::open(disk, &opening.dir)?;
+    let (mut epochs, unreadable) = LeaderEpochs::open(disk, &opening.dir);
     report.leftovers.extend(unreadable.map(|e| e.message().to_owned()));
 
     let trust = trust(opening, mark.as_ref(), &active);
@@ -79,6 +80,10 @@ pub(super) fn load(opening: &Opening) -> Result<Loaded> {
     let found = scan(&active, &plan, &mut epochs, loaded, opening.config.index_interval_bytes)?;
     settle(opening, &active, &found, &mut epochs, &mut report)?;
 
+    if found.end < opening.log_start && report.damage.is_none() {
+        drop((segments, active));
+        return start_over(opening, &bases, report);
+    }
     let log_end = found.end;
     let log_start = opening.log_start.max(segments.first().base).min(log_end);
     epochs.truncate_from_end(log_end);
@@ -264,6 +269,24 @@ fn settle(
     active.txn_index.sync()?;
     epochs.persist()?;
     opening.disk.sync_dir(&opening.dir).map_err(|e| Error::io("sync directory", &opening.dir, e))
+}
+
+/// The power cut took records that had been deleted already: the log is empty and begins at the checkpointed log start, so that no
+/// deleted offset is given out twice.
+fn start_over(opening: &Opening, bases: &[Offset], report: RecoveryReport) -> Result<Loaded> {
+    for &base in bases.iter().rev() {
+        for kind in [FileKind::Index, FileKind::TimeIndex, FileKind::TxnIndex, FileKind::Snapshot, FileKind::Log] {
+            remove_if_there(&*opening.disk, &opening.dir.join(file_name(base, kind)))?;
+        }
+    }
+    opening.disk.sync_dir(&opening.dir).map_err(|e| Error::io("sync directory", &opening.dir, e))?;
+    let mut loaded = load(opening)?;
+    loaded.report.scanned_bytes += report.scanned_bytes;
+    loaded.report.truncated_bytes += report.truncated_bytes;
+    loaded.report.leftovers.extend(report.leftovers);
+    let what = format!("everything was below the log start {}: the log begins there, empty", opening.log_start);
+    loaded.report.leftovers.push(what);
+    Ok(loaded)
 }
 
 /// A file that is there whatever happened.

@@ -16,8 +16,8 @@ impl Log {
     /// batch's base. Nothing happens when the log ends there already.
     ///
     /// # Durability
-    /// The recovery mark is lowered durably first, so a crash at any moment leaves a log that ends somewhere between the old and the
-    /// new end.
+    /// On return the cut is durable. The recovery mark is lowered first, so a crash at any moment leaves a log that ends somewhere
+    /// between the old and the new end.
     ///
     /// # Errors
     /// KAFKA_STORAGE_ERROR, fatal: half of the work may be done; reopening recovers.
@@ -27,13 +27,25 @@ impl Log {
         if end >= self.log_end() {
             return Ok(());
         }
-        self.lower_mark(&appender, end)?;
-        self.tail.clear();
         let segments = self.segments();
         let keep = segments.floor(end);
         let target = segments.get(keep).expect("floor is an index of the list").clone();
-        let dropped: Vec<Arc<Segment>> = segments.iter().skip(keep + 1).cloned().collect();
         let cut = cut_of(&target, end)?;
+        // From here on half of the work may be done: only a reopening can tell how much.
+        self.truncate_at(&mut appender, &segments, keep, cut).map_err(|e| self.fail(e))
+    }
+
+    fn truncate_at(
+        &self,
+        appender: &mut Appender,
+        segments: &Segments,
+        keep: usize,
+        cut: (Position, Offset),
+    ) -> Result<()> {
+        let target = segments.get(keep).expect("floor is an index of the list").clone();
+        let dropped: Vec<Arc<Segment>> = segments.iter().skip(keep + 1).cloned().collect();
+        self.lower_mark(appender, cut.1)?;
+        self.tail.clear();
         // The numbers first: nobody starts reading what is about to go.
         self.log_end.store(cut.1 .0, Ordering::Release);
         self.high_watermark.fetch_min(cut.1 .0, Ordering::AcqRel);
@@ -43,13 +55,15 @@ impl Log {
         }
         let kept: Vec<Arc<Segment>> = segments.iter().take(keep).cloned().collect();
         let active = if target.is_sealed() { self.reopen_cut(&target, cut)? } else { self.cut_active(&target, cut)? };
-        self.finish(&mut appender, kept, active, cut.1)
+        self.finish(appender, kept, active, cut.1)
     }
 
     /// The active segment is read by `pread` only, so its file may shrink.
     fn cut_active(&self, target: &Arc<Segment>, (position, end): (Position, Offset)) -> Result<Arc<Segment>> {
         let file = target.writer()?;
         file.set_len(u64::from(position.0)).map_err(|e| self.fail(Error::io("truncate segment", target.path(), e)))?;
+        // Old bytes must not come back behind new ones after a power cut.
+        file.sync_data().map_err(|e| self.fail(Error::io("sync segment", target.path(), e)))?;
         target.offset_index.truncate_to(end)?;
         target.time_index.truncate_to(end)?;
         target.txn_index.truncate_to(end)?;
@@ -68,6 +82,9 @@ impl Log {
         file.sync_data().map_err(io)?;
         drop(file);
         target.unload();
+        // A lookup of a stale reader must not map the index again that is about to be written anew.
+        target.offset_index.retire();
+        target.time_index.retire();
         self.disk.rename(&cleaned, target.path()).map_err(|e| self.fail(Error::io("rename", &cleaned, e)))?;
         self.disk.sync_dir(&self.dir).map_err(|e| self.storage_failure("sync directory", e))?;
         let active = self.setup(&self.config()).open_active(target.base)?;
