@@ -10,6 +10,9 @@ mod consumer;
 mod disk;
 mod engine;
 mod error;
+#[cfg(feature = "ffi")]
+#[doc(hidden)]
+pub mod ffi;
 pub mod inspect;
 mod node;
 mod producer;
@@ -43,3 +46,9 @@ pub use storage::LogOffsets;
 pub use types::{
     Acks, Codec, LeaderEpoch, NodeId, Offset, Position, ProducerStamp, Rung, Timestamp, TimestampType, TopicPartition,
 };
+
+/// What the rooms above the front door need and users do not.
+#[doc(hidden)]
+pub mod door {
+    pub use crate::disk::{fork_generation, EventFd};
+}

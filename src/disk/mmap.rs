@@ -18,6 +18,9 @@ pub(super) fn map(file: &File, len: u64) -> io::Result<Bytes> {
     if len > file.metadata()?.len() {
         return Err(io::Error::new(ErrorKind::UnexpectedEof, "the file is shorter than what is to be mapped"));
     }
+    // No advice to the kernel: 256 MiB read in order took 18-24 ms from memory and 116-123 ms from the disk without any; SEQUENTIAL and
+    // WILLNEED were no better than the noise, POPULATE_READ was up to twice as slow, and the last two would also drag a whole
+    // segment into memory for one record.
     // SAFETY: a slice needs bytes that nobody changes or takes away. Whoever calls `DiskFile::map` promises it: the range lies
     // within the file, is written no more, and is never cut. Removing the file leaves the mapping whole.
     let map: Mmap = unsafe { MmapOptions::new().len(addressable(len)?).map(file)? };

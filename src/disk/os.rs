@@ -101,7 +101,7 @@ pub(super) fn write_two_once(file: &File, at: u64, first: &[u8], second: &[u8]) 
 /// Bytes that an ordinary user may still allocate in the file system of `dir`.
 pub(super) fn free_bytes(dir: &Path) -> io::Result<u64> {
     let stat = statvfs(dir)?;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    Ok(wide(stat.f_bavail).saturating_mul(wide(stat.f_frsize)))
 }
 
 fn statvfs(dir: &Path) -> io::Result<libc::statvfs> {
@@ -140,9 +140,9 @@ pub fn file_system(dir: &Path) -> io::Result<FileSystem> {
         is_network: place == Place::Network,
         is_memory: place == Place::Memory,
         is_read_only: stat.f_flag & libc::ST_RDONLY != 0,
-        block_bytes: stat.f_frsize,
-        total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
-        free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
+        block_bytes: wide(stat.f_frsize),
+        total_bytes: wide(stat.f_blocks).saturating_mul(wide(stat.f_frsize)),
+        free_bytes: wide(stat.f_bavail).saturating_mul(wide(stat.f_frsize)),
     })
 }
 
@@ -262,6 +262,25 @@ fn mincore(file: &File, from: u64, bytes: u64) -> io::Result<Option<PageCache>> 
     }
     let cached = pages.iter().filter(|page| **page & 1 != 0).count() as u64;
     Ok(Some(PageCache { cached_bytes: cached * page, dirty_bytes: None, writeback_bytes: None }))
+}
+
+/// The length that no file of this process may pass (`RLIMIT_FSIZE`).
+///
+/// The kernel answers a write behind it with a signal that ends the process. The host did not ask for that and we install no
+/// handlers, so our files look before they write.
+pub(super) fn file_bytes_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is ours to fill.
+    let outcome = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) };
+    if outcome == -1 || limit.rlim_cur == libc::RLIM_INFINITY {
+        return u64::MAX;
+    }
+    wide(limit.rlim_cur)
+}
+
+/// The system's counts have 32 bits on some machines.
+pub(super) fn wide(count: impl Into<u64>) -> u64 {
+    count.into()
 }
 
 fn page_bytes() -> u64 {

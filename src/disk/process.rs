@@ -100,7 +100,7 @@ pub fn open_files_limit() -> io::Result<Option<u64>> {
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == -1 {
         return Err(io::Error::last_os_error());
     }
-    Ok((limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur))
+    Ok((limit.rlim_cur != libc::RLIM_INFINITY).then(|| super::os::wide(limit.rlim_cur)))
 }
 
 /// The kernel's name for this boot: another one than before means that the page cache was lost in between. `None` where

@@ -94,11 +94,21 @@ impl Disk for RealDisk {
 #[derive(Debug)]
 struct RealFile {
     file: Arc<File>,
+    /// What `RLIMIT_FSIZE` was when the file was opened.
+    bytes_max: u64,
 }
 
 impl RealFile {
     fn boxed(file: File) -> Arc<dyn DiskFile> {
-        Arc::new(RealFile { file: Arc::new(file) })
+        Arc::new(RealFile { file: Arc::new(file), bytes_max: os::file_bytes_limit() })
+    }
+
+    /// Nothing of what does not fit whole is written.
+    fn check_end(&self, at: u64, bytes: u64) -> io::Result<()> {
+        if at.checked_add(bytes).is_some_and(|end| end <= self.bytes_max) {
+            return Ok(());
+        }
+        Err(io::Error::from_raw_os_error(libc::EFBIG))
     }
 }
 
@@ -122,10 +132,12 @@ impl DiskFile for RealFile {
     }
 
     fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.check_end(at, bytes.len() as u64)?;
         self.file.write_all_at(bytes, at)
     }
 
     fn write_two_at(&self, at: u64, first: &[u8], second: &[u8]) -> io::Result<()> {
+        self.check_end(at, (first.len() + second.len()) as u64)?;
         let written = os::write_two_once(&self.file, at, first, second)?;
         // A short write is rare: finish each piece by itself.
         for (start, rest) in rests(written, first, second) {
@@ -135,6 +147,7 @@ impl DiskFile for RealFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
+        self.check_end(len, 0)?;
         self.file.set_len(len)
     }
 
@@ -147,6 +160,7 @@ impl DiskFile for RealFile {
     }
 
     fn map_mut(&self, len: u64) -> io::Result<Arc<dyn WritableMap>> {
+        self.check_end(len, 0)?;
         os::allocate(&self.file, len)?;
         Ok(Arc::new(mmap::Writable::new(self.file.clone(), len)?))
     }

@@ -68,24 +68,25 @@ fn a_lock_excludes_another_process_until_that_is_killed() {
 fn a_forked_child_does_not_keep_the_lock_of_its_dead_parent() {
     if let Some(path) = std::env::var_os(ERRAND) {
         let held = RealDisk.lock(path.as_ref()).unwrap();
-        // SAFETY: the child only drops a lock (which does nothing there) and waits for its standard input to end.
+        // SAFETY: the child only drops a lock (which does nothing there), writes, and waits for its standard input to end.
         let pid = unsafe { libc::fork() };
         if pid == 0 {
             drop(held);
-            // SAFETY: one byte of our own; then the process ends without running anything of the test harness.
+            // SAFETY: bytes of our own; then the process ends without running anything of the test harness.
             unsafe {
+                libc::write(1, b"\nREADY\n".as_ptr().cast(), 7);
                 libc::read(0, [0_u8; 1].as_mut_ptr().cast(), 1);
                 libc::_exit(0);
             }
         }
-        // Dropping in the child took nothing from the parent: it is still locked out here.
-        assert!(RealDisk.lock(path.as_ref()).is_err());
-        ready_then_wait_for_the_parent();
+        // The child speaks for both, because only it knows when it has let go.
+        std::io::stdin().read_line(&mut String::new()).unwrap();
         return;
     }
     let dir = tempdir().unwrap();
     let path = dir.path().join(".lock");
     let mut parent = start("disk::tests::a_forked_child_does_not_keep_the_lock_of_its_dead_parent", &path);
+    // What the child dropped was not the parent's.
     assert_eq!(RealDisk.lock(&path).err().unwrap().kind(), ErrorKind::WouldBlock);
     // The grandchild goes on: its standard input stays open until `stdin` is dropped.
     let stdin = parent.stdin.take();
@@ -195,6 +196,30 @@ fn full_disk(dir: &Path) {
     full(other.write_two_at(0, &[1; 20 << 10], &[2; 40 << 10]).unwrap_err());
     map.write(0, &[7; 32 << 10]);
     map.sync().unwrap();
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_is_an_error_and_no_signal() {
+    if let Some(dir) = std::env::var_os(ERRAND) {
+        let limit = libc::rlimit { rlim_cur: 10_000, rlim_max: 10_000 };
+        // SAFETY: the structure is ours and only read. This process does nothing else.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limit) }, 0);
+        let file = RealDisk.create(&Path::new(&dir).join("f"), 0).unwrap();
+        let too_big = |outcome: io::Result<()>| assert_eq!(outcome.unwrap_err().raw_os_error(), Some(libc::EFBIG));
+        file.write_at(9_000, &[1; 1_000]).unwrap();
+        too_big(file.write_at(9_500, &[1; 501]));
+        too_big(file.write_two_at(9_500, &[1; 250], &[1; 251]));
+        too_big(file.write_at(u64::MAX, &[1]));
+        too_big(file.set_len(10_001));
+        too_big(file.map_mut(10_001).map(|_| ()));
+        assert_eq!(file.len().unwrap(), 10_000);
+        ready_then_wait_for_the_parent();
+        return;
+    }
+    let dir = tempdir().unwrap();
+    let mut child = start("disk::tests::a_limit_on_the_size_of_files_is_an_error_and_no_signal", dir.path());
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]

@@ -1,6 +1,18 @@
 //! Verification: every byte that a reader would trust is looked at.
 
-use crate::error::Result;
+use super::check_partition::check_partition;
+use super::check_segment::{check_segment, Tail};
+use super::view::{list, partition_dirs, segment_bases};
+use super::walk::base_of;
+use crate::disk::RealDisk;
+use crate::error::{Error, ErrorCode, Result};
+use crate::node::read_catalogue;
+use crate::storage::checkpoint::{HIGH_WATERMARK_FILE, LOG_START_FILE, RECOVERY_POINT_FILE};
+use crate::storage::meta_properties::{MetaProperties, META_PROPERTIES_FILE};
+use crate::storage::names::{parse_dir_name, DirMark, FileKind};
+use crate::storage::OffsetCheckpoint;
+use crate::types::{Offset, TopicPartition};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// What to look at.
@@ -68,6 +80,65 @@ pub struct Damage {
     pub remedy: String,
 }
 
+impl Damage {
+    pub(super) fn new(severity: Severity, kind: DamageKind, file: &Path, what: impl fmt::Display) -> Damage {
+        Damage {
+            severity,
+            kind,
+            file: file.to_owned(),
+            position: None,
+            offset: None,
+            what: what.to_string(),
+            remedy: kind.remedy().into(),
+        }
+    }
+
+    pub(super) fn at(mut self, position: u64) -> Damage {
+        self.position = Some(position);
+        self
+    }
+
+    pub(super) fn from_offset(mut self, offset: Offset) -> Damage {
+        self.offset = Some(offset.0);
+        self
+    }
+
+    pub(super) fn remedy(mut self, remedy: impl Into<String>) -> Damage {
+        self.remedy = remedy.into();
+        self
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some(position) = self.position {
+            write!(f, ", byte {position}")?;
+        }
+        if let Some(offset) = self.offset {
+            write!(f, ", offset {offset}")?;
+        }
+        write!(f, ": {} ({:?}, {:?}); {}", self.what, self.kind, self.severity, self.remedy)
+    }
+}
+
+impl DamageKind {
+    /// What `repair` does about it, where nothing more particular is known.
+    fn remedy(self) -> &'static str {
+        match self {
+            DamageKind::TornTail => "the next open cuts it",
+            DamageKind::BadHeader | DamageKind::BadChecksum | DamageKind::BadRecords | DamageKind::OffsetOrder => {
+                "repair takes the damaged stretch out"
+            }
+            DamageKind::BrokenChain => "nothing brings the records back; readers go on at the next segment",
+            DamageKind::BadIndex | DamageKind::MissingFile => "repair writes the indexes anew from the log",
+            DamageKind::BadSmallFile => "repair removes it, and the next open makes it anew",
+            DamageKind::CheckpointAhead => "nothing brings the records back; repair lowers the checkpoint",
+            DamageKind::Stray => "the next open clears it away",
+        }
+    }
+}
+
 /// What a check found.
 #[derive(Clone, Debug, Default)]
 pub struct CheckReport {
@@ -80,6 +151,10 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
+    pub(super) fn add(&mut self, damage: Damage) {
+        self.damages.push(damage);
+    }
+
     /// Whether nothing worse than leftovers was found.
     #[must_use]
     pub fn is_sound(&self) -> bool {
@@ -93,6 +168,98 @@ impl CheckReport {
 /// # Errors
 /// Only when nothing could be looked at: what cannot be read inside is a [`Damage`].
 pub fn check(path: &Path, scope: CheckScope) -> Result<CheckReport> {
-    let _ = (path, scope);
-    todo!()
+    let mut report = CheckReport::default();
+    if !path.is_dir() {
+        let base = base_of(path, FileKind::Log)?;
+        check_segment(path, base, scope, Tail { is_last: true, durable: Offset::ZERO }, &mut report)?;
+        return Ok(report);
+    }
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    match parse_dir_name(name) {
+        Some((id, _)) if !segment_bases(path)?.is_empty() => {
+            check_partition(&id, path, scope, &Known::default(), &mut report)?;
+        }
+        _ => check_data_dir(path, scope, &mut report)?,
+    }
+    Ok(report)
+}
+
+/// What the data directory's checkpoints say about one partition.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Known {
+    pub recovery_point: Option<Offset>,
+    pub high_watermark: Option<Offset>,
+    pub log_start: Option<Offset>,
+    /// Compaction leaves holes.
+    pub is_compacted: bool,
+}
+
+fn check_data_dir(dir: &Path, scope: CheckScope, report: &mut CheckReport) -> Result<()> {
+    let mut checkpoint = |name: &str| match OffsetCheckpoint::read(&RealDisk, &dir.join(name)) {
+        Ok(read) => read,
+        Err(error) => {
+            let damage = Damage::new(Severity::Rebuildable, DamageKind::BadSmallFile, &dir.join(name), error.message());
+            report.add(damage);
+            OffsetCheckpoint::default()
+        }
+    };
+    // Before the logs: a live writer's checkpoints never run ahead of what is read after them.
+    let recovery_points = checkpoint(RECOVERY_POINT_FILE);
+    let high_watermarks = checkpoint(HIGH_WATERMARK_FILE);
+    let log_starts = checkpoint(LOG_START_FILE);
+    let compacted = checkpoint("cleaner-offset-checkpoint");
+    check_identity(dir, report);
+    for entry in list(dir)? {
+        if let (true, Some((_, mark @ (DirMark::Deleted | DirMark::Stray | DirMark::Future)))) =
+            (entry.is_dir, parse_dir_name(&entry.name))
+        {
+            let what = format!("a directory that is marked {mark:?}");
+            report.add(Damage::new(Severity::Leftover, DamageKind::Stray, &dir.join(&entry.name), what));
+        }
+    }
+    for (id, path) in partition_dirs(dir)? {
+        let of = |checkpoint: &OffsetCheckpoint| checkpoint.offsets.get(&id).copied();
+        let known = Known {
+            recovery_point: of(&recovery_points),
+            high_watermark: of(&high_watermarks),
+            log_start: of(&log_starts),
+            is_compacted: of(&compacted).is_some(),
+        };
+        check_one(&id, &path, scope, &known, report);
+    }
+    Ok(())
+}
+
+/// One partition that cannot be looked at does not hide the others.
+fn check_one(id: &TopicPartition, path: &Path, scope: CheckScope, known: &Known, report: &mut CheckReport) {
+    match check_partition(id, path, scope, known, report) {
+        // Deleted while it was looked at.
+        Err(_) if !path.exists() => {}
+        Err(error) => {
+            let what = format!("cannot be read: {}", error.message());
+            let damage = Damage::new(Severity::Loss, DamageKind::MissingFile, path, what);
+            report.add(damage.remedy("nothing: see why the system refuses"));
+        }
+        Ok(()) => {}
+    }
+}
+
+fn check_identity(dir: &Path, report: &mut CheckReport) {
+    if let Err(error) = MetaProperties::read(&RealDisk, dir) {
+        let file = dir.join(META_PROPERTIES_FILE);
+        let damage = Damage::new(Severity::Rebuildable, DamageKind::BadSmallFile, &file, error.message());
+        report.add(damage.remedy("repair removes it, and the next open claims the directory anew"));
+    }
+    if let Err(error) = read_catalogue(&RealDisk, dir) {
+        // A newer program's catalogue is not damaged, and nobody may call it so.
+        if error.code() != ErrorCode::UNSUPPORTED_VERSION {
+            report.add(damaged_catalogue(dir, &error));
+        }
+    }
+}
+
+fn damaged_catalogue(dir: &Path, error: &Error) -> Damage {
+    let damage =
+        Damage::new(Severity::Rebuildable, DamageKind::BadSmallFile, &dir.join("kafkalog-topics"), error.message());
+    damage.remedy("repair moves it away: the next open finds the topics by their directories, without their settings")
 }

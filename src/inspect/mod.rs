@@ -3,11 +3,14 @@
 //! Nothing here takes a lock or writes, except [`Repair::apply`].
 
 mod check;
+mod check_partition;
+mod check_segment;
 mod dump;
 mod repair;
 mod residency;
 mod surroundings;
 mod view;
+mod walk;
 
 pub use check::{check, CheckReport, CheckScope, Damage, DamageKind, Severity};
 pub use dump::{BatchDump, DumpedRecord, IndexDump, LogDump, ProducerDump, TimeDump, TxnDump};

@@ -10,7 +10,7 @@
 
 use super::checkpoint::{number_of, offset_of, read_entries, write_entries};
 use crate::disk::Disk;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::types::{LeaderEpoch, Offset};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -30,10 +30,12 @@ pub struct LeaderEpochs {
 }
 
 impl LeaderEpochs {
-    /// Reads the file of the partition directory `dir`. An unreadable one counts as empty and what was wrong stands beside:
-    /// the log's batches carry their epochs, so it can be rebuilt.
-    #[must_use]
-    pub fn open(disk: &Arc<dyn Disk>, dir: &Path) -> (LeaderEpochs, Option<Error>) {
+    /// Reads the file of the partition directory `dir`. One that makes no sense counts as empty and what was wrong stands
+    /// beside: the log's batches carry their epochs, so it can be rebuilt.
+    ///
+    /// # Errors
+    /// KAFKA_STORAGE_ERROR: the disk failed, the file may be fine.
+    pub fn open(disk: &Arc<dyn Disk>, dir: &Path) -> Result<(LeaderEpochs, Option<Error>)> {
         let mut entries = Vec::new();
         let path = dir.join(LEADER_EPOCH_FILE);
         let read = read_entries(&**disk, &path, |line| {
@@ -45,13 +47,16 @@ impl LeaderEpochs {
             entries.push((epoch, start));
             (ascends && words.next().is_none()).then_some(())
         });
-        let error = read.err();
+        let error = match read {
+            Err(error) if error.code() == ErrorCode::KAFKA_STORAGE_ERROR => return Err(error),
+            read => read.err(),
+        };
         if error.is_some() {
             entries.clear();
         }
         // What could not be read has to be written anew.
         let is_dirty = error.is_some();
-        (LeaderEpochs { disk: Arc::clone(disk), path, entries, is_dirty }, error)
+        Ok((LeaderEpochs { disk: Arc::clone(disk), path, entries, is_dirty }, error))
     }
 
     /// `epoch` begins at `start`: a new leader says so before it writes, and every appended batch repeats it. When `epoch` is the
@@ -161,7 +166,6 @@ impl fmt::Debug for LeaderEpochs {
 mod tests {
     use super::*;
     use crate::disk::RealDisk;
-    use crate::error::ErrorCode;
 
     struct Room {
         dir: tempfile::TempDir,
@@ -170,7 +174,7 @@ mod tests {
 
     fn open(dir: &Path) -> LeaderEpochs {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let (epochs, error) = LeaderEpochs::open(&disk, dir);
+        let (epochs, error) = LeaderEpochs::open(&disk, dir).unwrap();
         assert!(error.is_none(), "{error:?}");
         epochs
     }
@@ -296,7 +300,7 @@ mod tests {
         {
             let dir = tempfile::tempdir().unwrap();
             std::fs::write(dir.path().join(LEADER_EPOCH_FILE), text).unwrap();
-            let (mut epochs, error) = LeaderEpochs::open(&disk, dir.path());
+            let (mut epochs, error) = LeaderEpochs::open(&disk, dir.path()).unwrap();
             assert_eq!(error.unwrap().code(), ErrorCode::CORRUPT_MESSAGE, "{text:?}");
             assert!(epochs.entries().is_empty());
             epochs.persist().unwrap();

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The file's name in a partition directory. Kafka ignores files it does not know there.
-pub(super) const MARK_FILE: &str = "kafkalog-recovery-mark";
+pub const MARK_FILE: &str = "kafkalog-recovery-mark";
 const MAGIC: [u8; 8] = *b"KLOGMARK";
 const VERSION: u16 = 1;
 const MARK_BYTES: usize = 52;
@@ -73,6 +73,16 @@ impl Mark {
             no_producers: u16_at(10) & FLAG_NO_PRODUCERS != 0,
         }))
     }
+}
+
+/// The end of what the mark of partition directory `dir` says is durable, for tools that only read. `None`: no mark that can
+/// be believed.
+pub fn read_flushed_mark(disk: &dyn Disk, dir: &Path) -> Option<Offset> {
+    let path = dir.join(MARK_FILE);
+    let file = disk.open_read(&path).ok()?;
+    let mut bytes = [0; MARK_BYTES];
+    file.read_at(0, &mut bytes).ok()?;
+    Some(Mark::decode(&bytes, &path).ok()??.flushed)
 }
 
 /// The open mark file of one log.

@@ -4,6 +4,8 @@ mod api;
 mod append;
 mod background_flush;
 pub mod checkpoint;
+#[cfg(all(test, feature = "sim"))]
+mod crash_tests;
 mod flush;
 pub mod index;
 pub mod leader_epochs;
@@ -34,6 +36,7 @@ pub use index::{OffsetIndex, TimeEntry, TimeIndex};
 pub use leader_epochs::LeaderEpochs;
 pub use log::Log;
 pub use log_dir::LogDir;
+pub use mark::{read_flushed_mark, MARK_FILE};
 pub use open_files::OpenFiles;
 pub use producer_states::{EndTxn, ProducerBatch, ProducerStates, Verdict};
 pub use recovery::RecoveryReport;

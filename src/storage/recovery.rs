@@ -64,7 +64,7 @@ pub(super) fn load(opening: &Opening) -> Result<Loaded> {
     };
     let (segments, is_new) = open_segments(&setup, &bases, opening.log_start)?;
     let active = segments.active().clone();
-    let (mut epochs, unreadable) = LeaderEpochs::open(disk, &opening.dir);
+    let (mut epochs, unreadable) = LeaderEpochs::open(disk, &opening.dir)?;
     report.leftovers.extend(unreadable.map(|e| e.message().to_owned()));
 
     let trust = trust(opening, mark.as_ref(), &active);

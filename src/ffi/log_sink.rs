@@ -1,0 +1,56 @@
+//! Where the engine's log lines go: to the host's function, to the main queue, or nowhere.
+
+use super::error::c_string;
+use super::event::Content;
+use super::guard::in_callback;
+use super::queue::Queue;
+use crate::{LogLevel, LogSink};
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
+
+type LogFn = unsafe extern "C" fn(*mut c_void, i32, *const c_char, *const c_char, usize);
+
+/// The host's function and what it wants to be given.
+#[derive(Clone, Copy)]
+pub(super) struct HostLog {
+    func: LogFn,
+    opaque: *mut c_void,
+}
+
+// SAFETY: the header asks of the host that its function can be called from any thread, by several at once, with this pointer.
+unsafe impl Send for HostLog {}
+// SAFETY: as above.
+unsafe impl Sync for HostLog {}
+
+impl HostLog {
+    pub(super) fn new(func: LogFn, opaque: *mut c_void) -> HostLog {
+        HostLog { func, opaque }
+    }
+
+    fn call(&self, level: i32, facility: &str, line: &str) {
+        let facility = c_string(facility);
+        // SAFETY: the header's conditions for a log function; the strings live until it returns.
+        in_callback(|| unsafe {
+            (self.func)(self.opaque, level, facility.as_ptr(), line.as_ptr().cast(), line.len());
+        });
+    }
+}
+
+/// The sink that an engine opened through the C door is given.
+pub(super) struct Lines {
+    pub(super) host: Option<HostLog>,
+    pub(super) queue: Option<Arc<Queue>>,
+}
+
+impl LogSink for Lines {
+    fn log(&self, level: LogLevel, facility: &str, text: &str) {
+        // The numbers of a level are syslog's.
+        let level = level as i32;
+        if let Some(host) = &self.host {
+            host.call(level, facility, text);
+        }
+        if let Some(queue) = &self.queue {
+            queue.announce(Content::Log(format!("{level} {facility}: {text}")));
+        }
+    }
+}

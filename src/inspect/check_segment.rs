@@ -1,0 +1,246 @@
+//! One segment: every batch and record of its log, every entry of its indexes.
+
+use super::check::{CheckReport, CheckScope, Damage, DamageKind, Severity};
+use super::dump::real_disk;
+use super::walk::{LogWalk, Stop};
+use crate::error::Result;
+use crate::record::{BatchHeader, BatchView, Inflater, INFLATED_BYTES_MAX};
+use crate::storage::names::{file_name, FileKind};
+use crate::storage::{OffsetIndex, TimeEntry, TimeIndex};
+use crate::types::{LeaderEpoch, Offset, Position};
+use std::path::{Path, PathBuf};
+
+/// How a segment may end.
+#[derive(Clone, Copy)]
+pub(super) struct Tail {
+    /// Nothing follows: a writer may have been interrupted here.
+    pub is_last: bool,
+    /// What lies below was flushed, so that an interruption cannot have taken it.
+    pub durable: Offset,
+}
+
+/// What a segment turned out to hold.
+pub(super) struct Found {
+    /// First offset, where there is one, and the end.
+    pub first: Option<Offset>,
+    pub end: Offset,
+    /// Where each leader epoch begins.
+    pub epochs: Vec<(LeaderEpoch, Offset)>,
+    /// Offsets are missing inside: compaction was here.
+    pub has_holes: bool,
+}
+
+struct SegmentCheck<'a> {
+    log: &'a Path,
+    base: Offset,
+    tail: Tail,
+    report: &'a mut CheckReport,
+    inflate: Inflater,
+    indexes: Option<Indexes>,
+    found: Found,
+}
+
+/// Entries that wait for the batch that they speak of. Read before the log, so that a live writer's are not ahead of it.
+struct Indexes {
+    offset_path: PathBuf,
+    time_path: PathBuf,
+    offsets: std::vec::IntoIter<(Offset, Position)>,
+    times: std::vec::IntoIter<TimeEntry>,
+    newest: i64,
+}
+
+pub(super) fn check_segment(
+    log: &Path,
+    base: Offset,
+    scope: CheckScope,
+    tail: Tail,
+    report: &mut CheckReport,
+) -> Result<Found> {
+    let indexes = if scope == CheckScope::All { Some(Indexes::read(log, base, report)) } else { None };
+    let walk = LogWalk::open(log)?;
+    report.segments += 1;
+    report.bytes += walk.len();
+    let found = Found { first: None, end: base, epochs: Vec::new(), has_holes: false };
+    let inflate = Inflater::new(INFLATED_BYTES_MAX);
+    let mut check = SegmentCheck { log, base, tail, report, inflate, indexes, found };
+    check.walk(walk)?;
+    if let Some(mut indexes) = check.indexes.take() {
+        indexes.finish(check.report);
+    }
+    Ok(check.found)
+}
+
+impl SegmentCheck<'_> {
+    fn walk(&mut self, mut walk: LogWalk) -> Result<()> {
+        loop {
+            let at = walk.at();
+            let bad = match walk.step()? {
+                None => return Ok(()),
+                Some(Ok((at, view))) => match self.judge(&view) {
+                    Ok(()) => {
+                        let header = *view.header();
+                        self.accept(at, &header);
+                        continue;
+                    }
+                    Err((kind, what)) => (kind, what, Some(*view.header())),
+                },
+                Some(Err(Stop::Incomplete)) => {
+                    (DamageKind::BadHeader, format!("{} bytes are no whole batch", walk.len() - at), None)
+                }
+                Some(Err(Stop::Nonsense(error))) => (DamageKind::BadHeader, error.message().to_owned(), None),
+            };
+            if !self.pass_over(&mut walk, at, bad)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Everything about one batch that does not need its neighbours, and that it follows the one before.
+    fn judge(&mut self, view: &BatchView<'_>) -> std::result::Result<(), (DamageKind, String)> {
+        let header = view.header();
+        if let Err(error) = view.verify() {
+            return Err((DamageKind::BadChecksum, error.message().to_owned()));
+        }
+        if header.base_offset < self.found.end {
+            let what = format!("a batch with base offset {} where {} is next", header.base_offset, self.found.end);
+            return Err((DamageKind::OffsetOrder, what));
+        }
+        let bad_records = |error: crate::Error| (DamageKind::BadRecords, error.message().to_owned());
+        let mut count = 0;
+        for record in view.records(&mut self.inflate).map_err(bad_records)? {
+            record.map_err(bad_records)?;
+            count += 1;
+        }
+        self.report.records += count;
+        Ok(())
+    }
+
+    fn accept(&mut self, at: u64, header: &BatchHeader) {
+        self.report.batches += 1;
+        let found = &mut self.found;
+        found.has_holes |= (found.first.is_some() && header.base_offset > found.end)
+            || i64::from(header.record_count) <= i64::from(header.last_offset_delta);
+        found.first = found.first.or(Some(header.base_offset));
+        found.end = header.end_offset();
+        if let Some(epoch) = header.leader_epoch {
+            if found.epochs.last().is_none_or(|(last, _)| *last != epoch) {
+                found.epochs.push((epoch, header.base_offset));
+            }
+        }
+        if let Some(indexes) = &mut self.indexes {
+            indexes.pass(at, header, self.report);
+        }
+    }
+
+    /// Reports what is wrong at `at` and goes on behind it. False when nothing sound follows.
+    fn pass_over(
+        &mut self,
+        walk: &mut LogWalk,
+        at: u64,
+        (kind, what, header): (DamageKind, String, Option<BatchHeader>),
+    ) -> Result<bool> {
+        // Where a header makes sense, the next batch is most likely right behind it; and what has the right checksum and the
+        // wrong place is passed over whole.
+        let behind = header.map_or(at + 1, |header| at + u64::from(header.batch_bytes));
+        let follows =
+            header.is_some() && matches!(walk.sound_at(behind)?, Some(next) if next.base_offset >= self.found.end);
+        let next = if follows { Some(behind) } else { walk.find_sound(at + 1, self.found.end)?.map(|(at, _)| at) };
+        let is_tail = next.is_none() && self.tail.is_last && self.found.end >= self.tail.durable;
+        let (severity, kind) =
+            if is_tail { (Severity::Leftover, DamageKind::TornTail) } else { (Severity::Loss, kind) };
+        let stretch = next.unwrap_or(walk.len()) - at;
+        let mut damage = Damage::new(severity, kind, self.log, what).at(at).from_offset(self.found.end);
+        if !is_tail {
+            damage = match next {
+                Some(_) => damage.remedy(format!("repair takes these {stretch} bytes out; what lies behind stays")),
+                None => damage.remedy(format!("repair cuts the last {stretch} bytes off")),
+            };
+        }
+        self.report.add(damage);
+        let Some(next) = next else { return Ok(false) };
+        walk.go_to(next);
+        Ok(true)
+    }
+}
+
+impl Indexes {
+    fn read(log: &Path, base: Offset, report: &mut CheckReport) -> Indexes {
+        let dir = log.parent().unwrap_or(Path::new("."));
+        let (offset_path, time_path) =
+            (dir.join(file_name(base, FileKind::Index)), dir.join(file_name(base, FileKind::TimeIndex)));
+        let disk = real_disk();
+        let offsets = OffsetIndex::open_foreign(&disk, &offset_path, base).entries().unwrap_or_default();
+        let times = TimeIndex::open_foreign(&disk, &time_path, base).entries().unwrap_or_default();
+        check_rest(&offset_path, offsets.len() as u64 * 8, report);
+        check_rest(&time_path, times.len() as u64 * 12, report);
+        Indexes { offset_path, time_path, offsets: offsets.into_iter(), times: times.into_iter(), newest: -1 }
+    }
+
+    /// Compares the entries that speak of this batch, and those that should have spoken of one before it.
+    fn pass(&mut self, at: u64, header: &BatchHeader, report: &mut CheckReport) {
+        while let Some(&(offset, position)) = self.offsets.as_slice().first() {
+            if u64::from(position.0) > at {
+                break;
+            }
+            self.offsets.next();
+            if u64::from(position.0) < at {
+                let what = format!("an entry for offset {offset} points to byte {}, where no batch begins", position.0);
+                report.add(bad_index(&self.offset_path, what).from_offset(offset));
+            } else if offset != header.last_offset() {
+                let what = format!("an entry says {offset} for the batch that ends at {}", header.last_offset());
+                report.add(bad_index(&self.offset_path, what).from_offset(offset));
+            }
+        }
+        self.newest = self.newest.max(header.max_timestamp);
+        while let Some(&entry) = self.times.as_slice().first() {
+            if entry.offset > header.last_offset() {
+                break;
+            }
+            self.times.next();
+            let TimeEntry { timestamp, offset } = entry;
+            if offset != header.last_offset() || timestamp.0 != header.max_timestamp || timestamp.0 != self.newest {
+                let what = format!(
+                    "an entry says that {} was the newest timestamp up to offset {offset}; it is {} at {}",
+                    timestamp.0,
+                    self.newest,
+                    header.last_offset()
+                );
+                report.add(bad_index(&self.time_path, what).from_offset(offset));
+            }
+        }
+    }
+
+    /// What is left speaks of batches that are not there.
+    fn finish(&mut self, report: &mut CheckReport) {
+        for (path, left, last) in [
+            (&self.offset_path, self.offsets.len(), self.offsets.as_slice().first().map(|(offset, _)| *offset)),
+            (&self.time_path, self.times.len(), self.times.as_slice().first().map(|entry| entry.offset)),
+        ] {
+            if let Some(offset) = last {
+                let what = format!("{left} entries from offset {offset} on have no batch in the log");
+                report.add(bad_index(path, what).from_offset(offset));
+            }
+        }
+    }
+}
+
+fn bad_index(path: &Path, what: String) -> Damage {
+    Damage::new(Severity::Rebuildable, DamageKind::BadIndex, path, what)
+}
+
+/// Behind the entries there may be zeros (a file that was made in its full size, and not closed), nothing else.
+fn check_rest(path: &Path, entries_bytes: u64, report: &mut CheckReport) {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let what = format!("cannot be read: {error}");
+            report.add(Damage::new(Severity::Rebuildable, DamageKind::MissingFile, path, what));
+            return;
+        }
+    };
+    let rest = bytes.get(entries_bytes as usize..).unwrap_or_default();
+    if rest.iter().any(|byte| *byte != 0) {
+        let what = format!("{} bytes behind the last entry are no entries", rest.len());
+        report.add(bad_index(path, what).at(entries_bytes));
+    }
+}
