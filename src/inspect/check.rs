@@ -78,6 +78,12 @@ pub struct Damage {
     pub what: String,
     /// What `repair` would do, in one sentence.
     pub remedy: String,
+    /// Where sound bytes begin again, for damage inside a log that has some.
+    pub(super) ends_at: Option<u64>,
+    /// Records that are lost or doubtful, as far as anything says so.
+    pub(super) records: u64,
+    /// The name of the partition's directory, where the file is one for many.
+    pub(super) partition: Option<String>,
 }
 
 impl Damage {
@@ -90,6 +96,9 @@ impl Damage {
             offset: None,
             what: what.to_string(),
             remedy: kind.remedy().into(),
+            ends_at: None,
+            records: 0,
+            partition: None,
         }
     }
 

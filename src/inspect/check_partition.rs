@@ -88,7 +88,10 @@ fn check_ends(
     for (promised, file, what) in promises {
         if let Some(promised) = promised.filter(|promised| *promised > end) {
             let what = format!("{id}: everything below {promised} {what}, but the log ends at {end}");
-            report.add(Damage::new(Severity::Loss, DamageKind::CheckpointAhead, &file, what).from_offset(end));
+            let mut damage = Damage::new(Severity::Loss, DamageKind::CheckpointAhead, &file, what).from_offset(end);
+            damage.partition = dir.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+            damage.records = promised.since(end);
+            report.add(damage);
         }
     }
     // A high watermark may be ahead of what a power cut left; the next open clamps it.

@@ -144,20 +144,30 @@ impl SegmentCheck<'_> {
         let behind = header.map_or(at + 1, |header| at + u64::from(header.batch_bytes));
         let follows =
             header.is_some() && matches!(walk.sound_at(behind)?, Some(next) if next.base_offset >= self.found.end);
-        let next = if follows { Some(behind) } else { walk.find_sound(at + 1, self.found.end)?.map(|(at, _)| at) };
+        let next = if follows { walk.sound_at(behind)?.map(|next| (behind, next)) } else { None };
+        let next = match next {
+            None => walk.find_sound(at + 1, self.found.end)?,
+            known => known,
+        };
         let is_tail = next.is_none() && self.tail.is_last && self.found.end >= self.tail.durable;
         let (severity, kind) =
             if is_tail { (Severity::Leftover, DamageKind::TornTail) } else { (Severity::Loss, kind) };
-        let stretch = next.unwrap_or(walk.len()) - at;
         let mut damage = Damage::new(severity, kind, self.log, what).at(at).from_offset(self.found.end);
         if !is_tail {
-            damage = match next {
-                Some(_) => damage.remedy(format!("repair takes these {stretch} bytes out; what lies behind stays")),
-                None => damage.remedy(format!("repair cuts the last {stretch} bytes off")),
+            let bytes = next.map_or(walk.len(), |(at, _)| at) - at;
+            damage = damage.remedy(match next {
+                Some(_) => format!("repair takes these {bytes} bytes out; what lies behind stays"),
+                None => format!("repair cuts the last {bytes} bytes off"),
+            });
+            damage.ends_at = next.map(|(at, _)| at);
+            damage.records = match (next, header) {
+                (Some((_, next)), _) => next.base_offset.since(self.found.end),
+                (None, Some(header)) => header.end_offset().since(self.found.end),
+                (None, None) => self.tail.durable.since(self.found.end).max(1),
             };
         }
         self.report.add(damage);
-        let Some(next) = next else { return Ok(false) };
+        let Some((next, _)) = next else { return Ok(false) };
         walk.go_to(next);
         Ok(true)
     }

@@ -6,6 +6,7 @@ mod check;
 mod check_partition;
 mod check_segment;
 mod dump;
+mod mend;
 mod repair;
 mod residency;
 mod surroundings;

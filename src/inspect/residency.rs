@@ -1,7 +1,14 @@
 //! What the page cache holds of each segment, and what pulling the plug now would cost.
 
-use crate::error::Result;
-use crate::types::{Offset, TopicPartition};
+use super::view::{partition_dirs, segment_bases, Checkpoints};
+use super::walk::LogWalk;
+use crate::disk::{page_cache, RealDisk};
+use crate::error::{Error, Result};
+use crate::record::BatchHeader;
+use crate::storage::names::{file_name, FileKind};
+use crate::storage::read_flushed_mark;
+use crate::time::{Clock, SystemClock};
+use crate::types::{Offset, Timestamp, TopicPartition};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -51,8 +58,103 @@ pub struct CacheReport {
 /// headers of the batches behind the recovery point.
 ///
 /// # Errors
-/// As for [`DataDirView::read`](super::DataDirView::read).
+/// `LOG_DIR_NOT_FOUND`, or what reading met.
 pub fn cache(dir: &Path) -> Result<CacheReport> {
-    let _ = dir;
-    todo!()
+    let checkpoints = Checkpoints::read(dir);
+    let now = SystemClock::new().realtime();
+    let mut report = CacheReport { partitions: Vec::new(), unplug_loss: UnplugLoss::default(), knows_dirty: true };
+    for (id, path) in partition_dirs(dir)? {
+        let partition = partition_cache(id, &path, &checkpoints, now)?;
+        report.knows_dirty &= partition.segments.iter().all(|segment| segment.dirty_bytes.is_some());
+        report.unplug_loss.add(&partition.unplug_loss);
+        report.partitions.push(partition);
+    }
+    Ok(report)
+}
+
+fn partition_cache(id: TopicPartition, dir: &Path, known: &Checkpoints, now: Timestamp) -> Result<PartitionCache> {
+    let checkpointed = known.recovery_points.offsets.get(&id).copied();
+    let recovery_point = read_flushed_mark(&RealDisk, dir).max(checkpointed).unwrap_or(Offset::ZERO);
+    let bases = segment_bases(dir)?;
+    let mut partition = PartitionCache {
+        id,
+        recovery_point,
+        log_end: bases.last().copied().unwrap_or(Offset::ZERO),
+        segments: Vec::new(),
+        unplug_loss: UnplugLoss::default(),
+    };
+    for (index, base) in bases.iter().enumerate() {
+        // A segment that ends at or below the recovery point need not be opened: its end is where the next one begins.
+        let end = bases.get(index + 1).copied();
+        let is_flushed = known.clean || end.is_some_and(|end| end <= recovery_point);
+        let path = dir.join(file_name(*base, FileKind::Log));
+        match segment_cache(&path, *base, is_flushed, end.is_none(), &mut partition, now) {
+            Err(error) if error.io_kind() == Some(std::io::ErrorKind::NotFound) => {} // expired meanwhile
+            outcome => outcome?,
+        }
+    }
+    if known.clean {
+        partition.recovery_point = partition.log_end;
+    }
+    Ok(partition)
+}
+
+fn segment_cache(
+    path: &Path,
+    base: Offset,
+    is_flushed: bool,
+    is_last: bool,
+    partition: &mut PartitionCache,
+    now: Timestamp,
+) -> Result<()> {
+    let file = std::fs::File::open(path).map_err(|e| Error::io("open", path, e))?;
+    let mut segment = SegmentCache {
+        path: path.to_owned(),
+        base_offset: base,
+        log_bytes: file.metadata().map_err(|e| Error::io("measure", path, e))?.len(),
+        resident_bytes: None,
+        dirty_bytes: None,
+        unflushed_bytes: 0,
+    };
+    // Asked before any header is read.
+    if let Some(pages) =
+        page_cache(&file, 0, segment.log_bytes).map_err(|e| Error::io("ask for the pages of", path, e))?
+    {
+        segment.resident_bytes = Some(pages.cached_bytes);
+        segment.dirty_bytes = pages.dirty_bytes.map(|dirty| dirty + pages.writeback_bytes.unwrap_or(0));
+    }
+    if !is_flushed || is_last {
+        let mut walk = LogWalk::open(path)?;
+        walk.skip_to(partition.recovery_point, base)?;
+        while let Some((_, header)) = walk.step_header()? {
+            partition.log_end = header.end_offset();
+            if !is_flushed && header.end_offset() > partition.recovery_point {
+                segment.unflushed_bytes += u64::from(header.batch_bytes);
+                // Clean pages are on the device, whoever wrote them there.
+                if segment.dirty_bytes != Some(0) {
+                    partition.unplug_loss.add_batch(&header, partition.recovery_point, now);
+                }
+            }
+        }
+    }
+    partition.segments.push(segment);
+    Ok(())
+}
+
+impl UnplugLoss {
+    fn add(&mut self, other: &UnplugLoss) {
+        self.records += other.records;
+        self.bytes += other.bytes;
+        self.age = self.age.max(other.age);
+    }
+
+    fn add_batch(&mut self, header: &BatchHeader, flushed: Offset, now: Timestamp) {
+        self.records += header.end_offset().since(header.base_offset.max(flushed));
+        self.bytes += u64::from(header.batch_bytes);
+        // The newest timestamp of the batch: when it was written at the latest.
+        if header.max_timestamp >= 0 {
+            let age = u64::try_from(now.0.saturating_sub(header.max_timestamp)).unwrap_or(0);
+            self.age = self.age.max(Some(Duration::from_millis(age)));
+        }
+    }
 }

@@ -1,9 +1,11 @@
 //! Walking a `.log` file from front to back in pieces, whatever lies in it.
 
+use super::dump::real_disk;
 use crate::disk::{Disk, DiskFile, RealDisk};
 use crate::error::{Error, ErrorCode, Result};
 use crate::record::{BatchHeader, BatchView, BATCH_HEADER_BYTES};
 use crate::storage::names::{parse_file_name, FileKind, SegmentFileName};
+use crate::storage::OffsetIndex;
 use crate::types::Offset;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -91,6 +93,22 @@ impl LogWalk {
         self.at = at + u64::from(header.batch_bytes);
         let view = BatchView::parse(self.bytes(at, header.batch_bytes as usize)?)?;
         Ok(Some(Ok((at, view))))
+    }
+
+    /// Goes to the batch that the offset index names for `offset`, if the log confirms it: a walk need not begin at the front.
+    pub fn skip_to(&mut self, offset: Offset, base: Offset) -> Result<()> {
+        let index = self.path.with_extension("index");
+        let (indexed, position) = OffsetIndex::open_foreign(&real_disk(), &index, base).lookup(offset);
+        let at = u64::from(position.0);
+        if at > 0 && at + BATCH_HEADER_BYTES as u64 <= self.len {
+            let before = self.at;
+            self.at = at;
+            match self.step_header()? {
+                Some((_, header)) if header.last_offset() == indexed => self.at = at,
+                _ => self.at = before,
+            }
+        }
+        Ok(())
     }
 
     /// The header at the current place without the rest, and moves behind the batch. For walks that need no records.

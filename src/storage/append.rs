@@ -401,7 +401,7 @@ fn is_older(active: &Segment, max_timestamp: i64, now: Timestamp, age_max: Durat
 }
 
 /// The transaction marker in a control batch; `None` for data and for other control records.
-pub(super) fn end_txn_of(view: &BatchView<'_>) -> Result<Option<EndTxn>> {
+pub(crate) fn end_txn_of(view: &BatchView<'_>) -> Result<Option<EndTxn>> {
     let header = view.header();
     let (true, Some(producer)) = (header.is_control(), header.producer) else { return Ok(None) };
     // Control batches are never compressed, so nothing is ever unfolded here.

@@ -31,6 +31,7 @@ pub mod txn_index;
 mod vectors;
 
 pub use api::{Appended, Fetch, Fetched, LogOffsets, Opening, RetentionOutcome, SegmentSummary, SyncCounters, UpTo};
+pub(crate) use append::end_txn_of;
 pub use checkpoint::OffsetCheckpoint;
 pub use index::{OffsetIndex, TimeEntry, TimeIndex};
 pub use leader_epochs::LeaderEpochs;
