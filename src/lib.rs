@@ -13,6 +13,9 @@ mod error;
 #[cfg(feature = "ffi")]
 #[doc(hidden)]
 pub mod ffi;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod inspect;
 mod node;
 mod producer;

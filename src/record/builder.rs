@@ -19,6 +19,7 @@ const CAPACITY_FORESEEN_MAX: usize = 1 << 20;
 /// One record as a builder takes it. Borrowed, so that nothing is copied but into the batch.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RecordRef<'a> {
+    /// `None` is null, which is not the same as empty.
     pub key: Option<&'a [u8]>,
     /// `None` is a tombstone.
     pub value: Option<&'a [u8]>,

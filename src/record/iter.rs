@@ -20,6 +20,7 @@ use crate::types::{Offset, Timestamp, TimestampType};
 pub struct Header<'a> {
     /// UTF-8 in batches that a leader took; whatever the bytes are in others.
     pub key: &'a [u8],
+    /// `None` is null, which is not the same as empty.
     pub value: Option<&'a [u8]>,
 }
 
@@ -30,6 +31,7 @@ pub struct RecordView<'a> {
     pub offset: Offset,
     /// When the producer made it or the leader appended it; `None` when the producer did not say.
     pub timestamp: Option<Timestamp>,
+    /// `None` is null, which is not the same as empty.
     pub key: Option<&'a [u8]>,
     /// `None` is a tombstone.
     pub value: Option<&'a [u8]>,

@@ -7,6 +7,8 @@ mod batch;
 mod builder;
 mod compression;
 pub mod control;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod header;
 mod iter;
 mod sealed;

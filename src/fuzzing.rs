@@ -1,0 +1,27 @@
+//! Where the fuzzer comes in: one function a target, each calling into its room. Any input must return; a panic is a find.
+
+/// Any bytes as the bytes of a log, of a produce request and of a compressed payload.
+pub fn record_batch(data: &[u8]) {
+    crate::record::fuzz::record_batch(data);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// Runs a target over the seeds that are committed for it.
+    fn replay(target: &str, run: fn(&[u8])) {
+        let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
+        let mut count = 0;
+        for seed in std::fs::read_dir(&seeds).unwrap() {
+            run(&std::fs::read(seed.unwrap().path()).unwrap());
+            count += 1;
+        }
+        assert!(count > 0, "{} is empty", seeds.display());
+    }
+
+    #[test]
+    fn every_seed_of_record_batch_passes() {
+        replay("record_batch", super::record_batch);
+    }
+}
