@@ -123,16 +123,16 @@ fn a_data_directory_is_claimed_once_whatever_happens() {
     at_every_death(
         |_| Ok(()),
         |disk| {
-            let lock = LogDir::open(&shared(disk), &home)?;
-            MetaProperties::claim(disk, lock.path(), NodeId(3)).map(|_| ())
+            let _lock = LogDir::open(&shared(disk), &home)?;
+            MetaProperties::claim(disk, &home, NodeId(3)).map(|_| ())
         },
         |disk, is_done| {
             if is_done {
                 let read = MetaProperties::read(disk, &home).unwrap().expect("it was written");
                 assert_eq!(read.node_id, Some(NodeId(3)));
             }
-            let lock = LogDir::open(&shared(disk), &home).expect("the dead process holds nothing");
-            let claimed = MetaProperties::claim(disk, lock.path(), NodeId(3)).unwrap();
+            let _lock = LogDir::open(&shared(disk), &home).expect("the dead process holds nothing");
+            let claimed = MetaProperties::claim(disk, &home, NodeId(3)).unwrap();
             assert_eq!(MetaProperties::read(disk, &home).unwrap(), Some(claimed));
             assert_eq!(LogDir::open(&shared(disk), &home).unwrap_err().code(), ErrorCode::STATE);
         },

@@ -149,11 +149,6 @@ impl LeaderEpochs {
         }
         Ok(())
     }
-
-    /// The partition directory was renamed.
-    pub fn renamed_to(&mut self, dir: &Path) {
-        self.path = dir.join(LEADER_EPOCH_FILE);
-    }
 }
 
 impl fmt::Debug for LeaderEpochs {

@@ -30,12 +30,6 @@ impl LogDir {
         let lock = disk.lock(&dir.join(LOCK_FILE)).map_err(|source| refusal(dir, source))?;
         Ok(LogDir { path: dir.to_owned(), _lock: lock })
     }
-
-    /// The directory.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
 }
 
 fn create(disk: &dyn Disk, dir: &Path) -> Result<()> {
@@ -120,7 +114,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("data");
         let first = LogDir::open(&disk(), &path).unwrap();
-        assert_eq!(first.path(), path);
         let error = LogDir::open(&disk(), &path).unwrap_err();
         assert_eq!(error.code(), ErrorCode::STATE);
         assert!(error.message().contains("in use") && error.message().contains("data"), "{error}");

@@ -179,8 +179,7 @@ fn note(states: &mut ProducerStates, batch: &BatchView<'_>, segment: &Segment) -
     if header.is_control() {
         if let Some(marker) = end_txn_of(batch)? {
             if let Some(aborted) = states.end_txn(&marker) {
-                let known =
-                    segment.txn_index.entries()?.last().is_some_and(|last| last.last_offset >= aborted.last_offset);
+                let known = segment.txn_index.last_offset().is_some_and(|last| last >= aborted.last_offset);
                 if !segment.is_sealed() && !known {
                     segment.txn_index.append(aborted)?;
                 }

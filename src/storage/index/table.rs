@@ -32,22 +32,18 @@ pub(super) trait Entry: Copy {
 /// The entries of one index file.
 pub(super) struct Table<E> {
     disk: Arc<dyn Disk>,
+    path: PathBuf,
+    /// Another process writes the file, and may cut it: so it is copied, never mapped.
+    is_foreign: bool,
     /// Entries that readers may look at while the index is active; means nothing otherwise. Written by the one writer only.
     count: AtomicUsize,
     entries_max: AtomicUsize,
     /// Taken for reading by lookups and appends, for writing by whatever replaces the backing or takes entries away.
-    state: RwLock<State>,
-    /// Held by a sync as long as it keeps the mapping alive. A mapping that is to cut its file when it goes must be gone before
-    /// the file is mapped again.
+    backing: RwLock<Backing>,
+    /// Held by a sync as long as it keeps the mapping alive: a mapping that is to cut its file when it goes must be gone before
+    /// another index opens the file.
     syncing: Mutex<()>,
     entry: PhantomData<fn() -> E>,
-}
-
-struct State {
-    path: PathBuf,
-    backing: Backing,
-    /// Another process writes the file, and may cut it: so it is copied, never mapped.
-    is_foreign: bool,
 }
 
 enum Backing {
@@ -63,8 +59,8 @@ enum Backing {
 
 impl<E: Entry> Table<E> {
     pub(super) fn open_active(disk: &Arc<dyn Disk>, path: &Path, bytes_max: u32) -> Result<Table<E>> {
-        let table = Table::open_sealed(disk, path, false);
-        table.unseal(bytes_max)?;
+        let mut table = Table::open_sealed(disk, path, false);
+        table.activate(bytes_max)?;
         Ok(table)
     }
 
@@ -72,47 +68,41 @@ impl<E: Entry> Table<E> {
         const { assert!(E::BYTES <= ENTRY_BYTES_MAX) };
         Table {
             disk: Arc::clone(disk),
+            path: path.to_owned(),
+            is_foreign,
             count: AtomicUsize::new(0),
             entries_max: AtomicUsize::new(0),
-            state: RwLock::new(State { path: path.to_owned(), backing: Backing::Unopened, is_foreign }),
+            backing: RwLock::new(Backing::Unopened),
             syncing: Mutex::new(()),
             entry: PhantomData,
         }
     }
 
-    /// Makes the index writable, creating the file when it is absent. No effect when it is active already.
-    pub(super) fn unseal(&self, bytes_max: u32) -> Result<()> {
-        let _no_sync = self.syncing.lock();
-        let mut state = self.state.write();
-        match state.backing {
-            Backing::Active { .. } => return Ok(()),
-            Backing::Retired => return Err(self.refusal(ErrorCode::STATE, &state.path, "is retired")),
-            Backing::Unopened | Backing::Sealed(_) => {}
-        }
-        let path = &state.path;
+    /// Makes the index writable, creating the file when it is absent.
+    fn activate(&mut self, bytes_max: u32) -> Result<()> {
+        let path = &self.path;
         let file = match self.disk.open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.disk.create(path, 0),
             opened => opened,
         };
         let file = file.map_err(|e| Error::io("open", path, e))?;
         let count = count_entries::<E>(&*file).map_err(|e| Error::io("read", path, e))?;
-        // The sealed mapping goes first, because the file may shrink here: behind the entries lie zeros or, after a crash,
-        // anything, and old bytes must not come back to life when new entries grow towards them.
-        state.backing = Backing::Unopened;
+        // Behind the entries lie zeros or, after a crash, anything: old bytes must not come back to life when new entries grow
+        // towards them. Nobody has the file mapped: whoever had was retired.
         let bytes = count * E::BYTES;
-        let bytes_in_file = file.len().map_err(|e| Error::io("look at", &state.path, e))?;
+        let bytes_in_file = file.len().map_err(|e| Error::io("look at", path, e))?;
         if bytes_in_file > bytes as u64 {
-            file.set_len(bytes as u64).map_err(|e| Error::io("cut", &state.path, e))?;
+            file.set_len(bytes as u64).map_err(|e| Error::io("cut", path, e))?;
         }
         // A larger index than the setting now allows keeps its entries and counts as full.
         let entries_max = (bytes_max as usize / E::BYTES).max(1);
         let map = match count {
             0 => None,
-            _ => Some(map_for::<E>(&*file, &state.path, count, entries_max.max(count))?),
+            _ => Some(map_for::<E>(&*file, path, count, entries_max.max(count))?),
         };
         self.entries_max.store(entries_max, Ordering::Relaxed);
         self.count.store(count, Ordering::Release);
-        state.backing = Backing::Active { file, map };
+        *self.backing.get_mut() = Backing::Active { file, map };
         Ok(())
     }
 
@@ -131,18 +121,14 @@ impl<E: Entry> Table<E> {
         loop {
             let count = self.count.load(Ordering::Relaxed);
             let file = {
-                let state = self.state.read();
-                let Backing::Active { file, map } = &state.backing else {
-                    return Err(self.refusal(ErrorCode::STATE, &state.path, "is sealed"));
+                let backing = self.backing.read();
+                let Backing::Active { file, map } = &*backing else {
+                    return Err(self.refusal(ErrorCode::STATE, "is sealed"));
                 };
                 match map {
                     Some(map) if map.capacity() >= (count + 1) * E::BYTES => {
                         if count > 0 && !get::<E>(&**map, count - 1).is_none_or(|last| entry.follows(last)) {
-                            return Err(self.refusal(
-                                ErrorCode::CORRUPT_MESSAGE,
-                                &state.path,
-                                "takes ascending entries only",
-                            ));
+                            return Err(self.refusal(ErrorCode::CORRUPT_MESSAGE, "takes ascending entries only"));
                         }
                         let mut bytes = [0; ENTRY_BYTES_MAX];
                         entry.put(&mut bytes[..E::BYTES]);
@@ -151,7 +137,7 @@ impl<E: Entry> Table<E> {
                         return Ok(());
                     }
                     _ if count >= self.entries_max() => {
-                        return Err(self.refusal(ErrorCode::STATE, &state.path, "is full"));
+                        return Err(self.refusal(ErrorCode::STATE, "is full"));
                     }
                     _ => Arc::clone(file),
                 }
@@ -160,15 +146,14 @@ impl<E: Entry> Table<E> {
         }
     }
 
-    fn refusal(&self, code: ErrorCode, path: &Path, why: &str) -> Error {
-        Error::new(code, format!("index {} {why}", path.display()))
+    fn refusal(&self, code: ErrorCode, why: &str) -> Error {
+        Error::new(code, format!("index {} {why}", self.path.display()))
     }
 
     /// Maps the file again, larger. Both mappings show the same pages; readers go over to the new one.
     fn grow(&self, file: &dyn DiskFile, entries: usize) -> Result<()> {
-        let path = self.state.read().path.clone();
-        let larger = map_for::<E>(file, &path, entries, self.entries_max())?;
-        if let Backing::Active { map, .. } = &mut self.state.write().backing {
+        let larger = map_for::<E>(file, &self.path, entries, self.entries_max())?;
+        if let Backing::Active { map, .. } = &mut *self.backing.write() {
             *map = Some(larger);
         }
         Ok(())
@@ -194,9 +179,9 @@ impl<E: Entry> Table<E> {
     /// Keeps the entries at the beginning for which `is_kept` holds. What is dropped is zeroed, so that it does not come back
     /// with a crash.
     pub(super) fn truncate_where(&self, is_kept: impl Fn(E) -> bool) -> Result<()> {
-        let state = self.state.write();
-        let Backing::Active { map, .. } = &state.backing else {
-            return Err(self.refusal(ErrorCode::STATE, &state.path, "is sealed"));
+        let backing = self.backing.write();
+        let Backing::Active { map, .. } = &*backing else {
+            return Err(self.refusal(ErrorCode::STATE, "is sealed"));
         };
         let Some(map) = map else { return Ok(()) };
         let count = self.count.load(Ordering::Relaxed);
@@ -213,56 +198,47 @@ impl<E: Entry> Table<E> {
     }
 
     pub(super) fn seal(&self) {
-        let mut state = self.state.write();
-        if let Backing::Active { map, .. } = &state.backing {
+        let mut backing = self.backing.write();
+        if let Backing::Active { map, .. } = &*backing {
             if let Some(map) = map {
                 map.trim_on_close((self.count.load(Ordering::Relaxed) * E::BYTES) as u64);
             }
-            state.backing = Backing::Unopened;
+            *backing = Backing::Unopened;
         }
     }
 
     pub(super) fn sync(&self) -> Result<()> {
         let _syncing = self.syncing.lock();
-        let (path, active) = {
-            let state = self.state.read();
-            let active = match &state.backing {
-                Backing::Active { file, map } => Some((Arc::clone(file), map.clone())),
-                Backing::Retired => return Ok(()),
-                Backing::Unopened | Backing::Sealed(_) => None,
-            };
-            (state.path.clone(), active)
+        let active = match &*self.backing.read() {
+            Backing::Active { file, map } => Some((Arc::clone(file), map.clone())),
+            Backing::Retired => return Ok(()),
+            Backing::Unopened | Backing::Sealed(_) => None,
         };
         let synced = match &active {
             Some((_, Some(map))) => map.sync(),
             Some((file, None)) => file.sync_data(),
-            None => self.disk.open(&path).and_then(|file| file.sync_data()),
+            None => self.disk.open(&self.path).and_then(|file| file.sync_data()),
         };
-        synced.map_err(|e| Error::io("sync", &path, e))
+        synced.map_err(|e| Error::io("sync", &self.path, e))
     }
 
     pub(super) fn unload(&self) {
-        let mut state = self.state.write();
-        if matches!(state.backing, Backing::Sealed(_)) {
-            state.backing = Backing::Unopened;
+        let mut backing = self.backing.write();
+        if matches!(*backing, Backing::Sealed(_)) {
+            *backing = Backing::Unopened;
         }
     }
 
     pub(super) fn retire(&self) {
         let _no_sync = self.syncing.lock();
-        self.state.write().backing = Backing::Retired;
-    }
-
-    pub(super) fn renamed_to(&self, path: PathBuf) {
-        self.state.write().path = path;
+        *self.backing.write() = Backing::Retired;
     }
 
     /// Looks at the entries, opening a sealed file if need be.
     fn view<R>(&self, look: impl FnOnce(View<'_, E>) -> R) -> Result<R> {
         loop {
             {
-                let state = self.state.read();
-                match &state.backing {
+                match &*self.backing.read() {
                     Backing::Active { map: Some(map), .. } => {
                         // Loaded under the lock: whatever lowers the count holds it for writing.
                         let count = self.count.load(Ordering::Acquire);
@@ -273,21 +249,21 @@ impl<E: Entry> Table<E> {
                     Backing::Unopened => {}
                 }
             }
-            let mut state = self.state.write();
-            if matches!(state.backing, Backing::Unopened) {
-                let bytes = self.load(&state).map_err(|e| Error::io("read", &state.path, e))?;
-                state.backing = Backing::Sealed(bytes);
+            let mut backing = self.backing.write();
+            if matches!(*backing, Backing::Unopened) {
+                let bytes = self.load().map_err(|e| Error::io("read", &self.path, e))?;
+                *backing = Backing::Sealed(bytes);
             }
         }
     }
 
-    fn load(&self, state: &State) -> io::Result<Bytes> {
-        let file = self.disk.open_read(&state.path)?;
+    fn load(&self) -> io::Result<Bytes> {
+        let file = self.disk.open_read(&self.path)?;
         let bytes = count_entries::<E>(&*file)? * E::BYTES;
         if bytes == 0 {
             return Ok(Bytes::new());
         }
-        if !state.is_foreign {
+        if !self.is_foreign {
             // Only the entries: should zeros behind them be cut off later, the mapping stays whole.
             return file.map(bytes as u64);
         }

@@ -180,7 +180,7 @@ fn truncation_drops_entries_at_or_behind_the_end_and_they_stay_away() {
 }
 
 #[test]
-fn a_sealed_index_reads_only_until_it_is_unsealed() {
+fn a_sealed_index_reads_only() {
     let room = Room::new();
     let index = room.offsets();
     index.append(Offset(46), Position(1)).unwrap();
@@ -190,11 +190,8 @@ fn a_sealed_index_reads_only_until_it_is_unsealed() {
         assert_eq!(refused.unwrap_err().code(), ErrorCode::STATE);
     }
     assert_eq!(index.lookup(Offset(50)), at(46, 1));
-    index.unseal(BYTES_MAX).unwrap();
-    index.unseal(BYTES_MAX).unwrap();
-    index.append(Offset(47), Position(2)).unwrap();
-    index.seal();
-    assert_eq!(index.entries().unwrap(), [at(46, 1), at(47, 2)]);
+    index.unload();
+    assert_eq!(index.entries().unwrap(), [at(46, 1)]);
 }
 
 #[test]
@@ -205,20 +202,6 @@ fn a_sealed_index_that_is_absent_answers_like_an_empty_one_until_it_is_there() {
     assert_eq!(index.entries().unwrap_err().code(), ErrorCode::KAFKA_STORAGE_ERROR);
     std::fs::write(room.path(), [0, 0, 0, 1, 0, 0, 0, 2]).unwrap();
     assert_eq!(index.lookup(Offset(99)), at(46, 2));
-}
-
-#[test]
-fn an_index_follows_its_file_when_that_is_renamed() {
-    let room = Room::new();
-    let index = room.offsets();
-    index.append(Offset(46), Position(1)).unwrap();
-    index.seal();
-    let renamed = room.path().with_extension("index.deleted");
-    std::fs::rename(room.path(), &renamed).unwrap();
-    index.renamed_to(renamed);
-    assert_eq!(index.lookup(Offset(50)), at(46, 1));
-    index.unload();
-    assert_eq!(index.lookup(Offset(50)), at(46, 1));
 }
 
 #[test]
@@ -233,7 +216,6 @@ fn a_retired_index_leaves_its_file_to_another() {
     another.append(Offset(47), Position(2)).unwrap();
     assert_eq!((index.lookup(Offset(50)), index.entries().unwrap()), (at(45, 0), vec![]));
     assert_eq!(index.append(Offset(48), Position(3)).unwrap_err().code(), ErrorCode::STATE);
-    assert_eq!(index.unseal(BYTES_MAX).unwrap_err().code(), ErrorCode::STATE);
     index.seal();
     index.unload();
     index.sync().unwrap();
@@ -322,15 +304,12 @@ fn lookups_run_beside_appends_growth_and_truncation() {
             for relative in from..from + 1000 {
                 index.append(Offset(BASE.0 + relative), Position(relative as u32 * 10)).unwrap();
             }
-            match round % 3 {
+            match round % 2 {
                 0 => index.truncate_to(Offset(BASE.0 + from + 10)).unwrap(),
-                1 => {
-                    index.seal();
-                    index.unseal(BYTES_MAX).unwrap();
-                }
                 _ => index.sync().unwrap(),
             }
         }
+        index.seal();
         stop.store(true, Ordering::Relaxed);
     });
 }
@@ -442,7 +421,8 @@ proptest! {
                 }
                 5 => {
                     index.seal();
-                    index.unseal(BYTES_MAX).unwrap();
+                    index.retire();
+                    index = room.offsets();
                 }
                 6 => {
                     drop(index);

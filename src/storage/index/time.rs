@@ -6,7 +6,7 @@ use crate::disk::Disk;
 use crate::error::{Error, ErrorCode, Result};
 use crate::types::{Offset, Timestamp};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 // time index entry
@@ -141,11 +141,6 @@ impl TimeIndex {
         self.table.seal();
     }
 
-    /// Makes a sealed index writable again (a truncation took the segments behind it). No effect when active.
-    pub fn unseal(&self, bytes_max: u32) -> Result<()> {
-        self.table.unseal(bytes_max)
-    }
-
     /// Makes all entries durable: msync, or fdatasync when sealed.
     pub fn sync(&self) -> Result<()> {
         self.table.sync()
@@ -160,11 +155,6 @@ impl TimeIndex {
     /// an empty one. No lookup sees the mapping any more when this returns.
     pub fn retire(&self) {
         self.table.retire();
-    }
-
-    /// The file was renamed to `path` (`.deleted`, `.swap`), or its directory was.
-    pub fn renamed_to(&self, path: PathBuf) {
-        self.table.renamed_to(path);
     }
 
     fn absolute(&self, slot: TimeSlot) -> TimeEntry {

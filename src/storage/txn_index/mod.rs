@@ -232,6 +232,12 @@ impl TxnIndex {
         self.state.write().file = None;
     }
 
+    /// Marker offset of the newest entry.
+    #[must_use]
+    pub fn last_offset(&self) -> Option<Offset> {
+        self.state.read().last_offset
+    }
+
     /// Makes all entries durable; the file's name when the caller syncs the directory. No effect when there is no file.
     pub fn sync(&self) -> Result<()> {
         let (path, file) = {
@@ -246,17 +252,6 @@ impl TxnIndex {
             (state.path.clone(), file)
         };
         file.sync_data().map_err(|e| Error::io("sync", &path, e))
-    }
-
-    /// Whether there is a file.
-    #[must_use]
-    pub fn exists(&self) -> bool {
-        self.state.read().exists
-    }
-
-    /// The file was renamed to `path`, or its directory was.
-    pub fn renamed_to(&self, path: PathBuf) {
-        self.state.write().path = path;
     }
 }
 
