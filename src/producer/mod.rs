@@ -5,6 +5,8 @@ mod accumulator;
 mod batch;
 mod builder;
 mod delivery;
+#[cfg(test)]
+mod fake;
 mod finish;
 mod handle;
 mod host;
@@ -17,6 +19,8 @@ mod sender;
 mod shared;
 mod sink;
 mod stats;
+#[cfg(test)]
+mod tests;
 mod topics;
 mod upkeep;
 
