@@ -3,7 +3,8 @@
 use super::super::counting::Call;
 use super::faults::{died, FaultKind};
 use super::names::{errno, Inode};
-use super::{Shared, State};
+use super::state::State;
+use super::Shared;
 use crate::disk::{DirLock, DiskFile, WritableMap};
 use bytes::Bytes;
 use parking_lot::MutexGuard;

@@ -17,6 +17,7 @@ mod content;
 mod faults;
 mod handles;
 mod names;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -25,25 +26,19 @@ pub use faults::{FaultKind, FaultyCalls, Repeat};
 use super::clock::SimClock;
 use super::counting::{Call, CallCounts};
 use crate::disk::{DirEntry, DirLock, Disk, DiskFile};
-use crate::time::Clock;
-use content::Content;
-use faults::{died, Faults};
-use handles::{Handle, Mapping, SimFile, SimLock};
-use names::{errno, Inode, Names, Place};
+
+use faults::died;
+use handles::{Handle, SimFile, SimLock};
+use names::{errno, Inode};
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, BTreeSet};
+use state::{blocks, State};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 /// What a device writes whole or not at all.
 pub const SECTOR_BYTES: usize = 512;
-
-/// The room on a disk that nobody has made smaller; it is not even measured.
-const PLENTY_BYTES: u64 = 1 << 40;
-
-/// The unit in which room is taken.
-const BLOCK_BYTES: u64 = 4096;
 
 /// The disk as one process sees it; a clone is the same process. The next process has the value that
 /// [`crash`](SimDisk::crash) or [`restart`](SimDisk::restart) returns, and on this one every call fails from then on.
@@ -55,34 +50,6 @@ pub struct SimDisk {
 
 type Shared = Arc<Mutex<State>>;
 
-#[derive(Debug)]
-struct State {
-    /// The process that is alive.
-    generation: u64,
-    /// Counts the changes of bytes and names, so that a crash can cut through all of them at one moment.
-    step: u64,
-    /// Numbers given to files and directories until now; the root has the first.
-    inodes: Inode,
-    names: Names,
-    files: BTreeMap<Inode, FileNode>,
-    locks: BTreeSet<Inode>,
-    capacity_bytes: u64,
-    faults: Faults,
-    counts: CallCounts,
-    rng: fastrand::Rng,
-    clock: Arc<SimClock>,
-}
-
-#[derive(Debug, Default)]
-struct FileNode {
-    content: Content,
-    modified_ms: i64,
-    reserved_bytes: u64,
-    /// Open files and writable maps.
-    opens: u64,
-    mappings: Vec<Weak<Mapping>>,
-}
-
 impl SimDisk {
     /// An empty disk with a root directory and plenty of room. The seed decides what short and failed calls leave behind.
     #[must_use]
@@ -93,20 +60,7 @@ impl SimDisk {
     /// As [`new`](SimDisk::new); files are dated by `clock`.
     #[must_use]
     pub fn with_clock(seed: u64, clock: Arc<SimClock>) -> SimDisk {
-        let state = State {
-            generation: 0,
-            step: 0,
-            inodes: names::ROOT,
-            names: Names::new(),
-            files: BTreeMap::new(),
-            locks: BTreeSet::new(),
-            capacity_bytes: PLENTY_BYTES,
-            faults: Faults::default(),
-            counts: CallCounts::default(),
-            rng: fastrand::Rng::with_seed(seed),
-            clock,
-        };
-        SimDisk { shared: Arc::new(Mutex::new(state)), generation: 0 }
+        SimDisk { shared: Arc::new(Mutex::new(State::new(seed, clock))), generation: 0 }
     }
 
     /// Cuts the power. What was synced is there, what was not is there, torn or gone as `seed` decides. The old process is dead,
@@ -125,14 +79,7 @@ impl SimDisk {
     }
 
     fn next_process(&self, state: &mut State) -> SimDisk {
-        state.generation += 1;
-        state.locks.clear();
-        state.faults.clear();
-        state.files.values_mut().for_each(|file| {
-            file.opens = 0;
-            file.mappings.clear();
-        });
-        state.collect();
+        state.end_process();
         SimDisk { shared: self.shared.clone(), generation: state.generation }
     }
 
@@ -343,166 +290,4 @@ impl Disk for SimDisk {
         state.names.find(dir)?;
         Ok(state.free_bytes())
     }
-}
-
-impl State {
-    fn is_alive(&self, generation: u64) -> bool {
-        self.generation == generation
-    }
-
-    /// Counts the call; fails when the process is dead or a fault is due.
-    fn begin(&mut self, generation: u64, call: Call) -> io::Result<()> {
-        match self.begin_faulty(generation, call)? {
-            None => Ok(()),
-            Some(kind) => Err(kind.error()),
-        }
-    }
-
-    /// As [`begin`](State::begin), for a call that does something even when it fails.
-    fn begin_faulty(&mut self, generation: u64, call: Call) -> io::Result<Option<FaultKind>> {
-        if !self.is_alive(generation) {
-            return Err(died());
-        }
-        self.counts.add(call);
-        let fault = self.faults.on_call(call);
-        if fault == Some(FaultKind::Die) {
-            // From here on nobody is alive, until somebody cuts the power or starts the next process.
-            self.generation += 1;
-        }
-        Ok(fault)
-    }
-
-    fn next_step(&mut self) -> u64 {
-        self.step += 1;
-        self.step
-    }
-
-    fn next_inode(&mut self) -> Inode {
-        self.inodes += 1;
-        self.inodes
-    }
-
-    fn add_file(&mut self, place: Place) -> Inode {
-        let inode = self.next_inode();
-        let step = self.next_step();
-        let file = FileNode { modified_ms: self.clock.realtime().0, ..FileNode::default() };
-        self.files.insert(inode, file);
-        self.names.add_file(step, place, inode);
-        inode
-    }
-
-    fn file(&self, inode: Inode) -> &FileNode {
-        self.files.get(&inode).expect("a file that is open or has a name is there")
-    }
-
-    fn file_mut(&mut self, inode: Inode) -> &mut FileNode {
-        self.files.get_mut(&inode).expect("a file that is open or has a name is there")
-    }
-
-    fn close(&mut self, inode: Inode) {
-        self.file_mut(inode).opens -= 1;
-    }
-
-    fn write(&mut self, inode: Inode, at: usize, bytes: &[u8]) -> io::Result<()> {
-        let fits = self.growth_that_fits(inode, at + bytes.len()).saturating_sub(at);
-        let written = &bytes[..bytes.len().min(fits)];
-        let step = self.next_step();
-        let now_ms = self.clock.realtime().0;
-        let file = self.file_mut(inode);
-        if !written.is_empty() {
-            let frozen = file.mapped(false);
-            assert!(at >= frozen, "byte {at} changes under a mapping for reading of {frozen} bytes");
-        }
-        file.content.write(step, at, written);
-        file.modified_ms = now_ms;
-        if written.len() < bytes.len() {
-            return Err(errno(libc::ENOSPC));
-        }
-        Ok(())
-    }
-
-    fn set_len(&mut self, inode: Inode, len: usize) -> io::Result<()> {
-        if self.growth_that_fits(inode, len) < len {
-            return Err(errno(libc::ENOSPC));
-        }
-        let step = self.next_step();
-        let now_ms = self.clock.realtime().0;
-        let file = self.file_mut(inode);
-        let mapped = file.mapped(false).max(file.mapped(true));
-        assert!(
-            len >= mapped,
-            "a file is cut to {len} bytes under a mapping of {mapped}: SIGBUS for whoever reads there"
-        );
-        file.content.set_len(step, len);
-        file.modified_ms = now_ms;
-        // Cutting a file gives back what was reserved behind its end, too.
-        file.reserved_bytes = 0;
-        Ok(())
-    }
-
-    /// How long a file may become that wants to be `len` bytes long.
-    fn growth_that_fits(&self, inode: Inode, len: usize) -> usize {
-        let allocated = self.file(inode).allocated_bytes();
-        if blocks(len as u64) <= allocated || self.capacity_bytes >= PLENTY_BYTES {
-            return len;
-        }
-        let limit = allocated.saturating_add(self.free_bytes()) / BLOCK_BYTES * BLOCK_BYTES;
-        len.min(usize::try_from(limit).unwrap_or(usize::MAX))
-    }
-
-    fn free_bytes(&self) -> u64 {
-        let named: BTreeSet<Inode> = self.names.files().into_values().collect();
-        let takes_room = |(inode, file): &(&Inode, &FileNode)| file.opens > 0 || named.contains(inode);
-        let used: u64 = self.files.iter().filter(takes_room).map(|(_, file)| file.allocated_bytes()).sum();
-        self.capacity_bytes.saturating_sub(used)
-    }
-
-    /// Forgets files that nobody can reach any more, whatever happens.
-    fn collect(&mut self) {
-        let used = self.names.in_use();
-        self.files.retain(|inode, file| file.opens > 0 || used.contains(inode));
-    }
-
-    fn cut_power(&mut self, rng: &mut fastrand::Rng) {
-        use content::Fate as Bytes;
-        use names::Fate as Name;
-        // A moment in the past, for devices that keep the order of writes.
-        let moment = rng.u64(..=self.step + 1);
-        let style = rng.u8(..8);
-        let name_fate = match style {
-            0 => Name::Lost,
-            1 => Name::Kept,
-            2 | 3 => Name::Before(moment),
-            _ => [Name::Lost, Name::Kept, Name::Before(moment), Name::Some][rng.usize(..4)],
-        };
-        self.names.crash(name_fate, rng);
-        for file in self.files.values_mut() {
-            let fate = match style {
-                0 => Bytes::Lost,
-                1 => Bytes::Kept,
-                2 | 3 => Bytes::Before(moment),
-                4 => Bytes::Torn,
-                _ => [Bytes::Lost, Bytes::Kept, Bytes::Before(moment), Bytes::Torn][rng.usize(..4)],
-            };
-            file.content.crash(fate, rng);
-            file.reserved_bytes = 0;
-        }
-    }
-}
-
-impl FileNode {
-    fn allocated_bytes(&self) -> u64 {
-        blocks(self.content.live().len() as u64).max(blocks(self.reserved_bytes))
-    }
-
-    /// Bytes at the beginning that somebody has mapped, for writing or for reading.
-    fn mapped(&mut self, is_writable: bool) -> usize {
-        self.mappings.retain(|mapping| mapping.strong_count() > 0);
-        let alive = self.mappings.iter().filter_map(Weak::upgrade);
-        alive.filter(|mapping| mapping.is_writable == is_writable).map(|mapping| mapping.len).max().unwrap_or(0)
-    }
-}
-
-fn blocks(bytes: u64) -> u64 {
-    bytes.div_ceil(BLOCK_BYTES).saturating_mul(BLOCK_BYTES)
 }
