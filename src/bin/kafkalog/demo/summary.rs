@@ -1,0 +1,166 @@
+//! The end of the demo: short, and honest.
+
+use super::crash::Crash;
+use super::input::Input;
+use super::send::Pass;
+use super::verify::{AllFound, Found};
+use super::LEVELS;
+use crate::failure::Outcome;
+use crate::print;
+use kafkalog::inspect::DataDirView;
+use serde_json::{json, Value};
+use std::io::Write;
+use std::path::Path;
+
+pub struct Summary<'a> {
+    pub input: &'a Input,
+    pub dir: &'a Path,
+    pub passes: &'a [Pass],
+    pub found: &'a AllFound,
+    pub crash: &'a Crash,
+}
+
+impl Summary<'_> {
+    /// acks=0 may lose records when the process is killed; nothing else may be lost, changed, doubled or out of order.
+    pub fn is_as_promised(&self) -> bool {
+        let survived = |(level, found): (usize, &Found)| {
+            Found { lost: if level == 0 { 0 } else { found.lost }, ..*found }.is_whole()
+        };
+        let foreign = self.found.foreign == 0;
+        foreign && self.found.levels.iter().all(Found::is_whole) && self.crash.found.iter().enumerate().all(survived)
+    }
+
+    pub fn print(&self, json: bool) -> Outcome {
+        let bytes_on_disk: u64 = DataDirView::read(self.dir)?.partitions.iter().map(|p| p.size_bytes()).sum();
+        if json {
+            return Ok(print::json(&self.json(bytes_on_disk))?);
+        }
+        let mut out = print::stdout();
+        writeln!(out, "\n{:<20}{:>12}{:>12}{:>12}{:>12}", "", "records", "acked", "found", "lost")?;
+        for pass in self.passes {
+            let found = &self.found.levels[pass.level];
+            let name = format!("acks={}", LEVELS[pass.level].1);
+            self.row(&mut out, &name, Some(pass.sent), pass.acked(), found)?;
+        }
+        for (level, (_, name)) in LEVELS.iter().enumerate() {
+            let name = format!("acks={name}, killed");
+            self.row(&mut out, &name, None, self.crash.acked[level], &self.crash.found[level])?;
+        }
+        let read: u64 = self.found.levels.iter().map(|found| found.records).sum();
+        writeln!(
+            out,
+            "Read back {} in {:.3} s: {} records/s, every byte compared with the input.",
+            print::counted(read, "record"),
+            self.found.elapsed.as_secs_f64(),
+            print::count((read as f64 / self.found.elapsed.as_secs_f64().max(1e-9)) as u64)
+        )?;
+        writeln!(
+            out,
+            "Recovered from the kill in {:.1} ms: {} scanned, {} of torn tails cut off.",
+            self.crash.recovery.as_secs_f64() * 1e3,
+            print::bytes(self.crash.scanned_bytes),
+            print::bytes(self.crash.truncated_bytes)
+        )?;
+        let fsyncs: u64 = self.passes.iter().map(|pass| pass.fsyncs).sum();
+        let values: u64 = self.passes.iter().map(|pass| pass.value_bytes).sum();
+        writeln!(
+            out,
+            "{} of values in three passes, {fsyncs} fsyncs while sending, {} of logs in all.",
+            print::bytes(values),
+            print::bytes(bytes_on_disk)
+        )?;
+        let verdict = if self.is_as_promised() { "Everything is as promised." } else { "NOT as promised." };
+        writeln!(
+            out,
+            "{verdict} A killed process loses nothing acknowledged with acks=1 or all; a power cut may take what is not \
+             flushed, up to flush.ms=1000, unless flush.messages=1."
+        )?;
+        writeln!(out, "The files stay in {}; look with: kafkalog cache --dir {0}", self.dir.display())?;
+        Ok(out.flush()?)
+    }
+
+    fn row(&self, out: &mut impl Write, name: &str, sent: Option<u64>, acked: u64, found: &Found) -> Outcome {
+        let sent = sent.map_or("endless".to_owned(), print::count);
+        write!(
+            out,
+            "{name:<20}{sent:>12}{:>12}{:>12}{:>12}",
+            print::count(acked),
+            print::count(found.records),
+            print::count(found.lost)
+        )?;
+        if found.changed + found.duplicated + found.out_of_order > 0 {
+            write!(
+                out,
+                "  {} changed, {} twice, {} out of order",
+                found.changed, found.duplicated, found.out_of_order
+            )?;
+        }
+        Ok(writeln!(out)?)
+    }
+
+    fn json(&self, bytes_on_disk: u64) -> Value {
+        let found_json = |found: &Found| {
+            json!({
+                "found": found.records,
+                "lost": found.lost,
+                "changed": found.changed,
+                "duplicated": found.duplicated,
+                "out_of_order": found.out_of_order,
+            })
+        };
+        let passes: Vec<Value> = self
+            .passes
+            .iter()
+            .map(|pass| {
+                let mut object = found_json(&self.found.levels[pass.level]);
+                let seconds = pass.elapsed.as_secs_f64();
+                object["acks"] = LEVELS[pass.level].1.into();
+                object["records"] = pass.sent.into();
+                object["acked"] = pass.acked().into();
+                object["failed"] = pass.failed.into();
+                object["seconds"] = seconds.into();
+                object["records_per_second"] = (pass.sent as f64 / seconds.max(1e-9)).into();
+                object["value_bytes"] = pass.value_bytes.into();
+                object["fsyncs"] = pass.fsyncs.into();
+                object["first_acknowledgements"] = pass.shown.iter().map(metadata_json).collect();
+                object
+            })
+            .collect();
+        let killed: Vec<Value> = LEVELS
+            .iter()
+            .enumerate()
+            .map(|(level, (_, name))| {
+                let mut object = found_json(&self.crash.found[level]);
+                object["acks"] = (*name).into();
+                object["acked"] = self.crash.acked[level].into();
+                object
+            })
+            .collect();
+        json!({
+            "as_promised": self.is_as_promised(),
+            "dir": self.dir.display().to_string(),
+            "input": { "name": self.input.name(), "lines": self.input.line_count(), "bytes": self.input.bytes(), "rounds": self.input.rounds() },
+            "passes": passes,
+            "read_seconds": self.found.elapsed.as_secs_f64(),
+            "killed": killed,
+            "recovery": {
+                "seconds": self.crash.recovery.as_secs_f64(),
+                "scanned_bytes": self.crash.scanned_bytes,
+                "truncated_bytes": self.crash.truncated_bytes,
+            },
+            "log_bytes": bytes_on_disk,
+        })
+    }
+}
+
+fn metadata_json(placed: &kafkalog::RecordMetadata) -> Value {
+    json!({
+        "topic": &*placed.topic,
+        "partition": placed.partition,
+        "offset": placed.offset.map(|offset| offset.0),
+        "timestamp": placed.timestamp.0,
+        "serialized_key_bytes": placed.serialized_key_bytes,
+        "serialized_value_bytes": placed.serialized_value_bytes,
+        "rung": format!("{:?}", placed.rung).to_lowercase(),
+    })
+}

@@ -1,0 +1,180 @@
+//! `topics`: Kafka's kafka-topics.sh.
+
+use crate::failure::{Failure, Outcome};
+use crate::target::{close, open_read_only, property, Property, Writing};
+use crate::{print, reading};
+use kafkalog::{Engine, ReadOnlyEngine, TopicConfig, TopicDescription};
+use serde_json::{json, Value};
+use std::io::Write;
+
+#[derive(clap::Args, Debug)]
+#[command(group(clap::ArgGroup::new("action").required(true).args(["create", "list", "describe", "alter", "delete"])))]
+pub struct Args {
+    #[command(flatten)]
+    at: Writing,
+    /// Create the topic
+    #[arg(long)]
+    create: bool,
+    /// List the names of all topics
+    #[arg(long)]
+    list: bool,
+    /// Describe one topic or all
+    #[arg(long)]
+    describe: bool,
+    /// Add partitions, or change settings
+    #[arg(long)]
+    alter: bool,
+    /// Delete the topic and its records
+    #[arg(long)]
+    delete: bool,
+    /// The topic
+    #[arg(long, required_if_eq_any([("create", "true"), ("alter", "true"), ("delete", "true")]))]
+    topic: Option<String>,
+    /// How many partitions (with --alter: the new total, which may only grow)
+    #[arg(long, value_name = "N")]
+    partitions: Option<u32>,
+    /// How many replicas of each partition
+    #[arg(long, value_name = "N")]
+    replication_factor: Option<u16>,
+    /// A setting of the topic; may be repeated
+    #[arg(long = "config", value_name = "K=V", value_parser = property)]
+    configs: Vec<Property>,
+    /// A setting of the topic that goes back to the default (with --alter); may be repeated
+    #[arg(long = "delete-config", value_name = "NAME")]
+    delete_configs: Vec<String>,
+    /// Create only if the topic is not there yet; else do nothing
+    #[arg(long, requires = "create")]
+    if_not_exists: bool,
+    /// Alter, delete or describe only if the topic is there; else do nothing
+    #[arg(long)]
+    if_exists: bool,
+}
+
+pub fn run(args: &Args, json: bool) -> Outcome {
+    if args.list || args.describe {
+        let engine = open_read_only(&args.at.dir)?;
+        return if args.list { list(&engine, json) } else { describe(args, &engine, json) };
+    }
+    let name = args.topic.as_deref().expect("clap requires it");
+    let engine = if args.create { args.at.open()? } else { args.at.open_existing()? };
+    let exists = engine.topics()?.iter().any(|topic| &*topic.name == name);
+    let skip = if args.create { exists && args.if_not_exists } else { !exists && args.if_exists };
+    let done = match () {
+        () if skip => "left as it is",
+        () if args.create => create(args, name, &engine)?,
+        () if args.delete => {
+            engine.delete_topic(name)?;
+            "deleted"
+        }
+        () => alter(args, name, &engine)?,
+    };
+    close(engine)?;
+    if json {
+        print::json(&json!({ "topic": name, "result": done }))?;
+    } else if args.create && !skip {
+        writeln!(print::stdout(), "Created topic {name}.")?; // Kafka's words
+    } else {
+        writeln!(print::stdout(), "Topic {name} is {done}.")?;
+    }
+    Ok(())
+}
+
+fn create(args: &Args, name: &str, engine: &Engine) -> Outcome<&'static str> {
+    if !args.delete_configs.is_empty() {
+        return Err(Failure::usage("--delete-config goes with --alter only"));
+    }
+    let mut config = TopicConfig::new();
+    if let Some(count) = args.partitions {
+        config = config.partitions(count);
+    }
+    if let Some(factor) = args.replication_factor {
+        config = config.replication(factor);
+    }
+    for (name, value) in &args.configs {
+        config = config.set(name, value)?;
+    }
+    engine.create_topic(name, config)?;
+    Ok("created")
+}
+
+fn alter(args: &Args, name: &str, engine: &Engine) -> Outcome<&'static str> {
+    if args.replication_factor.is_some() {
+        return Err(Failure::usage("the replication factor of a topic cannot be altered"));
+    }
+    if args.partitions.is_none() && args.configs.is_empty() && args.delete_configs.is_empty() {
+        return Err(Failure::usage("--alter needs --partitions, --config or --delete-config"));
+    }
+    for (key, value) in &args.configs {
+        kafkalog::validate_setting(kafkalog::Scope::Topic, key, value)?;
+    }
+    if let Some(total) = args.partitions {
+        engine.add_partitions(name, total)?;
+    }
+    for (key, value) in &args.configs {
+        engine.alter_topic(name, key, Some(value))?;
+    }
+    for key in &args.delete_configs {
+        engine.alter_topic(name, key, None)?;
+    }
+    Ok("altered")
+}
+
+fn list(engine: &ReadOnlyEngine, json: bool) -> Outcome {
+    let names: Vec<String> = engine.topics()?.iter().map(|topic| topic.name.to_string()).collect();
+    if json {
+        return Ok(print::json(&json!({ "topics": names }))?);
+    }
+    let mut out = print::stdout();
+    for name in names {
+        writeln!(out, "{name}")?;
+    }
+    Ok(out.flush()?)
+}
+
+fn describe(args: &Args, engine: &ReadOnlyEngine, json: bool) -> Outcome {
+    let topics = match &args.topic {
+        None => engine.topics()?,
+        Some(name) => match reading::topic(engine, name) {
+            Ok(topic) => vec![topic],
+            Err(_) if args.if_exists => Vec::new(),
+            Err(failure) => return Err(failure),
+        },
+    };
+    let node = engine.node_id().map_or(0, |node| node.0);
+    if json {
+        let topics: Vec<Value> = topics.iter().map(|topic| as_json(topic, node)).collect();
+        return Ok(print::json(&json!({ "topics": topics }))?);
+    }
+    let mut out = print::stdout();
+    for topic in topics {
+        let configs: Vec<String> = topic.overrides.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        writeln!(
+            out,
+            "Topic: {}\tTopicId: {}\tPartitionCount: {}\tReplicationFactor: {}\tConfigs: {}",
+            topic.name,
+            print::topic_id(&topic.id),
+            topic.partition_count,
+            topic.replication_factor,
+            configs.join(",")
+        )?;
+        for partition in 0..topic.partition_count {
+            let name = &topic.name;
+            writeln!(out, "\tTopic: {name}\tPartition: {partition}\tLeader: {node}\tReplicas: {node}\tIsr: {node}")?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+fn as_json(topic: &TopicDescription, node: u32) -> Value {
+    let partitions: Vec<Value> = (0..topic.partition_count)
+        .map(|partition| json!({ "partition": partition, "leader": node, "replicas": [node], "isr": [node] }))
+        .collect();
+    json!({
+        "topic": &*topic.name,
+        "topic_id": print::topic_id(&topic.id),
+        "partition_count": topic.partition_count,
+        "replication_factor": topic.replication_factor,
+        "configs": topic.overrides,
+        "partitions": partitions,
+    })
+}

@@ -1,0 +1,114 @@
+//! `verifiable-consumer`: the check of the fault tools. It opens a directory (which recovers it), prints every record in the
+//! order of the log, as `verifiable-producer` printed it, and `!corrupt why` for everything that is wrong.
+
+use crate::failure::{Failure, Outcome};
+use crate::print;
+use crate::target::{close, open_read_only, property, Property, Writing};
+use crate::{check, reading};
+use kafkalog::inspect::{check as check_files, CheckScope, Severity};
+use kafkalog::{ConsumerBuilder, ConsumerRecord, StartAt, TopicDescription, TopicPartition};
+use std::io::Write;
+use std::path::PathBuf;
+
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The data directory
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// A setting of the engine; may be repeated
+    #[arg(long = "engine-property", value_name = "K=V", value_parser = property)]
+    properties: Vec<Property>,
+    /// One topic only
+    #[arg(long)]
+    topic: Option<String>,
+    /// Only look: take no lock, recover nothing
+    #[arg(long)]
+    read_only: bool,
+    /// Do not verify the files after the records were read
+    #[arg(long)]
+    no_check: bool,
+}
+
+pub fn run(args: &Args, _json: bool) -> Outcome {
+    let mut corrupt = 0;
+    if args.read_only {
+        let engine = open_read_only(&args.dir)?;
+        corrupt += print_topics(args, &engine.topics()?, || engine.consumer())?;
+    } else {
+        let at = Writing { dir: args.dir.clone(), engine_properties: args.properties.clone() };
+        let engine = at.open()?;
+        corrupt += print_topics(args, &engine.topics()?, || engine.consumer())?;
+        close(engine)?;
+    }
+    if !args.no_check {
+        corrupt += print_damages(args)?;
+    }
+    match corrupt {
+        0 => Ok(()),
+        count => Err(Failure::failed(format!("{} of corruption", print::counted(count, "place")))),
+    }
+}
+
+fn print_topics(args: &Args, topics: &[TopicDescription], consumer: impl Fn() -> ConsumerBuilder) -> Outcome<u64> {
+    let mut out = print::stdout();
+    let mut corrupt = 0;
+    for topic in topics.iter().filter(|topic| args.topic.as_ref().is_none_or(|name| **name == *topic.name)) {
+        for partition in reading::partitions(topic, &[])? {
+            if let Err(why) = print_partition(&partition, consumer(), &mut out)? {
+                writeln!(out, "!corrupt {partition}: {why}")?;
+                corrupt += 1;
+            }
+        }
+    }
+    out.flush()?;
+    Ok(corrupt)
+}
+
+/// The outer failure is ours, the inner one the partition's.
+fn print_partition(
+    partition: &TopicPartition,
+    consumer: ConsumerBuilder,
+    out: &mut impl Write,
+) -> Outcome<std::result::Result<(), String>> {
+    let mut consumer = match consumer.assign(partition.clone(), StartAt::Earliest).open() {
+        Ok(consumer) => consumer,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let end = reading::end_of(&consumer, partition)?;
+    let mut previous = None;
+    while consumer.position(partition).is_some_and(|position| position < end) {
+        let records = match consumer.poll(reading::POLL) {
+            Ok(records) => records,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        for record in records.iter() {
+            if previous.is_some_and(|before| record.offset <= before) {
+                return Ok(Err(format!("offset {} follows {}", record.offset, previous.unwrap_or_default())));
+            }
+            previous = Some(record.offset);
+            print_record(&record, out)?;
+        }
+    }
+    Ok(Ok(()))
+}
+
+fn print_record(record: &ConsumerRecord<'_>, out: &mut impl Write) -> std::io::Result<()> {
+    let crc = crc32c::crc32c(record.value.unwrap_or_default());
+    writeln!(out, "{}/{}/{} {crc:08x}", record.topic, record.partition, record.offset)
+}
+
+fn print_damages(args: &Args) -> Outcome<u64> {
+    let report = check_files(&args.dir, CheckScope::All)?;
+    let mut out = print::stdout();
+    let mut count = 0;
+    for damage in &report.damages {
+        if damage.severity == Severity::Leftover {
+            writeln!(out, "# {}", check::damage_text(damage))?;
+        } else {
+            writeln!(out, "!corrupt {}", check::damage_text(damage))?;
+            count += 1;
+        }
+    }
+    out.flush()?;
+    Ok(count)
+}
