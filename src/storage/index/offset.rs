@@ -123,6 +123,7 @@ impl OffsetIndex {
     }
 
     /// Number of entries.
+    #[cfg(test)]
     pub fn count(&self) -> Result<usize> {
         self.table.count()
     }

@@ -172,6 +172,7 @@ impl<E: Entry> Table<E> {
         self.view(|view| (0..view.count()).map_while(|index| view.get(index)).collect())
     }
 
+    #[cfg(test)]
     pub(super) fn count(&self) -> Result<usize> {
         self.view(|view| view.count())
     }

@@ -116,6 +116,7 @@ impl TimeIndex {
     }
 
     /// Number of entries.
+    #[cfg(test)]
     pub fn count(&self) -> Result<usize> {
         self.table.count()
     }

@@ -124,6 +124,7 @@ impl ProducerEntry {
         Err(Error::new(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, why))
     }
 
+    #[cfg_attr(not(test), allow(dead_code, reason = "no node coordinates transactions yet"))]
     pub(super) fn judge_end_txn(&self, marker: &EndTxn) -> Result<()> {
         self.check_epoch(marker.producer_id, marker.producer_epoch)?;
         match self.coordinator_epoch {
@@ -158,6 +159,7 @@ impl ProducerEntry {
     }
 
     /// [`note`](ProducerEntry::note) as a value.
+    #[cfg_attr(not(test), allow(dead_code, reason = "only judge_all needs it"))]
     pub(super) fn with(mut self, batch: &ProducerBatch) -> ProducerEntry {
         self.note(batch);
         self

@@ -51,6 +51,7 @@ pub enum Origin {
     /// Epoch and sequence are checked, duplicates found.
     Client,
     /// Only the epoch is checked.
+    #[cfg_attr(not(test), allow(dead_code, reason = "no node coordinates transactions yet"))]
     Coordinator,
 }
 
@@ -97,6 +98,7 @@ impl ProducerStates {
     }
 
     /// Number of producers known.
+    #[cfg(test)]
     #[must_use]
     pub fn count(&self) -> usize {
         self.producers.len()
@@ -113,6 +115,7 @@ impl ProducerStates {
 
     /// Judges the batches of one append in order, each as if those before it were appended already. All are fresh or all are
     /// duplicates: a mixture cannot be acknowledged truthfully and is OUT_OF_ORDER_SEQUENCE_NUMBER.
+    #[cfg_attr(not(test), allow(dead_code, reason = "clients send one batch per partition so far"))]
     pub fn judge_all(&self, batches: &[ProducerBatch], origin: Origin) -> Result<Verdict> {
         if let [batch] = batches {
             return self.judge(batch, origin);
@@ -146,6 +149,7 @@ impl ProducerStates {
     ///
     /// # Errors
     /// INVALID_PRODUCER_EPOCH (47), TRANSACTION_COORDINATOR_FENCED (52).
+    #[cfg_attr(not(test), allow(dead_code, reason = "no node coordinates transactions yet"))]
     pub fn judge_end_txn(&self, marker: &EndTxn) -> Result<()> {
         match self.producers.get(&marker.producer_id) {
             Some(entry) => entry.judge_end_txn(marker),

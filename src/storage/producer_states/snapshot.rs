@@ -186,12 +186,3 @@ pub fn remove_strays(disk: &dyn Disk, dir: &Path, segment_bases: &[Offset]) -> R
     }
     strays.into_iter().try_for_each(|at| remove(disk, dir, at))
 }
-
-/// fdatasync of the snapshot at `at`; fine when there is none (retention took it).
-pub fn sync(disk: &dyn Disk, dir: &Path, at: Offset) -> Result<()> {
-    let path = path(dir, at);
-    match disk.open(&path).and_then(|file| file.sync_data()) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("sync", &path, error)),
-        _ => Ok(()),
-    }
-}

@@ -185,6 +185,7 @@ impl TxnIndex {
     }
 
     /// All entries.
+    #[cfg(test)]
     pub fn entries(&self) -> Result<Vec<AbortedTxn>> {
         let mut entries = Vec::new();
         self.read(|entry| {
