@@ -15,7 +15,7 @@ enum Inner {
     #[cfg(feature = "gzip")]
     Gzip(super::gzip::Encoder),
     #[cfg(feature = "snappy")]
-    Snappy(super::snappy::Encoder),
+    Snappy(Box<super::snappy::Encoder>),
     #[cfg(feature = "lz4")]
     Lz4(super::lz4::Encoder),
     #[cfg(feature = "zstd")]
@@ -34,7 +34,7 @@ impl Compressor {
             #[cfg(feature = "gzip")]
             Codec::Gzip => Inner::Gzip(super::gzip::Encoder::new(level)),
             #[cfg(feature = "snappy")]
-            Codec::Snappy => Inner::Snappy(super::snappy::Encoder::new()),
+            Codec::Snappy => Inner::Snappy(Box::new(super::snappy::Encoder::new())),
             #[cfg(feature = "lz4")]
             Codec::Lz4 => Inner::Lz4(super::lz4::Encoder::new()),
             #[cfg(feature = "zstd")]

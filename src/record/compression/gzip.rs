@@ -85,8 +85,7 @@ impl Decoder {
         self.inflate.reset(false);
         loop {
             let (before_in, before_out) = (self.inflate.total_in(), self.inflate.total_out());
-            let status =
-                self.inflate.decompress(rest, into.room()?, FlushDecompress::None).map_err(|error| corrupt(error))?;
+            let status = self.inflate.decompress(rest, into.room()?, FlushDecompress::None).map_err(corrupt)?;
             let taken = (self.inflate.total_in() - before_in) as usize;
             let given = (self.inflate.total_out() - before_out) as usize;
             rest = &rest[taken..];

@@ -63,8 +63,8 @@ fn payloads_of_every_length_around_the_block_sizes_come_back() {
     for codec in codecs() {
         let mut inflate = Inflater::new(1 << 20);
         let mut compressor = Compressor::new(codec, None).unwrap();
-        for around in [0, 32 << 10, 64 << 10, 128 << 10] {
-            for length in [around, around + 1, around + 5, (around as usize).saturating_sub(1)] {
+        for around in [0usize, 32 << 10, 64 << 10, 128 << 10] {
+            for length in [around, around + 1, around + 5, around.saturating_sub(1)] {
                 for plain in [noise(length), vec![b'x'; length]] {
                     let mut stream = Vec::new();
                     compressor.compress(&plain, &mut stream).unwrap();

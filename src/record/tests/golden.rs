@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::record::control::{end_txn_marker, parse_end_txn_value, ControlType, TxnResult};
-use crate::types::{LeaderEpoch, Offset, ProducerStamp};
+use crate::types::{LeaderEpoch, NodeId, Offset, ProducerStamp};
 
 const ONE: &str =
     "00000000000000000000003a0000000002716a618900000000000000000000000003e800000000000003e8fffffffffffffffffffff\
@@ -99,4 +99,29 @@ fn the_checksum_is_castagnolis() {
     for (bytes, crc) in table {
         assert_eq!(crc32c(bytes), crc, "{bytes:x?}");
     }
+}
+
+#[test]
+fn a_leader_change_has_the_fields_of_kafkas_message() {
+    let nodes = [NodeId(1), NodeId(2), NodeId(3)];
+    let batch = control::leader_change(NodeId(2), &nodes, &nodes[1..], Timestamp(5));
+    assert!(batch.header().is_control() && !batch.header().is_transactional());
+    let record = &read(batch.bytes()).unwrap()[0];
+    assert_eq!(ControlType::parse(record.key.as_ref().unwrap()).unwrap(), ControlType::LeaderChange);
+    let value = record.value.as_ref().unwrap();
+    // Version, leader, three voters, two that granted; every struct ends with a count of tagged fields.
+    assert_eq!(*value, unhex("00000000000204000000010000000002000000000300030000000200000000030000"));
+    assert_eq!(control::parse_leader_change_value(value).unwrap(), NodeId(2));
+}
+
+#[test]
+fn control_keys_come_back_and_short_or_negative_ones_are_refused() {
+    for number in -1..9i16 {
+        let key = [&[0, 0][..], &number.to_be_bytes()].concat();
+        assert_eq!(ControlType::parse(&key).unwrap().key()[..], key);
+    }
+    assert_eq!(code(ControlType::parse(&[0, 0, 0])), ErrorCode::INVALID_RECORD);
+    assert_eq!(code(ControlType::parse(&[0xff, 0xff, 0, 0])), ErrorCode::INVALID_RECORD);
+    assert_eq!(code(parse_end_txn_value(&[0; 5])), ErrorCode::INVALID_RECORD);
+    assert_eq!(parse_end_txn_value(&[0, 0, 0, 0, 0, 9, 1, 1]).unwrap(), 9);
 }
