@@ -1,0 +1,3 @@
+module kafkalog/examples
+
+go 1.19

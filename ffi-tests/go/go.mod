@@ -1,0 +1,3 @@
+module kafkalog/ffi-tests
+
+go 1.19
