@@ -35,14 +35,14 @@ int main(int argc, char **argv) {
     CODE(KAFKALOG_ERR_INVALID_PARTITIONS, kafkalog_topic_add_partitions(e, "orders", 3, 5000, NULL));
     CODE(KAFKALOG_ERR_UNKNOWN_TOPIC_OR_PARTITION, kafkalog_topic_partition_count(e, "nowhere", &count));
 
-    OK(kafkalog_topic_alter(e, "orders", "retention.ms", "3600000", 5000, NULL));
+    OK(kafkalog_topic_alter(e, "orders", "retention.ms", "3600001", 5000, NULL));
     CODE(KAFKALOG_ERR_INVALID_CONFIG, kafkalog_topic_alter(e, "orders", "retention.mss", "1", 5000, NULL));
     OK(kafkalog_metadata(e, "orders", &buf, NULL));
-    CHECK(strstr(kafkalog_buf_data(buf), "3600000") != NULL && strstr(kafkalog_buf_data(buf), "defaults") == NULL);
+    CHECK(strstr(kafkalog_buf_data(buf), "3600001") != NULL && strstr(kafkalog_buf_data(buf), "defaults") == NULL);
     kafkalog_buf_destroy(buf);
     OK(kafkalog_topic_alter(e, "orders", "retention.ms", NULL, 5000, NULL));
     OK(kafkalog_metadata(e, NULL, &buf, NULL));
-    CHECK(strstr(kafkalog_buf_data(buf), "3600000") == NULL && strstr(kafkalog_buf_data(buf), "defaults") != NULL);
+    CHECK(strstr(kafkalog_buf_data(buf), "3600001") == NULL && strstr(kafkalog_buf_data(buf), "defaults") != NULL);
     kafkalog_buf_destroy(buf);
 
     OK(kafkalog_log_open(e, "orders", 1, &l, NULL));

@@ -9,8 +9,12 @@ static kafkalog_consumer_t *consumer;
 
 static void *poll_for_ever(void *unused) {
     static kafkalog_batch_t *batch;
+    kafkalog_code_t code;
     (void)unused;
-    OK(kafkalog_consumer_poll(consumer, 0, -1, &batch));
+    do {
+        code = kafkalog_consumer_poll(consumer, 0, -1, &batch);
+    } while (code == KAFKALOG_ERR__REENTRANT); /* the other thread looks whether this one polls already */
+    CHECK(code == 0);
     return batch;
 }
 
@@ -159,6 +163,9 @@ int main(int argc, char **argv) {
     } while (code == 0);
     CHECK(code == KAFKALOG_ERR__REENTRANT);
     OK(kafkalog_consumer_position(consumer, one));
+    kafkalog_tplist_destroy(one);
+    one = kafkalog_tplist_new(1);
+    OK(kafkalog_tplist_add(one, "t", 0, KAFKALOG_OFFSET_BEGINNING));
     OK(kafkalog_consumer_seek(consumer, one, NULL));
     CHECK(pthread_join(thread, &polled) == 0 && polled != NULL);
     kafkalog_batch_release(polled);

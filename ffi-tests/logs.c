@@ -34,7 +34,9 @@ int main(int argc, char **argv) {
     kafkalog_bytes_t text;
     int64_t at;
     int status;
-    /* somebody dies and leaves something to recover, which is worth a line */
+    char path[4096];
+    FILE *file;
+    /* somebody dies in the middle of a write, and what is cut off then is worth a line */
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
@@ -45,6 +47,10 @@ int main(int argc, char **argv) {
         _exit(0);
     }
     CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+
+    CHECK((size_t)snprintf(path, sizeof path, "%s/t-0/00000000000000000000.log", dir) < sizeof path);
+    file = fopen(path, "ab");
+    CHECK(file != NULL && fputs("torn", file) >= 0 && fclose(file) == 0);
 
     conf = conf_for(dir);
     OK(kafkalog_conf_set(conf, "log.queue", "true", NULL));

@@ -28,6 +28,7 @@ static void *work(void *number) {
         } while (code == KAFKALOG_ERR__QUEUE_FULL);
         CHECK(code == 0);
         if (i % 100 == me) {
+            r.partition = 0;
             OK(kafkalog_log_append(l, &r, sizeof r, 1, NULL, &start));
             OK(kafkalog_log_offsets(l, &start, &high, &end));
             CHECK(start <= high && high <= end);

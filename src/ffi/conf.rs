@@ -164,13 +164,13 @@ fn described(values: &BTreeMap<String, String>) -> String {
 #[no_mangle]
 pub unsafe extern "C" fn kafkalog_conf_set_log(
     c: *mut kafkalog_conf_t,
-    func: kafkalog_log_fn,
+    callback: kafkalog_log_fn,
     opaque: *mut c_void,
 ) -> kafkalog_code_t {
     // SAFETY: NULL or alive, says the header.
     unsafe {
         guard(c, null_mut(), |conf| {
-            conf.write()?.log = func.map(|func| HostLog::new(func, opaque));
+            conf.write()?.log = callback.map(|func| HostLog::new(func, opaque));
             Ok(())
         })
     }

@@ -20,6 +20,7 @@ use crate::{
     Consumer, ConsumerRecords, Error, ErrorCode, Offset, Result, Scope, StartAt, Timestamp, TopicPartition, Waker,
 };
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
+use std::collections::BTreeMap;
 use std::os::fd::AsRawFd;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,6 +39,8 @@ pub struct kafkalog_consumer_t {
     events: Option<Arc<Queue>>,
     /// Where a start without an offset is: `auto.offset.reset`, unless that is `none`.
     start_default: Option<StartAt>,
+    /// With `fetch.min.bytes` above 1: how long records may wait for company (`fetch.max.wait.ms`).
+    patience: Option<Duration>,
     core: Arc<Core>,
 }
 
@@ -54,6 +57,13 @@ impl Handle for kafkalog_consumer_t {
 impl kafkalog_consumer_t {
     /// The consumer, while its engine works and it is not closed.
     fn open(&self) -> Result<MappedMutexGuard<'_, Consumer>> {
+        if self.patience.is_some() && self.is_polling.load(Ordering::Acquire) {
+            self.look_again(); // That poll holds the lock while records wait for company; now it lets go and comes back.
+        }
+        self.look_inside()
+    }
+
+    fn look_inside(&self) -> Result<MappedMutexGuard<'_, Consumer>> {
         self.core.alive()?;
         MutexGuard::try_map(self.consumer.lock(), Option::as_mut)
             .map_err(|_| Error::new(ErrorCode::DESTROY, "the consumer is closed"))
@@ -66,7 +76,7 @@ impl kafkalog_consumer_t {
             if let Some(fd) = self.fd.get() {
                 fd.drain();
             }
-            let found = self.open()?.poll_now(records_max);
+            let found = self.look(records_max, limit);
             if let Ok(records) = &found {
                 self.tell_resets(records);
             }
@@ -97,6 +107,17 @@ impl kafkalog_consumer_t {
         if let Some(fd) = self.fd.get() {
             fd.signal();
         }
+    }
+
+    /// What there is now. A caller who names a number of records does not want to wait for more bytes than those have.
+    fn look(&self, records_max: u32, limit: Option<Duration>) -> Result<ConsumerRecords> {
+        let mut consumer = self.look_inside()?;
+        let found = match self.patience {
+            Some(patience) if records_max == 0 => consumer.poll(limit.map_or(patience, |limit| limit.min(patience))),
+            _ => consumer.poll_now(records_max),
+        };
+        MappedMutexGuard::unlock_fair(consumer);
+        found
     }
 
     /// From now on the descriptor hears of everything that a poll may find; what there is already it says at once.
@@ -156,6 +177,25 @@ impl Drop for Polling<'_> {
     }
 }
 
+/// The value of a setting: every one that was set was found legal.
+fn value<'a>(settings: &'a BTreeMap<String, String>, name: &str) -> &'a str {
+    let set = settings.get(name).map(String::as_str);
+    set.or_else(|| crate::default_of_setting(name)).unwrap_or_default().trim()
+}
+
+fn start_default(settings: &BTreeMap<String, String>) -> Option<StartAt> {
+    match value(settings, "auto.offset.reset") {
+        "earliest" => Some(StartAt::Earliest),
+        "none" => None,
+        _ => Some(StartAt::Latest),
+    }
+}
+
+fn patience(settings: &BTreeMap<String, String>) -> Option<Duration> {
+    let number = |name| value(settings, name).parse().unwrap_or(0_u64);
+    (number("fetch.min.bytes") > 1).then(|| Duration::from_millis(number("fetch.max.wait.ms")))
+}
+
 fn partitions(entries: &[Entry]) -> Result<Vec<TopicPartition>> {
     entries.iter().map(Entry::topic_partition).collect()
 }
@@ -179,16 +219,9 @@ pub unsafe extern "C" fn kafkalog_consumer_new(
         guard_new(e, out, err, |engine| {
             let core = engine.core.alive()?;
             let mut builder = core.engine.consumer();
-            let mut start_default = Some(StartAt::Latest);
-            for (name, value) in core.settings(Scope::Consumer, borrow_or_none(conf, "conf")?)? {
-                builder = builder.set(&name, &value)?;
-                if name == "auto.offset.reset" {
-                    start_default = match value.as_str() {
-                        "earliest" => Some(StartAt::Earliest),
-                        "none" => None,
-                        _ => Some(StartAt::Latest),
-                    };
-                }
+            let settings = core.settings(Scope::Consumer, borrow_or_none(conf, "conf")?)?;
+            for (name, value) in &settings {
+                builder = builder.set(name, value)?;
             }
             let consumer = builder.open()?;
             Ok(kafkalog_consumer_t {
@@ -198,7 +231,8 @@ pub unsafe extern "C" fn kafkalog_consumer_new(
                 is_woken: AtomicBool::new(false),
                 fd: OnceLock::new(),
                 events: borrow_or_none(events_or_null, "events_or_null")?.map(|handle| handle.queue.clone()),
-                start_default,
+                start_default: start_default(&settings),
+                patience: patience(&settings),
                 core: engine.core.clone(),
             })
         })
@@ -219,8 +253,9 @@ pub unsafe extern "C" fn kafkalog_consumer_close(
     unsafe {
         guard(c, err, |handle| {
             time_limit(timeout_ms)?;
-            drop(handle.consumer.lock().take());
             handle.look_again();
+            drop(handle.consumer.lock().take());
+            handle.look_again(); // for a poll that looked between the two
             Ok(())
         })
     }
@@ -282,7 +317,7 @@ pub unsafe extern "C" fn kafkalog_consumer_assignment(
     }
 }
 
-/// The next records, at most `max_records` (0: `max.poll.records`), from the assigned partitions in turn. Waits up to `timeout_ms`
+/// The next records, at most `max_records` (0: `max.poll.records`, and as many as `fetch.min.bytes` wants), from the assigned partitions in turn. Waits up to `timeout_ms`
 /// (-1: for ever) for the first one; answers 0 with `*out` NULL when none came, and after kafkalog_consumer_wake().
 ///
 /// The caller ends `*out` with kafkalog_batch_release(). [ONE], blocks. Codes: OFFSET_OUT_OF_RANGE (1, with

@@ -134,7 +134,7 @@ fn open(settings: &Settings) -> Result<kafkalog_engine_t> {
     let shutdown_timeout = Duration::from_millis(number("shutdown.timeout.ms").unwrap_or(30_000));
     let main = Arc::<Queue>::default();
     let wants_log = own.get("log.queue").is_some_and(|value| value.trim() == "true");
-    let lines = Lines { host: settings.log, queue: wants_log.then(|| main.clone()) };
+    let lines = Lines { host: settings.log, queue: main.clone(), wants_events: wants_log };
     let stats = main.clone();
     let mut builder = Engine::builder(dir)
         .log_sink(Arc::new(lines))

@@ -1,10 +1,10 @@
 //! Where the engine's log lines go: to the host's function, to the main queue, or nowhere.
 
-use super::error::c_string;
+use super::error::{c_string, kafkalog_error_t};
 use super::event::Content;
 use super::guard::in_callback;
 use super::queue::Queue;
-use crate::{LogLevel, LogSink};
+use crate::{Error, ErrorCode, LogLevel, LogSink};
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
@@ -39,18 +39,34 @@ impl HostLog {
 /// The sink that an engine opened through the C door is given.
 pub(super) struct Lines {
     pub(super) host: Option<HostLog>,
-    pub(super) queue: Option<Arc<Queue>>,
+    /// The main queue: errors go there as events of their own, whatever the settings are.
+    pub(super) queue: Arc<Queue>,
+    /// `log.queue`: every line goes there.
+    pub(super) wants_events: bool,
 }
 
 impl LogSink for Lines {
     fn log(&self, level: LogLevel, facility: &str, text: &str) {
+        if level == LogLevel::Error {
+            let error = kafkalog_error_t::from(&failure(facility, text));
+            self.queue.announce(Content::Error { error, partitions: None });
+        }
         // The numbers of a level are syslog's.
         let level = level as i32;
+        if self.wants_events {
+            self.queue.announce(Content::Log(format!("{level} {facility}: {text}")));
+        }
         if let Some(host) = &self.host {
             host.call(level, facility, text);
         }
-        if let Some(queue) = &self.queue {
-            queue.announce(Content::Log(format!("{level} {facility}: {text}")));
-        }
+    }
+}
+
+/// What the engine calls an error, as the event says it: the runtime reports the panics of its threads, the node what it could not
+/// write or read.
+fn failure(facility: &str, text: &str) -> Error {
+    match facility {
+        "engine" => Error::fatal(ErrorCode::PANIC, text),
+        _ => Error::new(ErrorCode::KAFKA_STORAGE_ERROR, text),
     }
 }

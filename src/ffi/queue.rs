@@ -275,3 +275,55 @@ pub unsafe extern "C" fn kafkalog_queue_fd(q: *mut kafkalog_queue_t) -> i32 {
     // SAFETY: NULL or alive, says the header.
     unsafe { guard_value(q, -1, |handle| handle.queue.fd()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(tag: u64) -> kafkalog_delivery_t {
+        kafkalog_delivery_t { tag, offset: 0, timestamp_ms: 0, partition: 0, code: 0 }
+    }
+
+    fn tags(event: &kafkalog_event_t) -> Vec<u64> {
+        match &event.content {
+            Content::Deliveries(reports) => reports.iter().map(|report| report.tag).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn reports_that_nobody_polls_share_an_event_until_it_is_full() {
+        let queue = Queue::default();
+        for i in 0..4 {
+            queue.deliver((0..EVENT_DELIVERIES_MAX as u64 / 2).map(report).collect::<Vec<_>>().into_iter().skip(i));
+        }
+        let sizes: Vec<usize> =
+            std::iter::from_fn(|| queue.poll(Some(Duration::ZERO))).map(|event| tags(&event).len()).collect();
+        assert_eq!(sizes, [EVENT_DELIVERIES_MAX - 1, EVENT_DELIVERIES_MAX - 5]);
+        assert_eq!(queue.deliveries.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn the_oldest_log_lines_go_and_no_report_does() {
+        let queue = Queue::default();
+        queue.deliver([report(1)].into_iter());
+        for i in 0..QUEUE_NEWS_MAX + 5 {
+            queue.announce(Content::Log(i.to_string()));
+        }
+        let events: Vec<_> = std::iter::from_fn(|| queue.poll(Some(Duration::ZERO))).collect();
+        assert_eq!(tags(&events[0]), [1]);
+        assert_eq!(events.len(), 1 + QUEUE_NEWS_MAX);
+        assert!(matches!(&events[1].content, Content::Log(line) if line == "5"));
+    }
+
+    #[test]
+    fn there_is_no_room_for_more_reports_than_the_limit() {
+        let queue = Queue::default();
+        queue.deliver((0..QUEUE_DELIVERIES_MAX as u64 - 1).map(report).collect::<Vec<_>>().into_iter());
+        assert!(queue.has_room());
+        queue.deliver([report(0)].into_iter());
+        assert!(!queue.has_room());
+        drop(queue.poll(Some(Duration::ZERO)));
+        assert!(queue.has_room());
+    }
+}

@@ -27,8 +27,30 @@ fn the_header_compiles_without_a_warning_as_c_and_as_cpp() {
 #[test]
 fn no_parameter_or_member_is_called_like_a_keyword_of_cpp_go_or_rust() {
     const KEYWORDS: [&str; 24] = [
-        "new", "class", "delete", "this", "template", "typename", "namespace", "operator", "private", "public",
-        "virtual", "using", "func", "type", "range", "map", "chan", "interface", "package", "fn", "impl", "drop", "match", "ref",
+        "new",
+        "class",
+        "delete",
+        "this",
+        "template",
+        "typename",
+        "namespace",
+        "operator",
+        "private",
+        "public",
+        "virtual",
+        "using",
+        "func",
+        "type",
+        "range",
+        "map",
+        "chan",
+        "interface",
+        "package",
+        "fn",
+        "impl",
+        "drop",
+        "match",
+        "ref",
     ];
     let header = std::fs::read_to_string(root().join("include/kafkalog.h")).expect("the header is committed");
     let code = header.lines().filter(|line| !line.trim_start().starts_with("//") && !line.starts_with(" *"));
