@@ -333,20 +333,6 @@ extern "C" {
 // [MT][CB], never blocks.
 uint32_t kafkalog_abi_version(void);
 
-// The number in the soname: programs compiled against an equal KAFKALOG_ABI_VERSION run with this library.
-//
-// [MT][CB], never blocks.
-uint32_t kafkalog_abi_version(void);
-
-// Header number `header` of record number `record`.
-//
-// What `*out` points to belongs to the batch and ends with it. [MT][CB], never blocks. Codes: _INVALID_ARG, also when there is no
-// such record or header.
-kafkalog_code_t kafkalog_batch_header(const kafkalog_batch_t *b,
-                                      size_t record,
-                                      size_t header,
-                                      kafkalog_header_t *out);
-
 // Header number `header` of record number `record`.
 //
 // What `*out` points to belongs to the batch and ends with it. [MT][CB], never blocks. Codes: _INVALID_ARG, also when there is no
@@ -361,25 +347,10 @@ kafkalog_code_t kafkalog_batch_header(const kafkalog_batch_t *b,
 // [MT][CB], never blocks.
 int64_t kafkalog_batch_next_offset(const kafkalog_batch_t *b);
 
-// Where to read on: the offset behind the last record of the batch, in that record's partition. -1 for NULL.
-//
-// [MT][CB], never blocks.
-int64_t kafkalog_batch_next_offset(const kafkalog_batch_t *b);
-
 // Lets a batch and everything it points to go; NULL is fine. From any thread, also after the end of its consumer or engine.
 //
 // [MT][CB], never blocks.
 void kafkalog_batch_release(kafkalog_batch_t *b);
-
-// Lets a batch and everything it points to go; NULL is fine. From any thread, also after the end of its consumer or engine.
-//
-// [MT][CB], never blocks.
-void kafkalog_batch_release(kafkalog_batch_t *b);
-
-// The name of the topic that a view means by its `topic_index`; NULL when there is none.
-//
-// It belongs to the batch and ends with it. [MT][CB], never blocks.
-const char *kafkalog_batch_topic(const kafkalog_batch_t *b, uint32_t topic_index);
 
 // The name of the topic that a view means by its `topic_index`; NULL when there is none.
 //
@@ -393,27 +364,10 @@ const char *kafkalog_batch_topic(const kafkalog_batch_t *b, uint32_t topic_index
 const kafkalog_view_t *kafkalog_batch_views(const kafkalog_batch_t *b,
                                                    size_t *count);
 
-// The records as one array of `*count`; NULL and 0 for NULL.
-//
-// It belongs to the batch and ends with it, and so do the keys and values it points to. NULL for `count` answers NULL. [MT][CB],
-// never blocks.
-const kafkalog_view_t *kafkalog_batch_views(const kafkalog_batch_t *b,
-                                                   size_t *count);
-
 // The text, UTF-8 and NUL-terminated; "" for NULL.
 //
 // It belongs to the buffer and ends with it. [MT][CB], never blocks.
 const char *kafkalog_buf_data(const kafkalog_buf_t *b);
-
-// The text, UTF-8 and NUL-terminated; "" for NULL.
-//
-// It belongs to the buffer and ends with it. [MT][CB], never blocks.
-const char *kafkalog_buf_data(const kafkalog_buf_t *b);
-
-// Ends a buffer; NULL is fine.
-//
-// [MT][CB], never blocks.
-void kafkalog_buf_destroy(kafkalog_buf_t *b);
 
 // Ends a buffer; NULL is fine.
 //
@@ -425,16 +379,6 @@ void kafkalog_buf_destroy(kafkalog_buf_t *b);
 // The buffer stays the caller's. [MT][CB], never blocks.
 size_t kafkalog_buf_len(const kafkalog_buf_t *b);
 
-// Length of the text in bytes, its NUL not counted; 0 for NULL.
-//
-// The buffer stays the caller's. [MT][CB], never blocks.
-size_t kafkalog_buf_len(const kafkalog_buf_t *b);
-
-// 1 if a call that answered this code may succeed later, unchanged, else 0.
-//
-// [MT][CB], never blocks.
-int32_t kafkalog_code_is_retriable(kafkalog_code_t code);
-
 // 1 if a call that answered this code may succeed later, unchanged, else 0.
 //
 // [MT][CB], never blocks.
@@ -444,16 +388,6 @@ int32_t kafkalog_code_is_retriable(kafkalog_code_t code);
 //
 // Static. [MT][CB], never blocks.
 const char *kafkalog_code_name(kafkalog_code_t code);
-
-// The name of a code in capital letters, for example "TOPIC_ALREADY_EXISTS"; "UNKNOWN" for a number that has none.
-//
-// Static. [MT][CB], never blocks.
-const char *kafkalog_code_name(kafkalog_code_t code);
-
-// One sentence about a code, in English.
-//
-// Static. [MT][CB], never blocks.
-const char *kafkalog_code_str(kafkalog_code_t code);
 
 // One sentence about a code, in English.
 //
@@ -468,28 +402,10 @@ const char *kafkalog_code_str(kafkalog_code_t code);
 kafkalog_code_t kafkalog_conf_describe(const kafkalog_conf_t *c,
                                        kafkalog_buf_t **json);
 
-// Every setting there is, as a JSON array of objects with `name`, `scope` (engine, topic, producer, consumer), `type`, `default`,
-// `legal`, `sentence`, for topics `synonyms` (the engine settings that give the default), and `value` where `c` (NULL: none) has
-// one. Fields are only ever added.
-//
-// The caller ends `*json` with kafkalog_buf_destroy(). [MT], never blocks. Codes: _INVALID_ARG, _REENTRANT.
-kafkalog_code_t kafkalog_conf_describe(const kafkalog_conf_t *c,
-                                       kafkalog_buf_t **json);
-
 // Ends settings; NULL is fine. What was opened with them goes on.
 //
 // [ONE], never blocks.
 void kafkalog_conf_destroy(kafkalog_conf_t *c);
-
-// Ends settings; NULL is fine. What was opened with them goes on.
-//
-// [ONE], never blocks.
-void kafkalog_conf_destroy(kafkalog_conf_t *c);
-
-// A copy, log function included. NULL when `c` is NULL, forked or being changed.
-//
-// The caller ends it with kafkalog_conf_destroy(). [MT], never blocks.
-kafkalog_conf_t *kafkalog_conf_dup(const kafkalog_conf_t *c);
 
 // A copy, log function included. NULL when `c` is NULL, forked or being changed.
 //
@@ -503,19 +419,6 @@ kafkalog_conf_t *kafkalog_conf_dup(const kafkalog_conf_t *c);
 kafkalog_code_t kafkalog_conf_get(const kafkalog_conf_t *c,
                                   const char *key,
                                   kafkalog_buf_t **value);
-
-// The value of a setting: what was set, or else the default.
-//
-// The caller ends `*value` with kafkalog_buf_destroy(). [MT], never blocks. Codes: INVALID_CONFIG (40) for a name that is no
-// setting, _INVALID_ARG, _REENTRANT.
-kafkalog_code_t kafkalog_conf_get(const kafkalog_conf_t *c,
-                                  const char *key,
-                                  kafkalog_buf_t **value);
-
-// Settings with nothing set. NULL only inside a callback.
-//
-// The caller ends it with kafkalog_conf_destroy(); no call takes it over. [MT], never blocks.
-kafkalog_conf_t *kafkalog_conf_new(void);
 
 // Settings with nothing set. NULL only inside a callback.
 //
@@ -531,39 +434,13 @@ kafkalog_code_t kafkalog_conf_set(kafkalog_conf_t *c,
                                   const char *value,
                                   kafkalog_error_t **err);
 
-// Sets one of Kafka's settings by name, for example "log.dirs", "acks" or "max.poll.records". A name that is no setting and a
-// value out of range are refused, with what is legal in `*err`.
-//
-// Both strings are copied. [ONE], never blocks. Codes: INVALID_CONFIG (40), _INVALID_ARG, _REENTRANT.
-kafkalog_code_t kafkalog_conf_set(kafkalog_conf_t *c,
-                                  const char *key,
-                                  const char *value,
-                                  kafkalog_error_t **err);
-
 // Sets the function that an engine opened with these settings calls with its log lines; NULL for none. Without it, and without
 // `log.queue=true`, the library is silent.
 //
 // `opaque` stays the caller's and must outlive the engine. [ONE], never blocks. Codes: _INVALID_ARG, _REENTRANT.
 kafkalog_code_t kafkalog_conf_set_log(kafkalog_conf_t *c,
-                                      kafkalog_log_fn func,
+                                      kafkalog_log_fn callback,
                                       void *opaque);
-
-// Sets the function that an engine opened with these settings calls with its log lines; NULL for none. Without it, and without
-// `log.queue=true`, the library is silent.
-//
-// `opaque` stays the caller's and must outlive the engine. [ONE], never blocks. Codes: _INVALID_ARG, _REENTRANT.
-kafkalog_code_t kafkalog_conf_set_log(kafkalog_conf_t *c,
-                                      kafkalog_log_fn func,
-                                      void *opaque);
-
-// Replaces the assignment by the partitions of the list (NULL: none), each from its offset or KAFKALOG_OFFSET_*. Also for
-// partitions that stay: list their position to go on.
-//
-// The list is copied. [MT], blocks for opening the partitions. Codes: UNKNOWN_TOPIC_OR_PARTITION (3; then the old assignment stays),
-// KAFKA_STORAGE_ERROR (56), _INVALID_ARG, _REENTRANT, _CLOSED, _DESTROY, _FATAL.
-kafkalog_code_t kafkalog_consumer_assign(kafkalog_consumer_t *c,
-                                         const kafkalog_tplist_t *l_or_null,
-                                         kafkalog_error_t **err);
 
 // Replaces the assignment by the partitions of the list (NULL: none), each from its offset or KAFKALOG_OFFSET_*. Also for
 // partitions that stay: list their position to go on.
@@ -581,21 +458,6 @@ kafkalog_code_t kafkalog_consumer_assign(kafkalog_consumer_t *c,
 kafkalog_code_t kafkalog_consumer_assignment(const kafkalog_consumer_t *c,
                                              kafkalog_tplist_t **out);
 
-// The partitions that are assigned, each with its position (KAFKALOG_OFFSET_INVALID before it has one).
-//
-// The caller ends `*out` with kafkalog_tplist_destroy(). [MT], never blocks for longer than a read. Codes: _INVALID_ARG, _CLOSED,
-// _DESTROY, _FATAL.
-kafkalog_code_t kafkalog_consumer_assignment(const kafkalog_consumer_t *c,
-                                             kafkalog_tplist_t **out);
-
-// Closes a consumer: a poll that blocks returns, and every later call answers _DESTROY. Batches that it read stay valid. May be
-// called again.
-//
-// [MT], blocks for less than a read. Codes: _INVALID_ARG.
-kafkalog_code_t kafkalog_consumer_close(kafkalog_consumer_t *c,
-                                        int32_t timeout_ms,
-                                        kafkalog_error_t **err);
-
 // Closes a consumer: a poll that blocks returns, and every later call answers _DESTROY. Batches that it read stay valid. May be
 // called again.
 //
@@ -609,36 +471,12 @@ kafkalog_code_t kafkalog_consumer_close(kafkalog_consumer_t *c,
 // No thread may be polling it. [MT], never blocks.
 void kafkalog_consumer_destroy(kafkalog_consumer_t *c);
 
-// Ends a consumer; NULL is fine. Batches that it read stay valid until they are released.
-//
-// No thread may be polling it. [MT], never blocks.
-void kafkalog_consumer_destroy(kafkalog_consumer_t *c);
-
 // A descriptor that is readable while a poll may find something (at times it finds nothing after all): for epoll, poll, a host's own
 // event loop. -1 when the process has no descriptor left.
 //
 // It belongs to the consumer and ends with it: watch it, do not read, write or close it (kafkalog_consumer_poll() drains it).
 // [MT], never blocks.
 int32_t kafkalog_consumer_fd(kafkalog_consumer_t *c);
-
-// A descriptor that is readable while a poll may find something (at times it finds nothing after all): for epoll, poll, a host's own
-// event loop. -1 when the process has no descriptor left.
-//
-// It belongs to the consumer and ends with it: watch it, do not read, write or close it (kafkalog_consumer_poll() drains it).
-// [MT], never blocks.
-int32_t kafkalog_consumer_fd(kafkalog_consumer_t *c);
-
-// Opens a consumer that reads nothing yet: kafkalog_consumer_assign() says what. `conf` (NULL: the engine's) has consumer
-// settings such as `auto.offset.reset` and `max.poll.records`; positions that were moved by `auto.offset.reset` are told on
-// `events_or_null` by ERROR events.
-//
-// `conf` stays the caller's and is copied; the queue too, and may be destroyed first. The caller ends `*out` with
-// kafkalog_consumer_destroy(). [MT], never blocks. Codes: INVALID_CONFIG (40), _INVALID_ARG, _CLOSED, _DESTROY, _FATAL.
-kafkalog_code_t kafkalog_consumer_new(kafkalog_engine_t *e,
-                                      const kafkalog_conf_t *conf,
-                                      kafkalog_queue_t *events_or_null,
-                                      kafkalog_consumer_t **out,
-                                      kafkalog_error_t **err);
 
 // Opens a consumer that reads nothing yet: kafkalog_consumer_assign() says what. `conf` (NULL: the engine's) has consumer
 // settings such as `auto.offset.reset` and `max.poll.records`; positions that were moved by `auto.offset.reset` are told on
@@ -662,16 +500,6 @@ kafkalog_code_t kafkalog_consumer_offsets_for_times(kafkalog_consumer_t *c,
                                                     int32_t timeout_ms,
                                                     kafkalog_error_t **err);
 
-// For each partition of the list: its offset is a timestamp, and becomes the offset of the first record with this timestamp or a
-// later one, KAFKALOG_OFFSET_END when there is none. Codes of entries: UNKNOWN_TOPIC_OR_PARTITION (3), or what reading met.
-//
-// Partitions need not be assigned. [MT], blocks for reading. Codes: _INVALID_ARG, _REENTRANT, _TIMED_OUT (some entries were not
-// looked up and have that code), _CLOSED, _DESTROY, _FATAL.
-kafkalog_code_t kafkalog_consumer_offsets_for_times(kafkalog_consumer_t *c,
-                                                    kafkalog_tplist_t *inout,
-                                                    int32_t timeout_ms,
-                                                    kafkalog_error_t **err);
-
 // Leaves partitions out of the polls until kafkalog_consumer_resume(). Their positions stay.
 //
 // [MT], never blocks for longer than a read. Codes: _STATE (one is not assigned; then none is paused), _INVALID_ARG, _REENTRANT,
@@ -679,25 +507,7 @@ kafkalog_code_t kafkalog_consumer_offsets_for_times(kafkalog_consumer_t *c,
 kafkalog_code_t kafkalog_consumer_pause(kafkalog_consumer_t *c,
                                         const kafkalog_tplist_t *l);
 
-// Leaves partitions out of the polls until kafkalog_consumer_resume(). Their positions stay.
-//
-// [MT], never blocks for longer than a read. Codes: _STATE (one is not assigned; then none is paused), _INVALID_ARG, _REENTRANT,
-// _CLOSED, _DESTROY, _FATAL.
-kafkalog_code_t kafkalog_consumer_pause(kafkalog_consumer_t *c,
-                                        const kafkalog_tplist_t *l);
-
-// The next records, at most `max_records` (0: `max.poll.records`), from the assigned partitions in turn. Waits up to `timeout_ms`
-// (-1: for ever) for the first one; answers 0 with `*out` NULL when none came, and after kafkalog_consumer_wake().
-//
-// The caller ends `*out` with kafkalog_batch_release(). [ONE], blocks. Codes: OFFSET_OUT_OF_RANGE (1, with
-// `auto.offset.reset=none`) and CORRUPT_MESSAGE (2) until the partition is moved by a seek, KAFKA_STORAGE_ERROR (56), _QUEUE_FULL
-// (`fetch.pinned.max.bytes` are held by batches that were not released), _REENTRANT, _INVALID_ARG, _CLOSED, _DESTROY, _FATAL.
-kafkalog_code_t kafkalog_consumer_poll(kafkalog_consumer_t *c,
-                                       size_t max_records,
-                                       int32_t timeout_ms,
-                                       kafkalog_batch_t **out);
-
-// The next records, at most `max_records` (0: `max.poll.records`), from the assigned partitions in turn. Waits up to `timeout_ms`
+// The next records, at most `max_records` (0: `max.poll.records`, and as many as `fetch.min.bytes` wants), from the assigned partitions in turn. Waits up to `timeout_ms`
 // (-1: for ever) for the first one; answers 0 with `*out` NULL when none came, and after kafkalog_consumer_wake().
 //
 // The caller ends `*out` with kafkalog_batch_release(). [ONE], blocks. Codes: OFFSET_OUT_OF_RANGE (1, with
@@ -715,18 +525,6 @@ kafkalog_code_t kafkalog_consumer_poll(kafkalog_consumer_t *c,
 kafkalog_code_t kafkalog_consumer_position(const kafkalog_consumer_t *c,
                                            kafkalog_tplist_t *inout);
 
-// Puts the position of each partition, the offset that the next poll begins at, into the list; the code of an entry is _STATE when it
-// is not assigned.
-//
-// [MT], never blocks for longer than a read. Codes: _INVALID_ARG, _REENTRANT, _CLOSED, _DESTROY, _FATAL.
-kafkalog_code_t kafkalog_consumer_position(const kafkalog_consumer_t *c,
-                                           kafkalog_tplist_t *inout);
-
-// Takes paused partitions back in.
-//
-// [MT], never blocks for longer than a read. Codes: as kafkalog_consumer_pause().
-kafkalog_code_t kafkalog_consumer_resume(kafkalog_consumer_t *c, const kafkalog_tplist_t *l);
-
 // Takes paused partitions back in.
 //
 // [MT], never blocks for longer than a read. Codes: as kafkalog_consumer_pause().
@@ -740,33 +538,10 @@ kafkalog_code_t kafkalog_consumer_seek(kafkalog_consumer_t *c,
                                        const kafkalog_tplist_t *l,
                                        kafkalog_error_t **err);
 
-// Moves partitions to the offsets in the list, or to KAFKALOG_OFFSET_*. At the first entry that cannot be moved it stops; those
-// before it are moved.
-//
-// [MT], never blocks for longer than a read. Codes: _STATE (not assigned), _INVALID_ARG, _REENTRANT, _CLOSED, _DESTROY, _FATAL.
-kafkalog_code_t kafkalog_consumer_seek(kafkalog_consumer_t *c,
-                                       const kafkalog_tplist_t *l,
-                                       kafkalog_error_t **err);
-
 // Makes a poll that blocks return at once, empty-handed; when none does, the next one that would block.
 //
 // [MT], never blocks.
 void kafkalog_consumer_wake(kafkalog_consumer_t *c);
-
-// Makes a poll that blocks return at once, empty-handed; when none does, the next one that would block.
-//
-// [MT], never blocks.
-void kafkalog_consumer_wake(kafkalog_consumer_t *c);
-
-// Closes an engine: takes no more work, sends what producers hold, flushes and syncs, ends its threads. Then its queues do not
-// block any more. Afterwards its children answer _CLOSED.
-//
-// [MT], blocks up to `timeout_ms` (-1: for ever). May be called again, after _TIMED_OUT to go on where it stopped. Codes: _TIMED_OUT,
-// KAFKA_STORAGE_ERROR (56; closed, but not all of it is on disk), _PURGE_QUEUE (closed, but records of producers were given up),
-// _INVALID_ARG.
-kafkalog_code_t kafkalog_engine_close(kafkalog_engine_t *e,
-                                      int32_t timeout_ms,
-                                      kafkalog_error_t **err);
 
 // Closes an engine: takes no more work, sends what producers hold, flushes and syncs, ends its threads. Then its queues do not
 // block any more. Afterwards its children answer _CLOSED.
@@ -784,26 +559,10 @@ kafkalog_code_t kafkalog_engine_close(kafkalog_engine_t *e,
 // [MT], blocks for the close. Never call it inside a callback.
 void kafkalog_engine_destroy(kafkalog_engine_t *e);
 
-// Ends an engine; NULL is fine. It is closed first, within `shutdown.timeout.ms`; nobody has to poll for that. Children may be
-// destroyed before or after; until then they answer _DESTROY.
-//
-// [MT], blocks for the close. Never call it inside a callback.
-void kafkalog_engine_destroy(kafkalog_engine_t *e);
-
 // The first failure that ended the engine, as its code and `*err`; 0 while there is none.
 //
 // [MT], never blocks. Codes: whatever it was, for example _PANIC; _INVALID_ARG.
 kafkalog_code_t kafkalog_engine_fatal_error(const kafkalog_engine_t *e, kafkalog_error_t **err);
-
-// The first failure that ended the engine, as its code and `*err`; 0 while there is none.
-//
-// [MT], never blocks. Codes: whatever it was, for example _PANIC; _INVALID_ARG.
-kafkalog_code_t kafkalog_engine_fatal_error(const kafkalog_engine_t *e, kafkalog_error_t **err);
-
-// The same numbers as OpenMetrics text, for Prometheus and its like. Metrics are only ever added.
-//
-// The caller ends `*openmetrics` with kafkalog_buf_destroy(). [MT], never blocks for long. Codes: _INVALID_ARG.
-kafkalog_code_t kafkalog_engine_metrics_text(const kafkalog_engine_t *e, kafkalog_buf_t **openmetrics);
 
 // The same numbers as OpenMetrics text, for Prometheus and its like. Metrics are only ever added.
 //
@@ -820,30 +579,10 @@ kafkalog_code_t kafkalog_engine_open(const kafkalog_conf_t *conf,
                                      kafkalog_engine_t **out,
                                      kafkalog_error_t **err);
 
-// Opens the directory that `log.dirs` names, creating it when it is not there, and recovers it when it was not closed. Producer and
-// consumer settings in `conf` become the defaults of this engine's producers and consumers.
-//
-// `conf` stays the caller's and is copied. The caller ends `*out` with kafkalog_engine_destroy(). [MT], blocks for the recovery.
-// Codes: INVALID_CONFIG (40), _STATE (open already, here or in another process), LOG_DIR_NOT_FOUND (57), UNSUPPORTED_VERSION (35),
-// CORRUPT_MESSAGE (2), KAFKA_STORAGE_ERROR (56), _INVALID_ARG, _REENTRANT.
-kafkalog_code_t kafkalog_engine_open(const kafkalog_conf_t *conf,
-                                     kafkalog_engine_t **out,
-                                     kafkalog_error_t **err);
-
 // The main queue: errors, log lines (`log.queue=true`) and statistics (`statistics.interval.ms`). NULL when `e` is NULL or forked.
 //
 // A new reference, which the caller ends with kafkalog_queue_destroy(). [MT], never blocks.
 kafkalog_queue_t *kafkalog_engine_queue(kafkalog_engine_t *e);
-
-// The main queue: errors, log lines (`log.queue=true`) and statistics (`statistics.interval.ms`). NULL when `e` is NULL or forked.
-//
-// A new reference, which the caller ends with kafkalog_queue_destroy(). [MT], never blocks.
-kafkalog_queue_t *kafkalog_engine_queue(kafkalog_engine_t *e);
-
-// What the engine has done and holds, as a JSON object. Fields are only ever added.
-//
-// The caller ends `*json` with kafkalog_buf_destroy(). [MT], never blocks for long. Codes: _INVALID_ARG.
-kafkalog_code_t kafkalog_engine_stats(const kafkalog_engine_t *e, kafkalog_buf_t **json);
 
 // What the engine has done and holds, as a JSON object. Fields are only ever added.
 //
@@ -856,26 +595,10 @@ kafkalog_code_t kafkalog_engine_stats(const kafkalog_engine_t *e, kafkalog_buf_t
 kafkalog_code_t kafkalog_engine_sync(kafkalog_engine_t *e,
                                      int32_t timeout_ms);
 
-// Returns once everything that was appended to any partition before the call survives a power cut.
-//
-// [MT], blocks up to `timeout_ms` (-1: for ever). Codes: _TIMED_OUT, KAFKA_STORAGE_ERROR (56), _INVALID_ARG, _CLOSED, _FATAL.
-kafkalog_code_t kafkalog_engine_sync(kafkalog_engine_t *e,
-                                     int32_t timeout_ms);
-
 // The code of an error; 0 for NULL.
 //
 // The error stays the caller's. [MT][CB], never blocks.
 kafkalog_code_t kafkalog_error_code(const kafkalog_error_t *e);
-
-// The code of an error; 0 for NULL.
-//
-// The error stays the caller's. [MT][CB], never blocks.
-kafkalog_code_t kafkalog_error_code(const kafkalog_error_t *e);
-
-// Ends an error; NULL is fine. Only for errors that came through a `kafkalog_error_t **`.
-//
-// [MT][CB], never blocks.
-void kafkalog_error_destroy(kafkalog_error_t *e);
 
 // Ends an error; NULL is fine. Only for errors that came through a `kafkalog_error_t **`.
 //
@@ -887,25 +610,10 @@ void kafkalog_error_destroy(kafkalog_error_t *e);
 // The error stays the caller's. [MT][CB], never blocks.
 int32_t kafkalog_error_is_fatal(const kafkalog_error_t *e);
 
-// 1 if the handle is finished and has to be closed, else 0.
-//
-// The error stays the caller's. [MT][CB], never blocks.
-int32_t kafkalog_error_is_fatal(const kafkalog_error_t *e);
-
 // 1 if the same call may succeed later, unchanged, else 0.
 //
 // The error stays the caller's. [MT][CB], never blocks.
 int32_t kafkalog_error_is_retriable(const kafkalog_error_t *e);
-
-// 1 if the same call may succeed later, unchanged, else 0.
-//
-// The error stays the caller's. [MT][CB], never blocks.
-int32_t kafkalog_error_is_retriable(const kafkalog_error_t *e);
-
-// What went wrong, where, and what to do, in one line of UTF-8; "" for NULL.
-//
-// The text belongs to the error and ends with it. [MT][CB], never blocks.
-const char *kafkalog_error_message(const kafkalog_error_t *e);
 
 // What went wrong, where, and what to do, in one line of UTF-8; "" for NULL.
 //
@@ -917,25 +625,10 @@ const char *kafkalog_error_message(const kafkalog_error_t *e);
 // The event stays the caller's. [MT][CB], never blocks.
 kafkalog_code_t kafkalog_event_code(const kafkalog_event_t *ev);
 
-// The code of an ERROR event; 0 for every other event and for NULL.
-//
-// The event stays the caller's. [MT][CB], never blocks.
-kafkalog_code_t kafkalog_event_code(const kafkalog_event_t *ev);
-
 // The reports of a DELIVERY event as one array of `*count`; NULL and 0 for every other event and for NULL.
 //
 // It belongs to the event and ends with it. NULL for `count` answers NULL. [MT][CB], never blocks.
 const kafkalog_delivery_t *kafkalog_event_deliveries(const kafkalog_event_t *ev, size_t *count);
-
-// The reports of a DELIVERY event as one array of `*count`; NULL and 0 for every other event and for NULL.
-//
-// It belongs to the event and ends with it. NULL for `count` answers NULL. [MT][CB], never blocks.
-const kafkalog_delivery_t *kafkalog_event_deliveries(const kafkalog_event_t *ev, size_t *count);
-
-// Ends an event and everything that was looked up in it; NULL is fine.
-//
-// [MT][CB], never blocks.
-void kafkalog_event_destroy(kafkalog_event_t *ev);
 
 // Ends an event and everything that was looked up in it; NULL is fine.
 //
@@ -947,16 +640,6 @@ void kafkalog_event_destroy(kafkalog_event_t *ev);
 // It belongs to the event and ends with it: do not destroy it. [MT][CB], never blocks.
 const kafkalog_error_t *kafkalog_event_error(const kafkalog_event_t *ev);
 
-// The error of an ERROR event; NULL for every other event and for NULL.
-//
-// It belongs to the event and ends with it: do not destroy it. [MT][CB], never blocks.
-const kafkalog_error_t *kafkalog_event_error(const kafkalog_event_t *ev);
-
-// The partitions that an ERROR event is about, with their offsets; NULL when it is about none, for other events and for NULL.
-//
-// It belongs to the event and ends with it. [MT][CB], never blocks.
-const kafkalog_tplist_t *kafkalog_event_partitions(const kafkalog_event_t *ev);
-
 // The partitions that an ERROR event is about, with their offsets; NULL when it is about none, for other events and for NULL.
 //
 // It belongs to the event and ends with it. [MT][CB], never blocks.
@@ -967,32 +650,10 @@ const kafkalog_tplist_t *kafkalog_event_partitions(const kafkalog_event_t *ev);
 // It belongs to the event and ends with it. [MT][CB], never blocks.
 kafkalog_bytes_t kafkalog_event_text(const kafkalog_event_t *ev);
 
-// The line of a LOG event or the JSON of a STATS event, without a NUL at its end; (NULL, 0) for every other event and for NULL.
-//
-// It belongs to the event and ends with it. [MT][CB], never blocks.
-kafkalog_bytes_t kafkalog_event_text(const kafkalog_event_t *ev);
-
 // KAFKALOG_EVENT_DELIVERY, _ERROR, _LOG or _STATS; 0 for NULL. A later version may know more: skip what you do not know.
 //
 // The event stays the caller's. [MT][CB], never blocks.
 int32_t kafkalog_event_type(const kafkalog_event_t *ev);
-
-// KAFKALOG_EVENT_DELIVERY, _ERROR, _LOG or _STATS; 0 for NULL. A later version may know more: skip what you do not know.
-//
-// The event stays the caller's. [MT][CB], never blocks.
-int32_t kafkalog_event_type(const kafkalog_event_t *ev);
-
-// Appends `n` records as one batch. `*base_offset` is the offset of the first one. `opts` NULL: acks=1, no fsync.
-//
-// Everything is copied; tags are ignored. All records are appended or none. [MT], blocks for the write and for what `opts` asks.
-// Codes: MESSAGE_TOO_LARGE (10), INVALID_RECORD (87), KAFKA_STORAGE_ERROR (56), NOT_ENOUGH_REPLICAS (19), REQUEST_TIMED_OUT
-// (7; written, not acknowledged yet), _INVALID_ARG, _ABI, _CLOSED, _DESTROY, _FATAL.
-kafkalog_code_t kafkalog_log_append(kafkalog_log_t *l,
-                                    const kafkalog_record_t *recs,
-                                    size_t record_size,
-                                    size_t n,
-                                    const kafkalog_append_opts_t *opts,
-                                    int64_t *base_offset);
 
 // Appends `n` records as one batch. `*base_offset` is the offset of the first one. `opts` NULL: acks=1, no fsync.
 //
@@ -1017,26 +678,6 @@ kafkalog_code_t kafkalog_log_append_packed(kafkalog_log_t *l,
                                            const kafkalog_append_opts_t *opts,
                                            int64_t *base_offset);
 
-// Appends `n` records out of one flat buffer as one batch: `index` says where in `bytes` keys and values lie.
-//
-// As kafkalog_log_append() in everything else. [MT], blocks and codes as there.
-kafkalog_code_t kafkalog_log_append_packed(kafkalog_log_t *l,
-                                           const void *bytes,
-                                           size_t bytes_len,
-                                           const kafkalog_packed_t *index,
-                                           size_t n,
-                                           const kafkalog_append_opts_t *opts,
-                                           int64_t *base_offset);
-
-// Appends one batch that is encoded already (Kafka's record batch v2, base offset 0), after checking all of it.
-//
-// The bytes are copied. `*base_offset` and `opts` as in kafkalog_log_append(). [MT], blocks and codes as there; also CORRUPT_MESSAGE (2),
-// UNSUPPORTED_COMPRESSION_TYPE (76), OUT_OF_ORDER_SEQUENCE_NUMBER (45) and the rest of Kafka's checks.
-kafkalog_code_t kafkalog_log_append_raw(kafkalog_log_t *l,
-                                        kafkalog_bytes_t record_batch_v2,
-                                        const kafkalog_append_opts_t *opts,
-                                        int64_t *base_offset);
-
 // Appends one batch that is encoded already (Kafka's record batch v2, base offset 0), after checking all of it.
 //
 // The bytes are copied. `*base_offset` and `opts` as in kafkalog_log_append(). [MT], blocks and codes as there; also CORRUPT_MESSAGE (2),
@@ -1050,18 +691,6 @@ kafkalog_code_t kafkalog_log_append_raw(kafkalog_log_t *l,
 //
 // [MT], never blocks.
 void kafkalog_log_destroy(kafkalog_log_t *l);
-
-// Ends a handle on a partition; NULL is fine. The partition itself stays open.
-//
-// [MT], never blocks.
-void kafkalog_log_destroy(kafkalog_log_t *l);
-
-// The offset of the first record with this timestamp or a later one; KAFKALOG_OFFSET_END (-1) when there is none.
-//
-// [MT], blocks for reading. Codes: CORRUPT_MESSAGE (2), KAFKA_STORAGE_ERROR (56), _INVALID_ARG, _CLOSED, _DESTROY, _FATAL.
-kafkalog_code_t kafkalog_log_offset_for_time(const kafkalog_log_t *l,
-                                             int64_t timestamp_ms,
-                                             int64_t *offset);
 
 // The offset of the first record with this timestamp or a later one; KAFKALOG_OFFSET_END (-1) when there is none.
 //
@@ -1077,24 +706,6 @@ kafkalog_code_t kafkalog_log_offsets(const kafkalog_log_t *l,
                                      int64_t *start,
                                      int64_t *high_watermark,
                                      int64_t *end);
-
-// The first offset that there still is, the end of what may be read, and the end of the log.
-//
-// [MT], never blocks. Codes: _INVALID_ARG, _CLOSED, _DESTROY, _FATAL.
-kafkalog_code_t kafkalog_log_offsets(const kafkalog_log_t *l,
-                                     int64_t *start,
-                                     int64_t *high_watermark,
-                                     int64_t *end);
-
-// Opens one partition of a topic for direct access.
-//
-// The caller ends `*out` with kafkalog_log_destroy(). [MT], blocks for opening the files. Codes: UNKNOWN_TOPIC_OR_PARTITION (3),
-// KAFKA_STORAGE_ERROR (56), CORRUPT_MESSAGE (2), _INVALID_ARG, _CLOSED, _DESTROY, _FATAL.
-kafkalog_code_t kafkalog_log_open(kafkalog_engine_t *e,
-                                  const char *topic,
-                                  int32_t partition,
-                                  kafkalog_log_t **out,
-                                  kafkalog_error_t **err);
 
 // Opens one partition of a topic for direct access.
 //
@@ -1118,25 +729,6 @@ kafkalog_code_t kafkalog_log_read(kafkalog_log_t *l,
                                   int32_t timeout_ms,
                                   kafkalog_batch_t **out);
 
-// Reads records from `offset` on: whole batches of about `max_bytes`, at least one. Waits up to `timeout_ms` (-1: for ever) when
-// there is nothing yet, and answers 0 with `*out` NULL when nothing came.
-//
-// The caller ends `*out` with kafkalog_batch_release(). [MT], blocks. Codes: OFFSET_OUT_OF_RANGE (1), CORRUPT_MESSAGE (2),
-// KAFKA_STORAGE_ERROR (56), _QUEUE_FULL (`fetch.pinned.max.bytes` are held by batches that were not released), _INVALID_ARG,
-// _CLOSED, _DESTROY, _FATAL.
-kafkalog_code_t kafkalog_log_read(kafkalog_log_t *l,
-                                  int64_t offset,
-                                  size_t max_bytes,
-                                  int32_t timeout_ms,
-                                  kafkalog_batch_t **out);
-
-// Returns once everything that was appended before the call survives a power cut.
-//
-// [MT], blocks up to `timeout_ms` (-1: for ever). Codes: REQUEST_TIMED_OUT (7), KAFKA_STORAGE_ERROR (56; final until the engine is
-// opened again), _INVALID_ARG, _CLOSED, _DESTROY, _FATAL.
-kafkalog_code_t kafkalog_log_sync(kafkalog_log_t *l,
-                                  int32_t timeout_ms);
-
 // Returns once everything that was appended before the call survives a power cut.
 //
 // [MT], blocks up to `timeout_ms` (-1: for ever). Codes: REQUEST_TIMED_OUT (7), KAFKA_STORAGE_ERROR (56; final until the engine is
@@ -1153,33 +745,11 @@ kafkalog_code_t kafkalog_metadata(const kafkalog_engine_t *e,
                                   kafkalog_buf_t **json,
                                   kafkalog_error_t **err);
 
-// Topics, partitions, their offsets and settings as a JSON object; all topics for `topic_or_null` NULL. Fields are only ever added.
-//
-// The caller ends `*json` with kafkalog_buf_destroy(). [MT], may open partitions. Codes: UNKNOWN_TOPIC_OR_PARTITION (3),
-// KAFKA_STORAGE_ERROR (56), _INVALID_ARG, _CLOSED, _FATAL.
-kafkalog_code_t kafkalog_metadata(const kafkalog_engine_t *e,
-                                  const char *topic_or_null,
-                                  kafkalog_buf_t **json,
-                                  kafkalog_error_t **err);
-
 // Ends a producer; NULL is fine. What is unsent is purged: its reports come with the code _PURGE_QUEUE or _PURGE_INFLIGHT. Call
 // kafkalog_producer_flush() before to send it.
 //
 // [MT], never blocks for longer than a write under way.
 void kafkalog_producer_destroy(kafkalog_producer_t *p);
-
-// Ends a producer; NULL is fine. What is unsent is purged: its reports come with the code _PURGE_QUEUE or _PURGE_INFLIGHT. Call
-// kafkalog_producer_flush() before to send it.
-//
-// [MT], never blocks for longer than a write under way.
-void kafkalog_producer_destroy(kafkalog_producer_t *p);
-
-// Carries everything that was sent before to the log and waits for its acknowledgement. Nobody has to poll meanwhile.
-//
-// [MT], blocks up to `timeout_ms` (-1: for ever). Codes: the first failure of any record since the last flush, _TIMED_OUT,
-// _INVALID_ARG, _DESTROY, _FATAL.
-kafkalog_code_t kafkalog_producer_flush(kafkalog_producer_t *p,
-                                        int32_t timeout_ms);
 
 // Carries everything that was sent before to the log and waits for its acknowledgement. Nobody has to poll meanwhile.
 //
@@ -1199,33 +769,10 @@ kafkalog_code_t kafkalog_producer_new(kafkalog_engine_t *e,
                                       kafkalog_producer_t **out,
                                       kafkalog_error_t **err);
 
-// Opens a producer. `conf` (NULL: the engine's) has producer settings such as `acks`, `linger.ms`, `batch.size`; reports go to
-// `deliveries` (NULL: none are kept).
-//
-// `conf` stays the caller's and is copied; `deliveries` too, and may be destroyed first. The caller ends `*out` with
-// kafkalog_producer_destroy(). [MT], never blocks. Codes: INVALID_CONFIG (40), _INVALID_ARG, _CLOSED, _DESTROY, _FATAL.
-kafkalog_code_t kafkalog_producer_new(kafkalog_engine_t *e,
-                                      const kafkalog_conf_t *conf,
-                                      kafkalog_queue_t *deliveries,
-                                      kafkalog_producer_t **out,
-                                      kafkalog_error_t **err);
-
 // Records sent and neither acknowledged nor failed; reports that nobody polled yet do not count.
 //
 // [MT], never blocks.
 size_t kafkalog_producer_pending(const kafkalog_producer_t *p);
-
-// Records sent and neither acknowledged nor failed; reports that nobody polled yet do not count.
-//
-// [MT], never blocks.
-size_t kafkalog_producer_pending(const kafkalog_producer_t *p);
-
-// Fails what is not acknowledged: `flags` is KAFKALOG_PURGE_QUEUED, or that and KAFKALOG_PURGE_INFLIGHT. Each record is reported
-// with the code _PURGE_QUEUE or _PURGE_INFLIGHT; the latter may be in the log all the same.
-//
-// [MT], never blocks. Codes: _INVALID_ARG.
-kafkalog_code_t kafkalog_producer_purge(kafkalog_producer_t *p,
-                                        uint32_t flags);
 
 // Fails what is not acknowledged: `flags` is KAFKALOG_PURGE_QUEUED, or that and KAFKALOG_PURGE_INFLIGHT. Each record is reported
 // with the code _PURGE_QUEUE or _PURGE_INFLIGHT; the latter may be in the log all the same.
@@ -1243,29 +790,6 @@ kafkalog_code_t kafkalog_producer_send(kafkalog_producer_t *p,
                                        const char *topic,
                                        const kafkalog_record_t *rec,
                                        size_t record_size);
-
-// Sends one record; what becomes of it is reported on the producer's queue. `record_size` is sizeof(kafkalog_record_t).
-//
-// Everything is copied. [MT], blocks up to `max.block.ms` while `buffer.memory` is used up, and for the write when its batch is
-// full. Codes: UNKNOWN_TOPIC_OR_PARTITION (3), MESSAGE_TOO_LARGE (10), INVALID_RECORD (87), _QUEUE_FULL (also when
-// too many reports lie unpolled), _INVALID_ARG, _ABI, _CLOSED, _DESTROY, _FATAL. A record that was refused is not reported.
-kafkalog_code_t kafkalog_producer_send(kafkalog_producer_t *p,
-                                       const char *topic,
-                                       const kafkalog_record_t *rec,
-                                       size_t record_size);
-
-// Sends `n` records to one topic. `codes` (NULL: not wanted) gets a code for each, `*accepted` how many were taken in; a record
-// that is refused does not harm its neighbours, but behind one that found no room none is tried. Without `codes` the call stops
-// at the first record that is refused and answers its code.
-//
-// Everything is copied. [MT], blocks and codes as kafkalog_producer_send().
-kafkalog_code_t kafkalog_producer_send_batch(kafkalog_producer_t *p,
-                                             const char *topic,
-                                             const kafkalog_record_t *recs,
-                                             size_t record_size,
-                                             size_t n,
-                                             kafkalog_code_t *codes,
-                                             size_t *accepted);
 
 // Sends `n` records to one topic. `codes` (NULL: not wanted) gets a code for each, `*accepted` how many were taken in; a record
 // that is refused does not harm its neighbours, but behind one that found no room none is tried. Without `codes` the call stops
@@ -1294,31 +818,6 @@ kafkalog_code_t kafkalog_producer_send_packed(kafkalog_producer_t *p,
                                               kafkalog_code_t *codes,
                                               size_t *accepted);
 
-// Sends `n` records to one topic out of one flat buffer: `index` says where in `bytes` keys and values lie. The form for
-// languages that may not hand over structs with pointers in them, and the fastest one.
-//
-// Everything is copied. `codes` and `*accepted` as in kafkalog_producer_send_batch(). [MT], blocks and codes as
-// kafkalog_producer_send().
-kafkalog_code_t kafkalog_producer_send_packed(kafkalog_producer_t *p,
-                                              const char *topic,
-                                              const void *bytes,
-                                              size_t bytes_len,
-                                              const kafkalog_packed_t *index,
-                                              size_t n,
-                                              kafkalog_code_t *codes,
-                                              size_t *accepted);
-
-// Sends one record and waits for its acknowledgement, on this thread. `*out` tells where it lies, or the code of its failure.
-//
-// Everything is copied; nothing arrives on the queue. [MT], blocks up to `timeout_ms` (-1: for ever) after the send. Codes: as
-// kafkalog_producer_send(), and what kept the record from being acknowledged; _TIMED_OUT: it may still be written.
-kafkalog_code_t kafkalog_producer_send_wait(kafkalog_producer_t *p,
-                                            const char *topic,
-                                            const kafkalog_record_t *rec,
-                                            size_t record_size,
-                                            int32_t timeout_ms,
-                                            kafkalog_delivery_t *out);
-
 // Sends one record and waits for its acknowledgement, on this thread. `*out` tells where it lies, or the code of its failure.
 //
 // Everything is copied; nothing arrives on the queue. [MT], blocks up to `timeout_ms` (-1: for ever) after the send. Codes: as
@@ -1335,18 +834,6 @@ kafkalog_code_t kafkalog_producer_send_wait(kafkalog_producer_t *p,
 // No thread may be polling it. [MT], never blocks.
 void kafkalog_queue_destroy(kafkalog_queue_t *q);
 
-// Ends this reference to a queue; NULL is fine. Events that were polled stay valid, the others go with the last reference.
-//
-// No thread may be polling it. [MT], never blocks.
-void kafkalog_queue_destroy(kafkalog_queue_t *q);
-
-// A descriptor that is readable while a poll would not wait: for epoll, poll, a host's own event loop. -1 when the process
-// has no descriptor left.
-//
-// It belongs to the queue and ends with its last reference: watch it, do not read, write or close it (kafkalog_queue_poll()
-// drains it). [MT], never blocks.
-int32_t kafkalog_queue_fd(kafkalog_queue_t *q);
-
 // A descriptor that is readable while a poll would not wait: for epoll, poll, a host's own event loop. -1 when the process
 // has no descriptor left.
 //
@@ -1358,17 +845,6 @@ int32_t kafkalog_queue_fd(kafkalog_queue_t *q);
 //
 // The caller ends it with kafkalog_queue_destroy(), before or after the engine. [MT], never blocks.
 kafkalog_queue_t *kafkalog_queue_new(kafkalog_engine_t *e);
-
-// A queue of its own, for the deliveries of one or more producers. NULL when `e` is NULL, forked or closed.
-//
-// The caller ends it with kafkalog_queue_destroy(), before or after the engine. [MT], never blocks.
-kafkalog_queue_t *kafkalog_queue_new(kafkalog_engine_t *e);
-
-// The next event, waiting up to `timeout_ms` for it (0: do not wait, -1: for ever). NULL when none came, after
-// kafkalog_queue_wake(), and from an empty queue whose engine is closed.
-//
-// The caller ends the event with kafkalog_event_destroy(). [MT], blocks; each event goes to one of the threads.
-kafkalog_event_t *kafkalog_queue_poll(kafkalog_queue_t *q, int32_t timeout_ms);
 
 // The next event, waiting up to `timeout_ms` for it (0: do not wait, -1: for ever). NULL when none came, after
 // kafkalog_queue_wake(), and from an empty queue whose engine is closed.
@@ -1384,26 +860,10 @@ size_t kafkalog_queue_poll_many(kafkalog_queue_t *q,
                                 size_t max,
                                 int32_t timeout_ms);
 
-// Up to `max` events into `out`, waiting up to `timeout_ms` for the first one; answers how many.
-//
-// The caller ends each with kafkalog_event_destroy(). [MT], blocks.
-size_t kafkalog_queue_poll_many(kafkalog_queue_t *q,
-                                kafkalog_event_t **out,
-                                size_t max,
-                                int32_t timeout_ms);
-
 // Makes one blocked poll return at once; when none is blocked, the next one that would block.
 //
 // [MT], never blocks.
 void kafkalog_queue_wake(kafkalog_queue_t *q);
-
-// Makes one blocked poll return at once; when none is blocked, the next one that would block.
-//
-// [MT], never blocks.
-void kafkalog_queue_wake(kafkalog_queue_t *q);
-
-// Panics under the guard, as a bug would. Not in the header.
-kafkalog_code_t kafkalog_test_panic(kafkalog_engine_t *e);
 
 // Adds partitions, until there are `total`. Keys may go to other partitions from then on.
 //
@@ -1414,27 +874,6 @@ kafkalog_code_t kafkalog_topic_add_partitions(kafkalog_engine_t *e,
                                               int32_t total,
                                               int32_t timeout_ms,
                                               kafkalog_error_t **err);
-
-// Adds partitions, until there are `total`. Keys may go to other partitions from then on.
-//
-// [MT], blocks for the creation. Codes: UNKNOWN_TOPIC_OR_PARTITION (3), INVALID_PARTITIONS (37; not more than there are),
-// KAFKA_STORAGE_ERROR (56), _INVALID_ARG, _CLOSED, _FATAL.
-kafkalog_code_t kafkalog_topic_add_partitions(kafkalog_engine_t *e,
-                                              const char *topic,
-                                              int32_t total,
-                                              int32_t timeout_ms,
-                                              kafkalog_error_t **err);
-
-// Changes one setting of a topic; `value_or_null` NULL goes back to the engine's default.
-//
-// [MT], blocks for writing it down. Codes: UNKNOWN_TOPIC_OR_PARTITION (3), INVALID_CONFIG (40), KAFKA_STORAGE_ERROR (56),
-// _INVALID_ARG, _CLOSED, _FATAL.
-kafkalog_code_t kafkalog_topic_alter(kafkalog_engine_t *e,
-                                     const char *topic,
-                                     const char *key,
-                                     const char *value_or_null,
-                                     int32_t timeout_ms,
-                                     kafkalog_error_t **err);
 
 // Changes one setting of a topic; `value_or_null` NULL goes back to the engine's default.
 //
@@ -1461,28 +900,6 @@ kafkalog_code_t kafkalog_topic_create(kafkalog_engine_t *e,
                                       int32_t timeout_ms,
                                       kafkalog_error_t **err);
 
-// Creates a topic. `partitions` -1 is `num.partitions`, `replication` -1 is 1; `topic_conf` (NULL: the engine's defaults) has topic
-// settings such as `retention.ms`.
-//
-// Nothing is taken over. [MT], blocks for the creation. Codes: TOPIC_ALREADY_EXISTS (36), INVALID_TOPIC_EXCEPTION (17),
-// INVALID_PARTITIONS (37), INVALID_REPLICATION_FACTOR (38), INVALID_CONFIG (40), KAFKA_STORAGE_ERROR (56), _INVALID_ARG,
-// _REENTRANT, _CLOSED, _FATAL.
-kafkalog_code_t kafkalog_topic_create(kafkalog_engine_t *e,
-                                      const char *topic,
-                                      int32_t partitions,
-                                      int16_t replication,
-                                      const kafkalog_conf_t *topic_conf,
-                                      int32_t timeout_ms,
-                                      kafkalog_error_t **err);
-
-// Deletes a topic and its files. Batches that were read stay valid.
-//
-// [MT], blocks for the deletion. Codes: UNKNOWN_TOPIC_OR_PARTITION (3), KAFKA_STORAGE_ERROR (56), _INVALID_ARG, _CLOSED, _FATAL.
-kafkalog_code_t kafkalog_topic_delete(kafkalog_engine_t *e,
-                                      const char *topic,
-                                      int32_t timeout_ms,
-                                      kafkalog_error_t **err);
-
 // Deletes a topic and its files. Batches that were read stay valid.
 //
 // [MT], blocks for the deletion. Codes: UNKNOWN_TOPIC_OR_PARTITION (3), KAFKA_STORAGE_ERROR (56), _INVALID_ARG, _CLOSED, _FATAL.
@@ -1501,30 +918,10 @@ kafkalog_code_t kafkalog_topic_delete_records(kafkalog_engine_t *e,
                                               int32_t timeout_ms,
                                               kafkalog_error_t **err);
 
-// Deletes, in each partition of the list, the records before its offset (KAFKALOG_OFFSET_END: all that may be read). Each entry gets a
-// code, and as offset the first one that is left.
-//
-// [MT], blocks for writing it down. Codes of entries: UNKNOWN_TOPIC_OR_PARTITION (3), OFFSET_OUT_OF_RANGE (1), KAFKA_STORAGE_ERROR
-// (56). Codes: _INVALID_ARG, _REENTRANT, _CLOSED, _FATAL.
-kafkalog_code_t kafkalog_topic_delete_records(kafkalog_engine_t *e,
-                                              kafkalog_tplist_t *before,
-                                              int32_t timeout_ms,
-                                              kafkalog_error_t **err);
-
 // How many partitions a topic has.
 //
 // [MT], never blocks. Codes: UNKNOWN_TOPIC_OR_PARTITION (3), _INVALID_ARG, _CLOSED, _FATAL.
 kafkalog_code_t kafkalog_topic_partition_count(const kafkalog_engine_t *e, const char *topic, int32_t *count);
-
-// How many partitions a topic has.
-//
-// [MT], never blocks. Codes: UNKNOWN_TOPIC_OR_PARTITION (3), _INVALID_ARG, _CLOSED, _FATAL.
-kafkalog_code_t kafkalog_topic_partition_count(const kafkalog_engine_t *e, const char *topic, int32_t *count);
-
-// Adds a partition; `offset` is an offset, a timestamp or KAFKALOG_OFFSET_*, as the call that takes the list says.
-//
-// `topic` is copied. [ONE], never blocks. Codes: _INVALID_ARG, _REENTRANT.
-kafkalog_code_t kafkalog_tplist_add(kafkalog_tplist_t *l, const char *topic, int32_t partition, int64_t offset);
 
 // Adds a partition; `offset` is an offset, a timestamp or KAFKALOG_OFFSET_*, as the call that takes the list says.
 //
@@ -1536,30 +933,10 @@ kafkalog_code_t kafkalog_tplist_add(kafkalog_tplist_t *l, const char *topic, int
 // [MT], never blocks.
 size_t kafkalog_tplist_count(const kafkalog_tplist_t *l);
 
-// How many entries there are; 0 for NULL.
-//
-// [MT], never blocks.
-size_t kafkalog_tplist_count(const kafkalog_tplist_t *l);
-
 // Ends a list and everything that was looked up in it; NULL is fine.
 //
 // [ONE], never blocks.
 void kafkalog_tplist_destroy(kafkalog_tplist_t *l);
-
-// Ends a list and everything that was looked up in it; NULL is fine.
-//
-// [ONE], never blocks.
-void kafkalog_tplist_destroy(kafkalog_tplist_t *l);
-
-// Entry `i` of the list: what was added, or what a call wrote there. `*code` is 0 or why that call failed for this entry.
-//
-// `*topic` belongs to the list and ends with it. [MT], never blocks. Codes: _INVALID_ARG (also for no such entry), _REENTRANT.
-kafkalog_code_t kafkalog_tplist_get(const kafkalog_tplist_t *l,
-                                    size_t i,
-                                    const char **topic,
-                                    int32_t *partition,
-                                    int64_t *offset,
-                                    kafkalog_code_t *code);
 
 // Entry `i` of the list: what was added, or what a call wrote there. `*code` is 0 or why that call failed for this entry.
 //
@@ -1579,19 +956,6 @@ kafkalog_code_t kafkalog_tplist_metadata(const kafkalog_tplist_t *l,
                                          size_t i,
                                          kafkalog_bytes_t *metadata);
 
-// The metadata of entry `i`; (NULL, 0) when there is none.
-//
-// It belongs to the list and ends with it, or when it is set again. [MT], never blocks. Codes: _INVALID_ARG (also for no
-// such entry), _REENTRANT.
-kafkalog_code_t kafkalog_tplist_metadata(const kafkalog_tplist_t *l,
-                                         size_t i,
-                                         kafkalog_bytes_t *metadata);
-
-// An empty list; `capacity_hint` may be 0. NULL only inside a callback.
-//
-// The caller ends it with kafkalog_tplist_destroy(). [MT], never blocks.
-kafkalog_tplist_t *kafkalog_tplist_new(size_t capacity_hint);
-
 // An empty list; `capacity_hint` may be 0. NULL only inside a callback.
 //
 // The caller ends it with kafkalog_tplist_destroy(). [MT], never blocks.
@@ -1602,25 +966,10 @@ kafkalog_tplist_t *kafkalog_tplist_new(size_t capacity_hint);
 // The bytes are copied. [ONE], never blocks. Codes: _INVALID_ARG (also for no such entry), _REENTRANT, _NOMEM.
 kafkalog_code_t kafkalog_tplist_set_metadata(kafkalog_tplist_t *l, size_t i, kafkalog_bytes_t metadata);
 
-// Gives entry `i` metadata; data NULL takes it away.
-//
-// The bytes are copied. [ONE], never blocks. Codes: _INVALID_ARG (also for no such entry), _REENTRANT, _NOMEM.
-kafkalog_code_t kafkalog_tplist_set_metadata(kafkalog_tplist_t *l, size_t i, kafkalog_bytes_t metadata);
-
 // The library's version as 0xMMmmpp00: compare with KAFKALOG_VERSION_NUMBER of the header you were compiled with.
 //
 // [MT][CB], never blocks.
 uint32_t kafkalog_version(void);
-
-// The library's version as 0xMMmmpp00: compare with KAFKALOG_VERSION_NUMBER of the header you were compiled with.
-//
-// [MT][CB], never blocks.
-uint32_t kafkalog_version(void);
-
-// The library's version in words, for example "0.1.0".
-//
-// Static. [MT][CB], never blocks.
-const char *kafkalog_version_str(void);
 
 // The library's version in words, for example "0.1.0".
 //
