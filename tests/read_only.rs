@@ -20,7 +20,8 @@ fn tp() -> TopicPartition {
 
 fn create(dir: &Path, settings: &[(&str, &str)]) -> Engine {
     let engine = Engine::open(dir).unwrap();
-    let mut topic = TopicConfig::new();
+    // The records' timestamps lie years back.
+    let mut topic = TopicConfig::new().set("retention.ms", "-1").unwrap();
     for (key, value) in settings {
         topic = topic.set(key, value).unwrap();
     }
@@ -83,7 +84,7 @@ fn a_second_process_sees_every_record_while_the_first_rolls_and_is_killed() {
         for i in 0.. {
             append(&engine, i * 10..i * 10 + 10);
             if i % 100 == 0 {
-                println!("written {}", i * 10 + 10);
+                println!("\nwritten {}", i * 10 + 10);
             }
         }
     }
@@ -93,9 +94,8 @@ fn a_second_process_sees_every_record_while_the_first_rolls_and_is_killed() {
     let mut written = lines.filter_map(|line| line.unwrap().strip_prefix("written ")?.parse::<u64>().ok());
     assert_eq!(written.next(), Some(10));
     let mut consumer = reader(dir.path(), StartAt::Earliest);
-    expect(&mut consumer, 0..10);
     let told = written.nth(4).unwrap();
-    let mut next = 10;
+    let mut next = 0;
     while next < told {
         for record in &consumer.poll(SOON).unwrap() {
             assert_eq!(record.value.unwrap(), format!("v{next}").as_bytes());
@@ -201,8 +201,11 @@ fn a_batch_that_is_not_all_there_is_not_there() {
         // Zeros behind it (a preallocated file) or bytes that are still missing: the same.
         let mut zeros = whole[..len].to_vec();
         zeros.resize(whole.len() + 4096, 0);
+        let is_whole = zeros.starts_with(&whole); // what was missing were zeros
         std::fs::write(&log, zeros).unwrap();
-        assert!(consumer.poll(NOW).unwrap().is_empty());
+        if !is_whole {
+            assert!(consumer.poll(NOW).unwrap().is_empty());
+        }
         std::fs::write(&log, &whole).unwrap();
         expect(&mut consumer, 3..6);
     }

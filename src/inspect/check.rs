@@ -10,7 +10,7 @@ use crate::node::read_catalogue;
 use crate::storage::checkpoint::{HIGH_WATERMARK_FILE, LOG_START_FILE, RECOVERY_POINT_FILE};
 use crate::storage::meta_properties::{MetaProperties, META_PROPERTIES_FILE};
 use crate::storage::names::{parse_dir_name, DirMark, FileKind};
-use crate::storage::OffsetCheckpoint;
+use crate::storage::{OffsetCheckpoint, ProducerStates};
 use crate::types::{Offset, TopicPartition};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -180,7 +180,8 @@ pub fn check(path: &Path, scope: CheckScope) -> Result<CheckReport> {
     let mut report = CheckReport::default();
     if !path.is_dir() {
         let base = base_of(path, FileKind::Log)?;
-        check_segment(path, base, scope, Tail { is_last: true, durable: Offset::ZERO }, &mut report)?;
+        let tail = Tail { is_last: true, durable: Offset::ZERO };
+        check_segment(path, base, scope, tail, &mut ProducerStates::new(), &mut report)?;
         return Ok(report);
     }
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();

@@ -2,14 +2,14 @@
 
 use super::check::{CheckReport, CheckScope, Damage, DamageKind, Known, Severity};
 use super::check_segment::{check_segment, Found, Tail};
-use super::dump::{real_disk, LogDump};
+use super::dump::{real_disk, LogDump, TxnDump};
 use super::view::{list, segment_bases};
 use crate::error::{Error, Result};
 use crate::storage::checkpoint::{LOG_START_FILE, RECOVERY_POINT_FILE};
 use crate::storage::leader_epochs::LEADER_EPOCH_FILE;
 use crate::storage::names::{file_name, parse_file_name, FileKind, FileState};
 use crate::storage::partition_metadata::{self, PARTITION_METADATA_FILE};
-use crate::storage::{read_flushed_mark, LeaderEpochs, MARK_FILE};
+use crate::storage::{read_flushed_mark, AbortedTxn, LeaderEpochs, ProducerStates, MARK_FILE};
 use crate::types::{LeaderEpoch, Offset, TopicPartition};
 use std::path::Path;
 
@@ -24,18 +24,28 @@ pub(super) fn check_partition(
     // Before the logs, as with the checkpoints.
     let marked = read_flushed_mark(&crate::disk::RealDisk, dir);
     let bases = segment_bases(dir)?;
-    let mut whole = Found { first: None, end: Offset::ZERO, epochs: Vec::new(), has_holes: known.is_compacted };
+    let mut whole = Found {
+        first: None,
+        end: Offset::ZERO,
+        epochs: Vec::new(),
+        has_holes: known.is_compacted,
+        aborted: Vec::new(),
+    };
+    let mut producers = ProducerStates::new();
     let mut gaps = Vec::new();
     for (index, base) in bases.iter().enumerate() {
         let log = dir.join(file_name(*base, FileKind::Log));
         let is_last = index + 1 == bases.len();
         let durable = marked.max(known.recovery_point).unwrap_or(Offset::ZERO);
-        let found = match check_segment(&log, *base, scope, Tail { is_last, durable }, report) {
+        let found = match check_segment(&log, *base, scope, Tail { is_last, durable }, &mut producers, report) {
             Ok(found) => found,
             // Retention took it while we looked.
             Err(error) if error.io_kind() == Some(std::io::ErrorKind::NotFound) => continue,
             Err(error) => return Err(error),
         };
+        if scope == CheckScope::All {
+            check_txn_index(dir, *base, &found.aborted, whole.first.or(found.first), report);
+        }
         if index > 0 && *base != whole.end {
             gaps.push((log, whole.end, *base));
         }
@@ -150,18 +160,37 @@ fn check_small_files(dir: &Path, bases: &[Offset], report: &mut CheckReport) -> 
             (FileState::Live, FileKind::Snapshot) => small(&path, LogDump::snapshot(&path).err(), report),
             (FileState::Live, FileKind::Log) => {}
             (FileState::Live, _) if !bases.contains(&name.base) => report.add(stray(&path, "it has no log")),
-            (FileState::Live, FileKind::TxnIndex) => {
-                let error = LogDump::txn_index(&path).err();
-                if let Some(error) = error {
-                    let what = error.message().to_owned();
-                    report.add(Damage::new(Severity::Rebuildable, DamageKind::BadIndex, &path, what));
-                }
-            }
-            (FileState::Live, FileKind::Index | FileKind::TimeIndex) => {}
+            (FileState::Live, FileKind::Index | FileKind::TimeIndex | FileKind::TxnIndex) => {}
             (state, _) => report.add(stray(&path, &format!("a file that is marked {state:?}"))),
         }
     }
     Ok(())
+}
+
+/// The index of a segment has to name the transactions that the log says were aborted, and no others.
+fn check_txn_index(dir: &Path, base: Offset, aborted: &[AbortedTxn], first: Option<Offset>, report: &mut CheckReport) {
+    let path = dir.join(file_name(base, FileKind::TxnIndex));
+    let what = match LogDump::txn_index(&path) {
+        Err(error) if error.io_kind() == Some(std::io::ErrorKind::NotFound) && aborted.is_empty() => return,
+        Err(error) => error.message().to_owned(),
+        Ok(entries) => {
+            // Where the log no longer begins at its beginning, transactions that began before are known to the index alone.
+            let is_told = |txn: &&TxnDump| first.is_some_and(|first| txn.first_offset >= first);
+            let told: Vec<AbortedTxn> = entries.iter().filter(is_told).map(TxnDump::entry).collect();
+            // How stable the log was at the time hangs on transactions that may have begun before it as well.
+            let is_whole = told.len() == entries.len();
+            let same = |(a, b): (&AbortedTxn, &AbortedTxn)| {
+                let (a, b) = (*a, *b);
+                let last_stable_offset = if is_whole { a.last_stable_offset } else { b.last_stable_offset };
+                b == AbortedTxn { last_stable_offset, ..a }
+            };
+            if told.len() == aborted.len() && told.iter().zip(aborted).all(same) {
+                return;
+            }
+            format!("it names {} aborted transactions where the log has {}, or others", told.len(), aborted.len())
+        }
+    };
+    report.add(Damage::new(Severity::Rebuildable, DamageKind::BadIndex, &path, what));
 }
 
 fn small(path: &Path, error: Option<Error>, report: &mut CheckReport) {

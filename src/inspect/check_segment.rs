@@ -6,7 +6,7 @@ use super::walk::{LogWalk, Stop};
 use crate::error::Result;
 use crate::record::{BatchHeader, BatchView, Inflater, INFLATED_BYTES_MAX};
 use crate::storage::names::{file_name, FileKind};
-use crate::storage::{OffsetIndex, TimeEntry, TimeIndex};
+use crate::storage::{end_txn_of, AbortedTxn, OffsetIndex, ProducerBatch, ProducerStates, TimeEntry, TimeIndex};
 use crate::types::{LeaderEpoch, Offset, Position};
 use std::path::{Path, PathBuf};
 
@@ -28,6 +28,8 @@ pub(super) struct Found {
     pub epochs: Vec<(LeaderEpoch, Offset)>,
     /// Offsets are missing inside: compaction was here.
     pub has_holes: bool,
+    /// The transactions whose abort marker lies here, as far as their beginning is still in the log.
+    pub aborted: Vec<AbortedTxn>,
 }
 
 struct SegmentCheck<'a> {
@@ -38,6 +40,7 @@ struct SegmentCheck<'a> {
     inflate: Inflater,
     indexes: Option<Indexes>,
     found: Found,
+    producers: &'a mut ProducerStates,
 }
 
 /// Entries that wait for the batch that they speak of. Read before the log, so that a live writer's are not ahead of it.
@@ -54,15 +57,16 @@ pub(super) fn check_segment(
     base: Offset,
     scope: CheckScope,
     tail: Tail,
+    producers: &mut ProducerStates,
     report: &mut CheckReport,
 ) -> Result<Found> {
     let indexes = if scope == CheckScope::All { Some(Indexes::read(log, base, report)) } else { None };
     let walk = LogWalk::open(log)?;
     report.segments += 1;
     report.bytes += walk.len();
-    let found = Found { first: None, end: base, epochs: Vec::new(), has_holes: false };
+    let found = Found { first: None, end: base, epochs: Vec::new(), has_holes: false, aborted: Vec::new() };
     let inflate = Inflater::new(INFLATED_BYTES_MAX);
-    let mut check = SegmentCheck { log, base, tail, report, inflate, indexes, found };
+    let mut check = SegmentCheck { log, base, tail, report, inflate, indexes, found, producers };
     check.walk(walk)?;
     if let Some(mut indexes) = check.indexes.take() {
         indexes.finish(check.report);
@@ -112,6 +116,24 @@ impl SegmentCheck<'_> {
             count += 1;
         }
         self.report.records += count;
+        self.replay(view).map_err(bad_records)
+    }
+
+    /// Follows the producers, to know which transactions were aborted.
+    fn replay(&mut self, view: &BatchView<'_>) -> Result<()> {
+        let header = view.header();
+        let Some(producer) = header.producer else { return Ok(()) };
+        if let Some(marker) = end_txn_of(view)? {
+            self.found.aborted.extend(self.producers.end_txn(&marker));
+        } else if !header.is_control() {
+            self.producers.update(&ProducerBatch {
+                producer,
+                base_offset: header.base_offset,
+                last_offset_delta: header.last_offset_delta,
+                max_timestamp: header.max_timestamp,
+                is_transactional: header.is_transactional(),
+            });
+        }
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use crate::record::{BatchView, Inflater, RecordView, INFLATED_BYTES_MAX};
 use crate::storage::checkpoint::read_file;
 use crate::storage::names::FileKind;
 use crate::storage::producer_states::snapshot;
-use crate::storage::{txn_index, OffsetIndex, TimeIndex};
+use crate::storage::{txn_index, AbortedTxn, OffsetIndex, TimeIndex};
 use crate::types::{Codec, LeaderEpoch, Offset, Position, ProducerStamp, Timestamp, TimestampType};
 use std::fmt;
 use std::path::Path;
@@ -98,6 +98,13 @@ pub struct ProducerDump {
     pub coordinator_epoch: Option<i32>,
     /// Where the open transaction began.
     pub txn_first_offset: Option<Offset>,
+}
+
+impl TxnDump {
+    pub(super) fn entry(&self) -> AbortedTxn {
+        let TxnDump { producer_id, first_offset, last_offset, last_stable_offset } = *self;
+        AbortedTxn { producer_id, first_offset, last_offset, last_stable_offset }
+    }
 }
 
 impl LogDump {

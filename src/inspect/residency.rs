@@ -12,6 +12,9 @@ use crate::types::{Offset, Timestamp, TopicPartition};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// How exactly the first dirty page is looked for.
+const CLEAN_STEP_BYTES: u64 = 4096;
+
 /// Pages of one segment's log.
 #[derive(Clone, Debug)]
 pub struct SegmentCache {
@@ -36,7 +39,9 @@ pub struct PartitionCache {
     pub unplug_loss: UnplugLoss,
 }
 
-/// What is not known to survive a power cut: an upper bound, since the system may have written pages that nobody reported.
+/// What pulling the plug now would take, by the best knowledge: records behind the recovery point whose pages are not on the
+/// device; where the system does not tell of pages, all behind the recovery point. A file system that notes a file's new
+/// length a few seconds after its pages may take those seconds as well.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct UnplugLoss {
     pub records: u64,
@@ -124,14 +129,14 @@ fn segment_cache(
         segment.dirty_bytes = pages.dirty_bytes.map(|dirty| dirty + pages.writeback_bytes.unwrap_or(0));
     }
     if !is_flushed || is_last {
+        let clean_until = if is_flushed { segment.log_bytes } else { clean_until(&file, segment.log_bytes) };
         let mut walk = LogWalk::open(path)?;
         walk.skip_to(partition.recovery_point, base)?;
         while let Some((_, header)) = walk.step_header()? {
             partition.log_end = header.end_offset();
             if !is_flushed && header.end_offset() > partition.recovery_point {
                 segment.unflushed_bytes += u64::from(header.batch_bytes);
-                // Clean pages are on the device, whoever wrote them there.
-                if segment.dirty_bytes != Some(0) {
+                if walk.at() > clean_until {
                     partition.unplug_loss.add_batch(&header, partition.recovery_point, now);
                 }
             }
@@ -139,6 +144,27 @@ fn segment_cache(
     }
     partition.segments.push(segment);
     Ok(())
+}
+
+/// The byte before which no page is dirty or on its way to the device; 0 where the system does not tell.
+fn clean_until(file: &std::fs::File, len: u64) -> u64 {
+    let is_clean = |bytes: u64| match page_cache(file, 0, bytes) {
+        Ok(Some(pages)) => pages.dirty_bytes == Some(0) && pages.writeback_bytes == Some(0),
+        Ok(None) | Err(_) => false,
+    };
+    let (mut clean, mut end) = (0, len);
+    if is_clean(len) {
+        return len;
+    }
+    while end - clean > CLEAN_STEP_BYTES {
+        let middle = clean + (end - clean) / 2;
+        if is_clean(middle) {
+            clean = middle;
+        } else {
+            end = middle;
+        }
+    }
+    clean
 }
 
 impl UnplugLoss {

@@ -110,16 +110,21 @@ impl ForeignLog {
         std::fs::metadata(&self.dir).and_then(|found| found.modified()).ok()
     }
 
-    /// Lists the files again if they may have changed.
+    /// Lists the files again if they may have changed. True when there are other segments than before.
     fn refresh(&self, state: &mut State) -> Result<bool> {
-        if let Some(listing) = &state.listing {
-            let is_settled = |changed: SystemTime| changed + TICK_MAX < listing.looked;
-            if self.dir_changed() == listing.changed && listing.changed.is_some_and(is_settled) {
-                return Ok(false);
-            }
+        let Some(before) = &state.listing else {
+            self.list(state)?;
+            return Ok(true);
+        };
+        let is_settled = |changed: SystemTime| changed + TICK_MAX < before.looked;
+        if self.dir_changed() == before.changed && before.changed.is_some_and(is_settled) {
+            return Ok(false);
         }
+        let (bases, log_start) = (before.bases.clone(), before.log_start);
+        let had_current = state.current.is_some();
         self.list(state)?;
-        Ok(true)
+        let after = state.listing.as_ref().expect("just listed");
+        Ok(after.bases != bases || after.log_start != log_start || state.current.is_some() != had_current)
     }
 
     /// Makes the segment at `index` of the listing the current one. False when its file is gone.
@@ -323,13 +328,15 @@ impl Source for ForeignLog {
         let state = &mut *self.state.lock();
         for _ in 0..ATTEMPTS_MAX {
             // A sealed segment is read to its end without asking; at the tail anything may have happened.
-            if state.listing.is_none() || state.current.as_ref().is_none_or(|current| !current.is_sealed) {
+            let looked = state.current.as_ref().is_none_or(|current| !current.is_sealed);
+            if looked || state.listing.is_none() {
                 self.refresh(state)?;
             }
             match self.try_read(state, ask)? {
                 Look::Found(bytes) => return Ok(bytes),
                 Look::Changed => state.listing = None,
-                Look::End { .. } if self.refresh(state)? => {}
+                // What comes after this look is told by the watch.
+                Look::End { .. } if !looked && self.refresh(state)? => {}
                 Look::End { end } if ask.from > end => return Err(self.out_of_range(state, ask.from)),
                 Look::End { .. } => {
                     self.check_present()?;
