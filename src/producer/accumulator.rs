@@ -165,7 +165,6 @@ impl Accumulator {
     /// The batch that was taken out is done with; it may still wait for its rung. With `carry_on` the role stays and the
     /// next batch comes out, if there is one.
     pub fn handle_appended(&mut self, unfinished: Option<Unfinished>, carry_on: bool) -> Option<Box<Batch>> {
-        debug_assert!(self.in_hand.is_some(), "appended what was not taken out");
         self.in_hand = None;
         self.unfinished.extend(unfinished);
         if carry_on {
@@ -267,9 +266,11 @@ impl Accumulator {
 
     /// When something has to be done here if nobody does anything: for the timer.
     pub fn poll_timeout(&self) -> Option<Instant> {
+        // While somebody appends, the open batch cannot go; he looks at it when he is back.
+        let linger_until = self.linger_until().filter(|_| self.in_hand.is_none());
         let expiry = self.unfinished.front().map(|one| one.completion.expires_at);
         let queued = self.ready.front().map(|batch| batch.completion.expires_at);
-        [self.linger_until(), expiry, queued].into_iter().flatten().min()
+        [linger_until, expiry, queued].into_iter().flatten().min()
     }
 
     /// Records that are neither acknowledged nor failed.

@@ -1,6 +1,5 @@
 //! One batch from its first record to its fate: the bytes being filled, who waits for them, and what came out.
 
-use super::parking::Parking;
 use super::queue::PartitionQueue;
 use super::shared::Shared;
 use super::{BatchPlacement, DeliveryReport, RecordMetadata};
@@ -156,7 +155,8 @@ impl Completion {
         }
     }
 
-    /// The end of the story, told to all who wait. False when it was told before.
+    /// The end of the story. Futures are told here, waiters by the next announcement in the queue's parking. False when
+    /// it had ended before.
     pub fn finish(&self, outcome: Outcome, end: Option<Offset>) -> bool {
         let wakers = {
             let mut fate = self.fate.lock();
@@ -170,7 +170,6 @@ impl Completion {
             self.stage.store(Stage::Done as u8, SeqCst);
             std::mem::take(&mut fate.wakers)
         };
-        self.parking().announce();
         for (_, waker) in wakers {
             waker.wake();
         }
@@ -197,10 +196,6 @@ impl Completion {
 
     pub fn deregister(&self, id: u64) {
         self.fate.lock().wakers.retain(|(known, _)| *known != id);
-    }
-
-    pub fn parking(&self) -> &Parking {
-        &self.queue.parking
     }
 
     /// What a user is told of one record.
@@ -292,12 +287,14 @@ impl Drop for Batch {
     fn drop(&mut self) {
         // Only a panic between taking a batch and telling its outcome comes here with the debt unpaid.
         if self.is_owed {
-            let lost =
-                Error::new(ErrorCode::PANIC, "a bug struck while this batch was being appended; it may be in the log");
-            for (_, callback) in self.audience.callbacks.drain(..) {
-                callback(Err(lost.clone()));
-            }
-            self.completion.finish(Outcome::Failed(lost), None);
+            let text = "a bug struck while this batch was being appended; it may be in the log";
+            let outcome = Outcome::Failed(Error::new(ErrorCode::PANIC, text));
+            let Batch { builder, completion, audience, reserved_bytes, .. } = self;
+            let shared = &completion.shared;
+            shared.account(&outcome, builder.count(), 0);
+            shared.tell(&completion.queue, audience, &outcome, completion);
+            completion.finish(outcome, None);
+            shared.memory.give_back(*reserved_bytes);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::batch::{Completion, Outcome, Receipt, Stage};
 use super::{BatchPlacement, RecordMetadata};
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{ErrorCode, Result};
 use crate::time::Instant;
 use crate::types::{Acks, Offset, Rung};
 use std::future::Future;
@@ -10,6 +10,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+
+/// A waiter for other replicas looks again this often; their progress makes no news here.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// What will become of one sent record. Dropping it cancels nothing.
 ///
@@ -105,14 +108,19 @@ impl Delivery {
                             shared.finish(queue);
                             return Some((outcome.climbed(rung), end));
                         }
-                        Err(late) if is_late(&late) => {
-                            if batch.stage() != Stage::Done {
-                                let now = shared.clock.monotonic();
-                                if now < batch.expires_at {
-                                    return None;
-                                }
-                                return Some((Outcome::Failed(shared.late(queue)), end));
+                        Err(late) if late.code() == ErrorCode::REQUEST_TIMED_OUT => {
+                            let now = shared.clock.monotonic();
+                            if now >= batch.expires_at {
+                                shared.expire(queue, now);
+                                let expired = (Outcome::Failed(shared.late(queue)), end);
+                                return Some(
+                                    batch.outcome().filter(|_| batch.stage() == Stage::Done).unwrap_or(expired),
+                                );
                             }
+                            if now >= until {
+                                return None;
+                            }
+                            queue.parking.wait(news, Some(until.since(now).min(LOOK_AGAIN)), false);
                         }
                         Err(failed) => {
                             shared.fail_unfinished(queue, &failed);
@@ -152,10 +160,6 @@ impl Delivery {
             }
         }
     }
-}
-
-fn is_late(error: &Error) -> bool {
-    matches!(error.code(), ErrorCode::REQUEST_TIMED_OUT | ErrorCode::TIMED_OUT)
 }
 
 impl Future for Delivery {

@@ -105,6 +105,7 @@ impl Shared {
         self.account(&outcome, records, 0);
         self.tell(queue, &mut batch.audience, &outcome, &batch.completion);
         batch.completion.finish(outcome, None);
+        queue.parking.announce();
         batch.is_owed = false;
         self.memory.give_back(std::mem::take(&mut batch.reserved_bytes));
         self.recycle(batch);
@@ -115,6 +116,7 @@ impl Shared {
         self.account(&outcome, one.records, one.bytes);
         self.tell(queue, &mut one.audience, &outcome, &one.completion);
         one.completion.finish(outcome, Some(one.end));
+        queue.parking.announce();
         self.memory.give_back(one.reserved_bytes);
     }
 

@@ -35,6 +35,18 @@ fn judge(error: &Error, records: u32) -> Verdict {
     }
 }
 
+/// The appender's role, for the case that a panic takes it away from us: then others may have it.
+struct Role<'a> {
+    queue: &'a PartitionQueue,
+}
+
+impl Drop for Role<'_> {
+    fn drop(&mut self) {
+        self.queue.accumulator.lock().handle_appended(None, false);
+        self.queue.parking.announce();
+    }
+}
+
 /// What an append came to, and how far up the log it went.
 struct Carried {
     outcome: Outcome,
@@ -53,37 +65,47 @@ impl Shared {
 
     /// Appends a batch, and those that became ready meanwhile, on this thread. It has the appender's role.
     pub fn carry(&self, queue: &Arc<PartitionQueue>, batch: Box<Batch>) {
+        let role = Role { queue };
         let mut next = Some(batch);
-        let mut carried = 0;
-        while let Some(batch) = next {
-            carried += 1;
+        for carried in 1.. {
+            let Some(batch) = next.take() else { break };
             let unfinished = self.carry_one(queue, batch);
-            let may_carry_on = carried < HANDOVERS_MAX;
-            let written = unfinished.as_ref().map(|one| (one.completion.clone(), one.outcome.clone(), one.end));
-            let (is_written, watched);
-            let left_behind;
-            {
-                let mut accumulator = queue.accumulator.lock();
-                let has_audience = unfinished.as_ref().is_some_and(|one| !one.audience.is_empty());
-                next = accumulator.handle_appended(unfinished, may_carry_on);
-                queue.set_load(accumulator.load());
-                // Only now may a waiter see it written: it is where he will look for it.
-                is_written = written.is_some();
-                watched = written.is_some_and(|(completion, outcome, end)| {
-                    completion.set_written(outcome, end);
-                    completion.is_watched() || has_audience
-                });
-                left_behind = next.is_none() && accumulator.is_sendable();
-            }
-            if watched || left_behind {
-                self.enlist(queue);
-                self.wake_by(self.clock.monotonic());
-            }
-            if left_behind || is_written {
-                // Whoever waits for one of these takes over: the rest of the appending, or the group commit.
-                queue.parking.announce();
-            }
+            next = self.hand_in(queue, unfinished, carried < HANDOVERS_MAX);
         }
+        std::mem::forget(role);
+    }
+
+    /// Back from the log: gives up the appender's role, or takes over what the others have filled meanwhile.
+    fn hand_in(
+        &self,
+        queue: &Arc<PartitionQueue>,
+        unfinished: Option<Unfinished>,
+        carry_on: bool,
+    ) -> Option<Box<Batch>> {
+        let written = unfinished.as_ref().map(|one| (one.completion.clone(), one.outcome.clone(), one.end));
+        let has_audience = unfinished.as_ref().is_some_and(|one| !one.audience.is_empty());
+        let (next, is_watched, is_left_behind, linger_until);
+        {
+            let mut accumulator = queue.accumulator.lock();
+            next = accumulator.handle_appended(unfinished, carry_on);
+            queue.set_load(accumulator.load());
+            // Only now may a waiter see it written: here is where he will look for it.
+            is_watched = written.is_some_and(|(completion, outcome, end)| {
+                completion.set_written(outcome, end);
+                completion.is_watched() || has_audience
+            });
+            is_left_behind = next.is_none() && accumulator.is_sendable();
+            linger_until = if next.is_none() { accumulator.linger_until() } else { None };
+        }
+        queue.parking.announce();
+        if is_watched || is_left_behind {
+            self.enlist(queue);
+            self.wake_by(self.clock.monotonic());
+        } else if let Some(at) = linger_until {
+            // Its time may have passed while the role was taken.
+            self.wake_by(at);
+        }
+        next
     }
 
     /// One batch into the log; comes back as `Unfinished` if its acknowledgement needs a higher rung.
@@ -158,7 +180,10 @@ impl Shared {
                 Verdict::Split => self.append_split(log.as_ref(), &sealed).unwrap_or_else(failed),
             },
         };
-        batch.builder.give_back(sealed.into_bytes());
+        // A buffer that one huge record has blown up is not worth keeping.
+        if bytes <= 4 * self.config.batch_bytes as usize {
+            batch.builder.give_back(sealed.into_bytes());
+        }
         carried
     }
 

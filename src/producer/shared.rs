@@ -17,7 +17,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// Emptied batches kept for reuse at most.
-const SPARE_BATCHES: usize = 64;
+const SPARES_MAX: u64 = 64;
 
 pub(super) struct Shared {
     pub me: Weak<Shared>,
@@ -36,7 +36,10 @@ pub(super) struct Shared {
     pub listed: Mutex<Vec<Arc<PartitionQueue>>>,
     /// When the timer will come, as far as we asked; `u64::MAX` is never.
     pub wake_at: AtomicU64,
+    // linger.ms is not 0.
+    lingers: bool,
     spares: Mutex<Vec<Box<Batch>>>,
+    spares_max: usize,
 }
 
 /// Who is to be told of a record, besides nobody.
@@ -65,6 +68,9 @@ impl Shared {
             clock: host.clock().clone(),
             host,
             memory: BufferMemory::new(config.buffer_bytes),
+            lingers: !config.linger.is_zero(),
+            // A quarter of the memory at most.
+            spares_max: (config.buffer_bytes / u64::from(config.batch_bytes.max(1)) / 4).clamp(4, SPARES_MAX) as usize,
             config,
             partitioner,
             sink,
@@ -157,10 +163,8 @@ impl Shared {
             };
             let sendable = accumulator.poll_after_record();
             let switch = choice == Choice::Sticky && accumulator.poll_sticky_switch();
-            let mut wake_at = None;
-            if first && sendable.is_none() && !accumulator.is_appending() {
-                wake_at = accumulator.linger_until();
-            }
+            // Without linger nobody has to come back: either it goes now, or whoever appends takes it over.
+            let wake_at = if first && self.lingers { accumulator.linger_until() } else { None };
             let list = wake_at.is_some() && !std::mem::replace(&mut accumulator.is_listed, true);
             drop(accumulator);
             if list {
@@ -192,8 +196,7 @@ impl Shared {
     }
 
     fn new_queue(&self, topic: &TopicState, partition: u32) -> PartitionQueue {
-        let lingers = !self.config.linger.is_zero();
-        let queue = PartitionQueue::new(topic, partition, self.config.batch_bytes as usize, lingers);
+        let queue = PartitionQueue::new(topic, partition, self.config.batch_bytes as usize, self.lingers);
         // Close goes through the queues that exist after it has set this.
         queue.accumulator.lock().is_closed = self.is_closed.load(SeqCst);
         queue
@@ -289,7 +292,7 @@ impl Shared {
     pub fn recycle(&self, batch: Box<Batch>) {
         let mut spares = self.spares.lock();
         // A spare holds its producer: none may be left when the producer is closed.
-        if spares.len() < SPARE_BATCHES && !self.is_closed.load(SeqCst) {
+        if spares.len() < self.spares_max && !self.is_closed.load(SeqCst) {
             spares.push(batch);
         } else {
             drop(spares);

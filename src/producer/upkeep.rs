@@ -6,9 +6,13 @@ use super::shared::Shared;
 use super::ProducerStats;
 use crate::error::{Error, ErrorCode, Result};
 use crate::time::Instant;
+use crate::types::Offset;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// A waiter for other replicas looks again this often; their progress makes no news here.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 impl Shared {
     fn queues(&self) -> Vec<Arc<PartitionQueue>> {
@@ -48,16 +52,22 @@ impl Shared {
         }
     }
 
-    fn acknowledge(&self, queue: &Arc<PartitionQueue>, end: crate::types::Offset, deadline: Option<Instant>) {
-        let Some(log) = queue.known_log() else { return };
+    /// False when its time passed first.
+    fn acknowledge(&self, queue: &Arc<PartitionQueue>, end: Offset, deadline: Option<Instant>) -> bool {
+        let Some(log) = queue.known_log() else { return true };
         match self.wait_for_ack(log.as_ref(), end, deadline) {
-            Ok(_) => self.finish(queue),
+            Ok(_) => {
+                self.finish(queue);
+                true
+            }
             // Late is not lost: it goes on waiting until it expires.
-            Err(late) if matches!(late.code(), ErrorCode::REQUEST_TIMED_OUT | ErrorCode::TIMED_OUT) => {
-                self.finish(queue)
+            Err(late) if late.code() == ErrorCode::REQUEST_TIMED_OUT => {
+                self.finish(queue);
+                false
             }
             Err(failed) => {
                 self.fail_unfinished(queue, &failed);
+                true
             }
         }
     }
@@ -124,9 +134,10 @@ impl Shared {
                 let text = format!("{} records are not acknowledged yet", self.pending());
                 return Err(Error::new(ErrorCode::TIMED_OUT, text));
             }
-            match unfinished_end {
-                Some(end) => self.acknowledge(queue, end, Some(deadline)),
-                None => queue.parking.wait(news, Some(deadline.since(now)), is_appending),
+            let is_late = unfinished_end.is_some_and(|end| !self.acknowledge(queue, end, Some(deadline)));
+            if unfinished_end.is_none() || is_late {
+                let longest = if is_late { LOOK_AGAIN } else { Duration::MAX };
+                queue.parking.wait(news, Some(deadline.since(now).min(longest)), is_appending);
             }
         }
     }
