@@ -65,7 +65,14 @@ pub(super) fn load(opening: &Opening) -> Result<Loaded> {
     let (segments, is_new) = open_segments(&setup, &bases, opening.log_start)?;
     let active = segments.active().clone();
     let (mut epochs, unreadable) = LeaderEpochs::open(disk, &opening.dir)?;
-    report.leftovers.extend(unreadable.map(|e| e.message().to_owned()));
+    if let Some(unreadable) = unreadable {
+        // The batches know their epochs: what the file said is read from all of them again.
+        for segment in segments.iter().filter(|segment| segment.is_sealed()) {
+            super::scan::replay_epochs(segment, &mut epochs)?;
+        }
+        super::scan::replay_epochs(&active, &mut epochs)?;
+        report.leftovers.push(unreadable.message().to_owned());
+    }
 
     let trust = trust(opening, mark.as_ref(), &active);
     scan_sealed(&segments, &trust, &mut report)?;

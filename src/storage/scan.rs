@@ -167,6 +167,24 @@ pub(super) fn replay(segment: &Segment, from: Offset, states: &mut ProducerState
     Ok(())
 }
 
+/// Notes the leader epochs of a segment's batches, as far as its headers can be walked.
+pub(super) fn replay_epochs(segment: &Segment, epochs: &mut LeaderEpochs) -> Result<()> {
+    let mut at = Position(0);
+    loop {
+        let header = match segment.header_at(at) {
+            Ok(Some(header)) => header,
+            Ok(None) => return Ok(()),
+            // A torn tail; whoever scans the segment judges it.
+            Err(e) if e.code() == ErrorCode::CORRUPT_MESSAGE => return Ok(()),
+            Err(e) => return Err(e),
+        };
+        if let Some(epoch) = header.leader_epoch {
+            epochs.assign_in_memory(epoch, header.base_offset);
+        }
+        at = segment.after(at, &header)?;
+    }
+}
+
 fn note_at(segment: &Segment, at: Position, header: &BatchHeader, states: &mut ProducerStates) -> Result<()> {
     let bytes = segment.bytes_at(u64::from(at.0), header.batch_bytes as usize)?;
     let view = BatchView::parse(&bytes).map_err(|e| segment.placed(e, u64::from(at.0)))?;

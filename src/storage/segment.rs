@@ -251,6 +251,7 @@ impl Segment {
     pub(super) fn seal(&self) {
         self.offset_index.seal();
         self.time_index.seal();
+        self.txn_index.seal();
         self.sealed.store(true, Ordering::Release);
         *self.file.lock() = None;
     }

@@ -249,3 +249,21 @@ fn a_truncated_log_ends_where_it_was_cut_and_goes_on_from_there() {
         assert_eq!(read_all(&log, Offset(0), 999).expect("reads"), want, "after a kill, cut at {end}");
     }
 }
+
+#[test]
+fn an_unreadable_epoch_file_is_rebuilt_from_the_batches_of_all_segments() {
+    let place = Place::new();
+    let expected = {
+        let log = place.open(small_segments(), true);
+        for n in 0..60_u32 {
+            let now = SystemClock::new().realtime();
+            log.append(&mut batch_at(&["a", "b"], now.0, None), LeaderEpoch(n / 7), now).expect("appends");
+        }
+        assert!(log.segment_summaries().len() > 3);
+        log.leader_epochs()
+    };
+    fs::write(place.path.join("leader-epoch-checkpoint"), "0\n2\nnonsense").expect("damages");
+    let log = place.open(small_segments(), false);
+    assert_eq!(log.leader_epochs(), expected);
+    assert!(log.recovery_report().leftovers.iter().any(|what| what.contains("leader-epoch-checkpoint")));
+}
