@@ -1,1 +1,0 @@
-//! The promises of the node, kept on a real disk.
