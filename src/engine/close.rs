@@ -5,7 +5,7 @@ use super::core::{Core, Fatal};
 use super::timer::Timer;
 use crate::error::{Error, ErrorCode, Result};
 use crate::node::{CloseReport, Node};
-use crate::time::{Clock, Instant};
+use crate::time::Instant;
 use parking_lot::{Condvar, Mutex};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::Ordering;
@@ -81,12 +81,17 @@ impl Closing {
     }
 
     /// Waits for the end; an attempt that timed out is ordered anew.
-    fn wait(&self, timer: &Timer, clock: &dyn Clock, deadline: Instant) -> Result<CloseReport> {
+    fn wait(&self, node: &Node, timer: &Timer, deadline: Instant) -> Result<CloseReport> {
+        let clock = node.clock();
         let mut state = self.state.lock();
         if matches!(&state.outcome, Some(Err(error)) if error.code() == ErrorCode::TIMED_OUT) {
             state.outcome = None;
         }
-        if state.outcome.is_none() && !state.is_running && !state.thread_is_gone {
+        if state.outcome.is_none() && state.thread_is_gone {
+            drop(state);
+            return self.attempt(node, timer, deadline); // there never was a thread to do it
+        }
+        if state.outcome.is_none() && !state.is_running {
             state.order = Some(deadline);
             drop(state);
             timer.wake_now();
@@ -120,7 +125,7 @@ impl Core {
         if self.timer.is_this_thread() {
             return self.close_on_node_thread(deadline);
         }
-        let report = self.closing.wait(&self.timer, &**clock, deadline)?;
+        let report = self.closing.wait(&self.node, &self.timer, deadline)?;
         if callbacks == Callbacks::Wait && !self.callbacks.is_this_thread() {
             let left = deadline.since(clock.monotonic());
             if !self.callbacks.wait_until_done(left) {

@@ -9,7 +9,6 @@ use super::{unknown_topic, Node};
 use crate::config::TopicOverrides;
 use crate::error::{Error, ErrorCode, Result};
 use crate::storage::names::{collides, validate_topic_name};
-use crate::storage::partition_metadata;
 use crate::types::TopicPartition;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -41,7 +40,7 @@ impl Node {
         let mut catalogue = self.catalogue.lock();
         check_name_is_free(&catalogue, name)?;
         let entry = TopicEntry {
-            id: partition_metadata::random_id()?,
+            id: self.new_topic_id(),
             partition_count: partitions,
             replication_factor: replication,
             deleting: false,
@@ -144,6 +143,7 @@ impl Node {
     }
 
     fn delete_partitions(&self, topic: &Topic) -> Result<()> {
+        let delay = topic.log_config().file_delete_delay;
         let mut outcome = Ok(());
         for partition in topic.partitions() {
             {
@@ -157,7 +157,7 @@ impl Node {
                     }
                 }
                 *slot = Slot::Deleted;
-                outcome = outcome.and(self.rename_for_deletion(partition.id()));
+                outcome = outcome.and(self.rename_for_deletion(partition.id(), delay));
             }
             partition.tell_everybody();
         }

@@ -11,6 +11,7 @@ use crate::types::TopicPartition;
 use parking_lot::Mutex;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 #[derive(Debug, Default)]
 pub(super) struct Deletions {
@@ -48,13 +49,12 @@ impl House {
 
 impl Node {
     /// From now on the directory is nobody's. Not durable before the data directory is synced.
-    pub(super) fn rename_for_deletion(&self, partition: &TopicPartition) -> Result<()> {
+    pub(super) fn rename_for_deletion(&self, partition: &TopicPartition, delay: Duration) -> Result<()> {
         let from = self.house.partition_dir(partition);
         let unique = self.randomness.lock().u128(..);
         let to = self.house.dir.join(marked_dir_name(partition, unique, DirMark::Deleted));
         match self.house.disk.rename(&from, &to) {
             Ok(()) => {
-                let delay = self.config.topic_defaults.file_delete_delay;
                 let due = self.house.clock.monotonic() + delay;
                 self.deletions.expect(to, due);
                 self.house.wake_by(due);

@@ -25,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// A directory name that Kafka itself keeps beside the partitions.
 const KAFKA_REMOTE_CACHE: &str = "remote-log-index-cache";
@@ -99,18 +100,18 @@ impl Node {
             lock: Mutex::new(Some(lock)),
             house,
         };
-        node.move_in(&found, &overrides, was_clean)?;
+        node.move_in(found, &overrides, was_clean)?;
         Ok(node)
     }
 
     /// Brings catalogue and directories together.
-    fn move_in(&self, found: &Found, overrides: &BTreeMap<String, TopicOverrides>, was_clean: bool) -> Result<()> {
+    fn move_in(&self, mut found: Found, overrides: &BTreeMap<String, TopicOverrides>, was_clean: bool) -> Result<()> {
         let house = &self.house;
         for stranger in &found.strangers {
             house.tell(Level::Warn, || format!("{stranger}: not a partition's directory, left alone"));
         }
-        self.finish_deletions(found)?;
-        self.adopt(found)?;
+        self.finish_deletions(&mut found)?;
+        self.adopt(&found)?;
         let catalogue = self.catalogue.lock();
         let nothing = TopicOverrides::new();
         let mut topics = self.topics.write();
@@ -174,13 +175,13 @@ impl Node {
     }
 
     /// Topics whose deletion a crash interrupted, and directories that waited for theirs.
-    fn finish_deletions(&self, found: &Found) -> Result<()> {
+    fn finish_deletions(&self, found: &mut Found) -> Result<()> {
         let mut catalogue = self.catalogue.lock();
         let leaving: Vec<String> =
             catalogue.topics.iter().filter(|(_, entry)| entry.deleting).map(|(name, _)| name.clone()).collect();
         for name in &leaving {
-            for &number in found.live.get(name.as_str()).into_iter().flatten() {
-                self.rename_for_deletion(&TopicPartition::new(name.as_str(), number))?;
+            for number in found.live.remove(name.as_str()).into_iter().flatten() {
+                self.rename_for_deletion(&TopicPartition::new(name.as_str(), number), Duration::ZERO)?;
             }
             catalogue.topics.remove(name);
         }
@@ -235,7 +236,18 @@ impl Node {
                 return Ok(id);
             }
         }
-        partition_metadata::random_id()
+        Ok(self.new_topic_id())
+    }
+
+    /// Drawn from the world's seed, so that a simulation repeats itself. As Kafka's, its text does not begin with `-`.
+    pub(super) fn new_topic_id(&self) -> [u8; 16] {
+        let mut randomness = self.randomness.lock();
+        loop {
+            let id = randomness.u128(1..).to_be_bytes();
+            if !partition_metadata::format_id(&id).starts_with('-') {
+                return id;
+            }
+        }
     }
 }
 

@@ -8,7 +8,11 @@ fn occupied(dir: &Path) -> u64 {
     let own = fs::metadata(dir).expect("metadata").blocks() * 512;
     let below = fs::read_dir(dir).expect("lists").map(|entry| {
         let path = entry.expect("entry").path();
-        if path.is_dir() { occupied(&path) } else { fs::metadata(&path).expect("metadata").blocks() * 512 }
+        if path.is_dir() {
+            occupied(&path)
+        } else {
+            fs::metadata(&path).expect("metadata").blocks() * 512
+        }
     });
     own + below.sum::<u64>()
 }

@@ -21,10 +21,10 @@ fn topics_their_settings_and_their_records_survive_reopening() {
     let node = place.open(&[]);
     assert_eq!(node.topics(), before);
     assert_eq!(before.iter().map(|t| (&*t.name, t.partition_count)).collect::<Vec<_>>(), [("bills", 4), ("orders", 3)]);
-    assert_eq!(before[1].overrides.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect::<Vec<_>>(), [(
-        "segment.bytes",
-        "2048"
-    )]);
+    assert_eq!(
+        before[1].overrides.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect::<Vec<_>>(),
+        [("segment.bytes", "2048")]
+    );
     assert_eq!(node.topic("orders").expect("is there").log_config().segment_bytes, 2048);
     assert_eq!(count(&node.partition("bills", 3).expect("is there")), 1);
 }
