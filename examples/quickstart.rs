@@ -12,7 +12,9 @@ fn main() -> kafkalog::Result<()> {
 
     let producer = engine.producer().acks(Acks::All).open()?;
     let delivery = producer.send(Record::new("orders", "two coffees").partition(0))?;
-    producer.send_with(Record::new("orders", "one tea").partition(0), |outcome| drop(outcome))?;
+    producer.send_with(Record::new("orders", "one tea").partition(0), |outcome| {
+        outcome.expect("nothing is in the way of a cup of tea");
+    })?;
     delivery.wait()?;
     producer.flush(Duration::from_secs(5))?;
 

@@ -6,7 +6,7 @@ use super::engine::kafkalog_engine_t;
 use super::error::kafkalog_error_t;
 use super::guard::{borrow, borrow_or_none, guard, guard_new};
 use super::kafkalog_code_t;
-use super::pointers::{invalid, output, text, text_or_none, time_limit};
+use super::pointers::{invalid, output, text, text_or_none, time_limit, Signed};
 use super::tplist::{kafkalog_tplist_t, KAFKALOG_OFFSET_END};
 use crate::{Engine, Error, ErrorCode, Offset, Result, TopicConfig, TopicPartition};
 use std::ffi::c_char;
@@ -137,7 +137,7 @@ fn delete_before(engine: &Engine, id: &TopicPartition, before: i64) -> Result<i6
         0.. => Offset(before.unsigned_abs()),
         _ => return Err(invalid(format!("offset is {before}; legal are -1 (all that may be read), 0 and more"))),
     };
-    Ok(engine.delete_records(&id.topic, id.partition, before)?.0.cast_signed())
+    Ok(engine.delete_records(&id.topic, id.partition, before)?.0.signed())
 }
 
 /// Deletes, in each partition of the list, the records before its offset (KAFKALOG_OFFSET_END: all that may be read). Each entry gets a
@@ -182,7 +182,7 @@ pub unsafe extern "C" fn kafkalog_topic_partition_count(
             let count = output(count, "count")?;
             *count = 0;
             let topic = text(topic, "topic")?;
-            *count = handle.core.alive()?.engine.describe(topic)?.partition_count.cast_signed();
+            *count = handle.core.alive()?.engine.describe(topic)?.partition_count.signed();
             Ok(())
         })
     }

@@ -3,7 +3,7 @@
 use super::error::{c_string, end};
 use super::guard::Birth;
 use super::kafkalog_code_t;
-use super::pointers::kafkalog_bytes_t;
+use super::pointers::{kafkalog_bytes_t, Signed};
 use super::records::{kafkalog_header_t, kafkalog_view_t};
 use crate::{ConsumerRecord, ConsumerRecords, ErrorCode, FetchedBatch, Result};
 use std::ffi::{c_char, c_void, CString};
@@ -25,7 +25,7 @@ pub struct kafkalog_batch_t {
 impl kafkalog_batch_t {
     /// The table of views over what was read; `None` when that is nothing.
     pub(super) fn of(records: ConsumerRecords) -> Option<kafkalog_batch_t> {
-        let next_offset = records.batches().last()?.next_offset().0.cast_signed();
+        let next_offset = records.batches().last()?.next_offset().0.signed();
         let mut batch = kafkalog_batch_t {
             views: Vec::with_capacity(records.len()),
             topics: Vec::new(),
@@ -61,14 +61,14 @@ impl kafkalog_batch_t {
             self.push_headers(record);
         }
         self.views.push(kafkalog_view_t {
-            offset: record.offset.0.cast_signed(),
+            offset: record.offset.0.signed(),
             timestamp_ms: record.timestamp.map_or(-1, |timestamp| timestamp.0),
             key: start(record.key),
             value: start(record.value),
             key_len: length(record.key),
             value_len: length(record.value),
-            partition: record.partition.cast_signed(),
-            leader_epoch: record.leader_epoch.map_or(-1, |epoch| epoch.0.cast_signed()),
+            partition: record.partition.signed(),
+            leader_epoch: record.leader_epoch.map_or(-1, |epoch| epoch.0.signed()),
             topic_index,
             header_count: record.header_count(),
             reserved: 0,

@@ -10,7 +10,7 @@ use super::error::kafkalog_error_t;
 use super::event::Content;
 use super::guard::{borrow, borrow_or_none, destroy, guard, guard_new, guard_value, Birth, Handle};
 use super::kafkalog_code_t;
-use super::pointers::{duration, invalid, output, time_limit};
+use super::pointers::{duration, invalid, output, time_limit, Signed};
 use super::queue::{kafkalog_queue_t, Queue};
 use super::tplist::{
     kafkalog_tplist_t, Entry, KAFKALOG_OFFSET_BEGINNING, KAFKALOG_OFFSET_END, KAFKALOG_OFFSET_INVALID,
@@ -136,7 +136,7 @@ impl kafkalog_consumer_t {
             let id = &reset.partition;
             let message = format!("{id}: offset {} is not in the log, reading goes on at {}", reset.from, reset.to);
             let error = kafkalog_error_t::from(&Error::new(ErrorCode::OFFSET_OUT_OF_RANGE, message));
-            let moved = Entry::new(&id.topic, id.partition.cast_signed(), reset.to.0.cast_signed());
+            let moved = Entry::new(&id.topic, id.partition.signed(), reset.to.0.signed());
             events.announce(Content::Error { error, partitions: Some(kafkalog_tplist_t::new(vec![moved])) });
         }
     }
@@ -309,8 +309,8 @@ pub unsafe extern "C" fn kafkalog_consumer_assignment(
         guard_new(c, out, null_mut(), |handle| {
             let consumer = handle.open()?;
             let entry = |id: TopicPartition| {
-                let position = consumer.position(&id).map_or(KAFKALOG_OFFSET_INVALID, |at| at.0.cast_signed());
-                Entry::new(&id.topic, id.partition.cast_signed(), position)
+                let position = consumer.position(&id).map_or(KAFKALOG_OFFSET_INVALID, |at| at.0.signed());
+                Entry::new(&id.topic, id.partition.signed(), position)
             };
             Ok(kafkalog_tplist_t::new(consumer.assignment().into_iter().map(entry).collect()))
         })
@@ -455,7 +455,7 @@ pub unsafe extern "C" fn kafkalog_consumer_position(
             for entry in entries.iter_mut() {
                 let found = entry.topic_partition().and_then(|id| {
                     let unassigned = || Error::new(ErrorCode::STATE, format!("{id} is not assigned"));
-                    Ok(consumer.position(&id).ok_or_else(unassigned)?.0.cast_signed())
+                    Ok(consumer.position(&id).ok_or_else(unassigned)?.0.signed())
                 });
                 entry.settle(found);
             }
@@ -492,7 +492,7 @@ pub unsafe extern "C" fn kafkalog_consumer_offsets_for_times(
                 let consumer = handle.open()?;
                 let found = entry.topic_partition().and_then(|id| {
                     let found = consumer.offsets_for_times(&[(id, Timestamp(entry.offset))])?;
-                    Ok(found.first().copied().flatten().map_or(KAFKALOG_OFFSET_END, |(at, _)| at.0.cast_signed()))
+                    Ok(found.first().copied().flatten().map_or(KAFKALOG_OFFSET_END, |(at, _)| at.0.signed()))
                 });
                 entry.settle(found);
             }

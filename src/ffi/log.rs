@@ -5,7 +5,7 @@ use super::engine::{kafkalog_engine_t, Core};
 use super::error::kafkalog_error_t;
 use super::guard::{destroy, guard, guard_new, Birth, Handle};
 use super::kafkalog_code_t;
-use super::pointers::{array, duration, input, invalid, kafkalog_bytes_t, output, partition, text};
+use super::pointers::{array, duration, input, invalid, kafkalog_bytes_t, output, partition, text, Signed};
 use super::records::{kafkalog_append_opts_t, kafkalog_packed_t, kafkalog_record_t, Records};
 use crate::{Offset, PartitionLog, Record, Result, Timestamp};
 use std::ffi::{c_char, c_void};
@@ -113,7 +113,7 @@ pub unsafe extern "C" fn kafkalog_log_append(
                 }
                 Ok(())
             })?;
-            *base_offset = placed.0.cast_signed();
+            *base_offset = placed.0.signed();
             Ok(())
         })
     }
@@ -149,7 +149,7 @@ pub unsafe extern "C" fn kafkalog_log_append_packed(
                 }
                 Ok(())
             })?;
-            *base_offset = placed.0.cast_signed();
+            *base_offset = placed.0.signed();
             Ok(())
         })
     }
@@ -174,7 +174,7 @@ pub unsafe extern "C" fn kafkalog_log_append_raw(
             handle.core.alive()?;
             let batch = input(record_batch_v2.data, record_batch_v2.len, "record_batch_v2")?;
             let placed = handle.log.append_raw(batch, kafkalog_append_opts_t::translate(opts)?)?;
-            *base_offset = placed.0.cast_signed();
+            *base_offset = placed.0.signed();
             Ok(())
         })
     }
@@ -222,9 +222,9 @@ pub unsafe extern "C" fn kafkalog_log_offsets(
             let (high_watermark, end) = (output(high_watermark, "high_watermark")?, output(end, "end")?);
             handle.core.alive()?;
             let offsets = handle.log.offsets()?;
-            *start = offsets.log_start.0.cast_signed();
-            *high_watermark = offsets.high_watermark.0.cast_signed();
-            *end = offsets.log_end.0.cast_signed();
+            *start = offsets.log_start.0.signed();
+            *high_watermark = offsets.high_watermark.0.signed();
+            *end = offsets.log_end.0.signed();
             Ok(())
         })
     }
@@ -246,7 +246,7 @@ pub unsafe extern "C" fn kafkalog_log_offset_for_time(
             *offset = super::tplist::KAFKALOG_OFFSET_INVALID;
             handle.core.alive()?;
             let found = handle.log.offset_for_timestamp(Timestamp(timestamp_ms))?;
-            *offset = found.map_or(super::tplist::KAFKALOG_OFFSET_END, |(offset, _)| offset.0.cast_signed());
+            *offset = found.map_or(super::tplist::KAFKALOG_OFFSET_END, |(offset, _)| offset.0.signed());
             Ok(())
         })
     }

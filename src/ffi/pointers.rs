@@ -130,3 +130,25 @@ pub(super) unsafe fn array_mut<'a, T>(first: *mut T, count: usize, name: &str) -
     // SAFETY: the check above passed, and this call alone has the array.
     Ok(unsafe { std::slice::from_raw_parts_mut(first.cast(), count) })
 }
+
+/// Numbers that are never negative here and signed in C. None of ours comes near the top; one that did would stop there.
+pub(super) trait Signed {
+    type Number;
+    fn signed(self) -> Self::Number;
+}
+
+impl Signed for u32 {
+    type Number = i32;
+    #[inline]
+    fn signed(self) -> i32 {
+        i32::try_from(self).unwrap_or(i32::MAX)
+    }
+}
+
+impl Signed for u64 {
+    type Number = i64;
+    #[inline]
+    fn signed(self) -> i64 {
+        i64::try_from(self).unwrap_or(i64::MAX)
+    }
+}

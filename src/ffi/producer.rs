@@ -5,7 +5,7 @@ use super::engine::{kafkalog_engine_t, Core};
 use super::error::kafkalog_error_t;
 use super::guard::{borrow_or_none, destroy, guard, guard_new, guard_value, Birth, Handle};
 use super::kafkalog_code_t;
-use super::pointers::{array, array_mut, duration, input, invalid, output, text};
+use super::pointers::{array, array_mut, duration, input, invalid, output, text, Signed};
 use super::queue::{kafkalog_queue_t, Queue};
 use super::records::{kafkalog_delivery_t, kafkalog_packed_t, kafkalog_record_t, Records};
 use crate::{DeliveryReport, DeliverySink, Error, ErrorCode, Producer, Record, RecordMetadata, Result, Scope};
@@ -56,12 +56,12 @@ struct Reports(Arc<Queue>);
 
 impl DeliverySink for Reports {
     fn deliver(&self, report: DeliveryReport<'_>) {
-        let partition = report.partition.cast_signed();
+        let partition = report.partition.signed();
         let records = report.tags.iter().zip(report.offset_deltas).zip(report.timestamps);
         match report.result {
             Ok(placement) => self.0.deliver(records.map(|((&tag, &delta), &timestamp)| {
                 let (offset, timestamp) = placement.place_of(delta, timestamp);
-                let offset = offset.map_or(-1, |offset| offset.0.cast_signed());
+                let offset = offset.map_or(-1, |offset| offset.0.signed());
                 kafkalog_delivery_t { tag, offset, timestamp_ms: timestamp.0, partition, code: 0 }
             })),
             Err(error) => self.0.deliver(records.map(|((&tag, _), _)| {
@@ -284,9 +284,9 @@ pub unsafe extern "C" fn kafkalog_producer_send_wait(
 }
 
 fn fill(out: &mut kafkalog_delivery_t, placed: &RecordMetadata) {
-    out.offset = placed.offset.map_or(-1, |offset| offset.0.cast_signed());
+    out.offset = placed.offset.map_or(-1, |offset| offset.0.signed());
     out.timestamp_ms = placed.timestamp.0;
-    out.partition = placed.partition.cast_signed();
+    out.partition = placed.partition.signed();
 }
 
 fn late() -> Error {

@@ -190,7 +190,7 @@ pub unsafe extern "C" fn kafkalog_tplist_metadata(
         guard(l, std::ptr::null_mut(), |list| {
             let metadata = output(metadata, "metadata")?;
             *metadata = kafkalog_bytes_t::NULL;
-            *metadata = kafkalog_bytes_t::of(at(&*list.read()?, i)?.metadata.as_deref());
+            *metadata = kafkalog_bytes_t::of(at(&list.read()?, i)?.metadata.as_deref());
             Ok(())
         })
     }
