@@ -60,12 +60,9 @@ fn put_unsigned(into: &mut [u8], mut at: usize, mut rest: u64) -> usize {
 /// Reads a 32-bit number at `at` and moves `at` behind it.
 #[inline]
 pub fn get_i32(bytes: &[u8], at: &mut usize) -> Option<i32> {
-    let first = *bytes.get(*at)?;
-    let raw = if first < 0x80 {
-        *at += 1;
-        u32::from(first)
-    } else {
-        u32::try_from(get_unsigned(bytes, at, VARINT_BYTES_MAX)?).ok()?
+    let raw = match get_short(bytes, at) {
+        Some(short) => short,
+        None => u32::try_from(get_unsigned(bytes, at, VARINT_BYTES_MAX)?).ok()?,
     };
     Some((raw >> 1) as i32 ^ -((raw & 1) as i32))
 }
@@ -73,17 +70,31 @@ pub fn get_i32(bytes: &[u8], at: &mut usize) -> Option<i32> {
 /// Reads a 64-bit number at `at` and moves `at` behind it.
 #[inline]
 pub fn get_i64(bytes: &[u8], at: &mut usize) -> Option<i64> {
-    let first = *bytes.get(*at)?;
-    let raw = if first < 0x80 {
-        *at += 1;
-        u64::from(first)
-    } else {
-        get_unsigned(bytes, at, VARLONG_BYTES_MAX)?
+    let raw = match get_short(bytes, at) {
+        Some(short) => u64::from(short),
+        None => get_unsigned(bytes, at, VARLONG_BYTES_MAX)?,
     };
     Some((raw >> 1) as i64 ^ -((raw & 1) as i64))
 }
 
-#[inline]
+/// Nearly all numbers of a batch take one or two bytes, and validating a batch is mostly reading them.
+#[inline(always)]
+fn get_short(bytes: &[u8], at: &mut usize) -> Option<u32> {
+    match *bytes.get(*at..)? {
+        [first, ..] if first < 0x80 => {
+            *at += 1;
+            Some(u32::from(first))
+        }
+        [first, second, ..] if second < 0x80 => {
+            *at += 2;
+            Some(u32::from(first & 0x7f) | u32::from(second) << 7)
+        }
+        _ => None,
+    }
+}
+
+#[cold]
+#[inline(never)]
 fn get_unsigned(bytes: &[u8], at: &mut usize, bytes_max: usize) -> Option<u64> {
     let mut raw = 0u64;
     for index in 0..bytes_max {
