@@ -56,7 +56,9 @@ fn rooms_used(text: &str) -> Vec<(usize, String)> {
             rest = &rest[at + "crate::".len()..];
             if let Some(list) = rest.strip_prefix('{') {
                 let names = list.split('}').next().unwrap_or(list);
-                used.extend(names.split(',').map(|n| (number + 1, n.trim().split("::").next().unwrap_or("").to_owned())));
+                used.extend(
+                    names.split(',').map(|n| (number + 1, n.trim().split("::").next().unwrap_or("").to_owned())),
+                );
             } else {
                 let room: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                 used.push((number + 1, room));
