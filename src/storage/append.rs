@@ -281,6 +281,7 @@ impl Log {
         appender.active.publish(u64::from(incoming.bytes), last_offset, incoming.max_timestamp);
         self.log_end.store(last_offset.next().0, Ordering::Release);
         if self.dirty_since.load(Ordering::Relaxed) == 0 {
+            self.changed.store(true, Ordering::Release);
             self.dirty_since.store(self.clock.monotonic().0.max(1), Ordering::Release);
         }
     }
@@ -326,6 +327,7 @@ impl Log {
         if old.bytes() == 0 && old.base == base {
             return Ok(()); // it is the new segment already
         }
+        self.changed.store(true, Ordering::Release);
         old.finish_time_index();
         let began = std::time::Instant::now();
         if !cfg!(feature = "bug-ack-before-fsync") {

@@ -52,6 +52,8 @@ pub struct Log {
     pub(super) dir_dirty: AtomicBool,
     /// When the oldest batch that no background flush has covered was appended (monotonic nanoseconds); 0: there is none.
     pub(super) dirty_since: AtomicU64,
+    /// Something was appended, cut or deleted since a clean open, or the open was not clean.
+    pub(super) changed: AtomicBool,
     failed: AtomicBool,
     failure: Mutex<Option<Error>>,
     pub(super) doomed: Mutex<Vec<Doomed>>,
@@ -123,6 +125,7 @@ impl Log {
             mark: loaded.mark,
             dir_dirty: AtomicBool::new(false),
             dirty_since: AtomicU64::new(0),
+            changed: AtomicBool::new(!opening.clean),
             failed: AtomicBool::new(false),
             failure: Mutex::new(None),
             doomed: Mutex::new(Vec::new()),
@@ -368,6 +371,11 @@ impl Log {
         }
         if let Some(failure) = self.failure() {
             return Err(failure);
+        }
+        if !self.changed.load(Ordering::Acquire) {
+            // Closed in order before and only read since: everything is on the disk already.
+            self.appender.lock().active.seal();
+            return Ok(());
         }
         self.flush()?;
         let mut appender = self.appender.lock();

@@ -52,6 +52,7 @@ impl Log {
 
     fn raise_log_start(&self, appender: &mut Appender, to: Offset) {
         if self.log_start.fetch_max(to.0, Ordering::AcqRel) < to.0 {
+            self.changed.store(true, Ordering::Release);
             appender.epochs.truncate_from_start(to);
             appender.producers.handle_log_start(to);
         }
@@ -110,6 +111,7 @@ impl Log {
         if count == 0 {
             return Ok(());
         }
+        self.changed.store(true, Ordering::Release);
         if count == self.segments().len() {
             let end = self.log_end();
             self.roll(appender, end)?; // a log has at least one segment

@@ -44,6 +44,7 @@ impl Log {
     ) -> Result<()> {
         let target = segments.get(keep).expect("floor is an index of the list").clone();
         let dropped: Vec<Arc<Segment>> = segments.iter().skip(keep + 1).cloned().collect();
+        self.changed.store(true, Ordering::Release);
         self.lower_mark(appender, cut.1)?;
         self.tail.clear();
         // The numbers first: nobody starts reading what is about to go.
