@@ -225,7 +225,7 @@ fn records_outlive_their_consumer_their_engine_and_their_files() {
     engine.close().unwrap();
     drop(engine);
     drop(dir);
-    let found = std::thread::spawn(move || all.iter().flat_map(|records| read(records)).collect::<Vec<_>>());
+    let found = std::thread::spawn(move || all.iter().flat_map(read).collect::<Vec<_>>());
     assert_eq!(found.join().unwrap(), expected(0..200));
 }
 
@@ -237,7 +237,7 @@ fn pinned_bytes_are_bounded_and_room_comes_back_when_records_are_dropped() {
     let log = engine.log("t", 0).unwrap();
     let large = "x".repeat(30_000);
     for _ in 0..5 {
-        append(&log, &[large.clone()]);
+        append(&log, std::slice::from_ref(&large));
     }
     let mut consumer = from_start(&engine, &[("max.poll.records", "1")]);
     let mut held: Vec<ConsumerRecords> = (0..3).map(|_| consumer.poll(SOON).unwrap()).collect();
@@ -368,4 +368,79 @@ fn unknown_partitions_and_settings_are_refused_by_name() {
     assert_eq!(consumer.seek(&tp(0), StartAt::Earliest).unwrap_err().code(), ErrorCode::STATE);
     consumer.assign(&[(tp(0), StartAt::Earliest)]).unwrap();
     assert_eq!(consumer.assignment(), [tp(0)]);
+}
+
+#[test]
+fn a_read_committed_consumer_sees_no_aborted_and_no_undecided_record() {
+    let vectors = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/vectors/segments/transactions-0");
+    if !vectors.is_dir() {
+        println!("SKIP: ../shared is absent, so its vectors were not read");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let copied = dir.path().join("transactions-0");
+    std::fs::create_dir(&copied).unwrap();
+    let (mut aborted, mut logs) = (Vec::new(), Vec::new());
+    for entry in std::fs::read_dir(&vectors).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, copied.join(path.file_name().unwrap())).unwrap();
+        match path.extension().and_then(|e| e.to_str()) {
+            Some("txnindex") => aborted.extend(kafkalog::inspect::LogDump::txn_index(&path).unwrap()),
+            Some("log") => logs.push(path),
+            _ => {}
+        }
+    }
+    logs.sort();
+    // The last segment's producers with an open transaction are undecided.
+    let manifest = std::fs::read(vectors.join("../manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    let entry = manifest["entries"].as_array().unwrap().iter().find(|e| e["dir"] == "transactions-0").unwrap();
+    let open = entry["summary"]["open_transactions"].as_object().unwrap();
+    let stable = open.values().filter_map(serde_json::Value::as_u64).min().unwrap_or(u64::MAX);
+    let (mut all, mut committed) = (Vec::new(), Vec::new());
+    for log in &logs {
+        let mut dump = kafkalog::inspect::LogDump::open(log).unwrap();
+        while let Some(batch) = dump.next_batch().unwrap() {
+            if batch.is_control {
+                continue;
+            }
+            let is_aborted = aborted.iter().any(|txn| {
+                batch.is_transactional
+                    && batch.producer.is_some_and(|producer| producer.id == txn.producer_id)
+                    && (txn.first_offset..txn.last_offset).contains(&batch.base_offset)
+            });
+            let offsets: Vec<u64> = dump.records().unwrap().iter().map(|record| record.offset.0).collect();
+            if !is_aborted && batch.last_offset.0 < stable {
+                committed.extend(&offsets);
+            }
+            all.extend(offsets);
+        }
+    }
+    assert!(!aborted.is_empty() && committed.len() < all.len());
+    let engine = Engine::builder(dir.path()).set("log.retention.ms", "-1").unwrap().open().unwrap();
+    let id = TopicPartition::new("transactions", 0);
+    for (level, expected) in [("read_uncommitted", all), ("read_committed", committed)] {
+        let builder = engine.consumer().set("isolation.level", level).unwrap();
+        let mut consumer = builder.assign(id.clone(), StartAt::Earliest).open().unwrap();
+        let mut found = Vec::new();
+        loop {
+            let records = consumer.poll(NOW).unwrap();
+            if records.is_empty() {
+                break;
+            }
+            found.extend(records.iter().map(|r| r.offset.0));
+        }
+        assert_eq!(found, expected, "{level}");
+    }
+}
+
+#[test]
+fn consumers_move_between_threads_and_records_are_shared() {
+    fn is_send<T: Send>() {}
+    fn is_shared<T: Send + Sync + 'static>() {}
+    is_send::<Consumer>();
+    is_shared::<ConsumerRecords>();
+    is_shared::<PartitionLog>();
+    is_shared::<kafkalog::Waker>();
+    is_shared::<kafkalog::ReadOnlyEngine>();
 }

@@ -346,3 +346,58 @@ fn the_cache_view_says_what_an_unplugged_machine_would_lose() {
     let report = cache(dir.path()).unwrap();
     assert_eq!((report.unplug_loss.records, report.partitions[0].recovery_point), (0, Offset(10)));
 }
+
+#[test]
+fn a_live_writer_is_never_taken_for_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(dir.path()).unwrap();
+    engine.create_topic("t", TopicConfig::new().set("segment.bytes", "30000").unwrap()).unwrap();
+    let log = engine.log("t", 0).unwrap();
+    let is_over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let writer = {
+        let is_over = is_over.clone();
+        std::thread::spawn(move || {
+            while !is_over.load(std::sync::atomic::Ordering::SeqCst) {
+                let filled = log.append_with(AppendOptions::default(), |batch| {
+                    (0..20).try_for_each(|_| batch.push(None, Some(&[7; 100]), &[], None))
+                });
+                filled.unwrap();
+            }
+        })
+    };
+    let mut records = 0;
+    for _ in 0..20 {
+        let report = check(dir.path(), CheckScope::All).unwrap();
+        assert!(report.is_sound(), "{:?}", report.damages);
+        assert!(report.records >= records);
+        records = report.records;
+        let view = DataDirView::read(dir.path()).unwrap();
+        assert!(view.partitions.iter().all(|partition| partition.log_end().0 >= records));
+        cache(dir.path()).unwrap();
+    }
+    is_over.store(true, std::sync::atomic::Ordering::SeqCst);
+    writer.join().unwrap();
+}
+
+#[test]
+fn a_transaction_index_that_was_lost_or_lies_is_written_anew_from_the_log() {
+    let Some(vectors) = vectors() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let copied = data.join("transactions-0");
+    copy(&vectors.join("transactions-0"), &copied);
+    let view = PartitionView::read(&copied).unwrap();
+    let path = view.segments[2].path.with_extension("txnindex");
+    let good = std::fs::read(&path).unwrap();
+    let mut bad = good.clone();
+    bad[9] ^= 1;
+    std::fs::write(&path, bad).unwrap();
+    let done = Repair::plan(&data).unwrap().apply(|_| true).unwrap();
+    assert!(done.remaining.is_empty(), "{:?}", done.remaining);
+    assert_eq!(std::fs::read(&path).unwrap(), good);
+    std::fs::write(copied.join("leader-epoch-checkpoint"), "0\n1\n5 0\n").unwrap();
+    let done = Repair::plan(&data).unwrap().apply(|_| true).unwrap();
+    assert_eq!(done.done, [RepairStep::RebuildEpochs { partition: copied.clone() }]);
+    assert!(done.remaining.is_empty(), "{:?}", done.remaining);
+    assert_eq!(PartitionView::read(&copied).unwrap().leader_epochs, view.leader_epochs);
+}

@@ -313,7 +313,7 @@ fn a_directory_that_kafka_wrote_is_read_as_it_is() {
         let mut consumer = read_only.consumer().assign(id.clone(), StartAt::Earliest).open().unwrap();
         assert_eq!(consumer.position(&id).unwrap().0, summary["log_start_offset"].as_u64().unwrap(), "{dir}");
         let end = summary["log_end_offset"].as_u64().unwrap();
-        assert_eq!(consumer.end_offsets(&[id.clone()]).unwrap(), [Offset(end)], "{dir}");
+        assert_eq!(consumer.end_offsets(std::slice::from_ref(&id)).unwrap(), [Offset(end)], "{dir}");
         let mut count = 0;
         loop {
             let records = consumer.poll(NOW).unwrap();

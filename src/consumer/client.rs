@@ -1,19 +1,17 @@
 //! The consumer: positions of its partitions, and one poll that serves them in turn.
 
-use super::fetcher::{Checker, Fetcher};
+use super::fetcher::Checker;
+use super::lane::Lane;
 use super::limits::Pinned;
 use super::records::{ConsumerRecords, FetchedBatch, PositionReset};
-use super::source::{Ask, Source, Sources};
+use super::source::{Source, Sources};
 use super::{StartAt, Waker};
-use crate::config::{ConsumerConfig, IsolationLevel, OffsetReset};
+use crate::config::{ConsumerConfig, IsolationLevel};
 use crate::error::{Error, ErrorCode, Result};
-use crate::node::Notify;
-use crate::record::{batches, Inflater, INFLATED_BYTES_MAX};
-use crate::storage::AbortedTxn;
+use crate::record::{Inflater, INFLATED_BYTES_MAX};
 use crate::types::{Offset, Timestamp, TopicPartition};
-use std::any::Any;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,28 +25,6 @@ pub struct Consumer {
     checker: Checker,
     pinned: Pinned,
     waker: Waker,
-}
-
-/// One assigned partition.
-struct Lane {
-    fetcher: Fetcher,
-    source: Arc<dyn Source>,
-    news: Arc<News>,
-    is_paused: bool,
-    _subscription: Box<dyn Any + Send + Sync>,
-}
-
-/// Set by the partition, cleared before it is read: a partition at its end costs a poll one load.
-struct News {
-    is_fresh: AtomicBool,
-    waker: Waker,
-}
-
-impl Notify for News {
-    fn notify(&self) {
-        self.is_fresh.store(true, Ordering::SeqCst);
-        self.waker.announce();
-    }
 }
 
 /// What one poll has gathered.
@@ -187,12 +163,13 @@ impl Consumer {
     /// Reads the next batches of a partition. False when there are none, or the poll has read enough.
     fn fetch(&mut self, at: usize, harvest: &mut Harvest) -> Result<bool> {
         let budget = u64::from(self.config.fetch_bytes_max).saturating_sub(harvest.fetched);
+        let committed = self.reads_committed();
         let lane = &mut self.lanes[at];
-        if (budget == 0 && harvest.fetched > 0) || !lane.news.is_fresh.swap(false, Ordering::SeqCst) {
+        // The limit is soft until there is a record: a long run of what is nobody's must not look like the end.
+        if (budget == 0 && harvest.records > 0) || !lane.news.is_fresh.swap(false, Ordering::SeqCst) {
             return Ok(false);
         }
         let bytes_max = budget.min(u64::from(self.config.partition_fetch_bytes_max));
-        let committed = self.config.isolation == IsolationLevel::ReadCommitted;
         let mut read = lane.read(bytes_max, committed);
         if let Err(error) = &read {
             if error.code() == ErrorCode::OFFSET_OUT_OF_RANGE {
@@ -231,7 +208,8 @@ impl Consumer {
     pub fn assign(&mut self, partitions: &[(TopicPartition, StartAt)]) -> Result<()> {
         let mut lanes: Vec<Lane> = Vec::with_capacity(partitions.len());
         for (id, start) in partitions {
-            let lane = self.lane(id, *start)?;
+            let source = self.sources.open(id)?;
+            let lane = Lane::open(id, source, *start, self.reads_committed(), self.waker())?;
             match lanes.iter_mut().find(|known| known.fetcher.id() == id) {
                 Some(known) => *known = lane,
                 None => lanes.push(lane),
@@ -241,27 +219,8 @@ impl Consumer {
         Ok(())
     }
 
-    fn lane(&self, id: &TopicPartition, start: StartAt) -> Result<Lane> {
-        let source = self.sources.open(id)?;
-        let news = Arc::new(News { is_fresh: AtomicBool::new(true), waker: self.waker.clone() });
-        let subscription = source.subscribe(news.clone());
-        let (position, proven) = self.resolve(&*source, start)?;
-        let fetcher = Fetcher::new(id.clone(), position, proven);
-        Ok(Lane { fetcher, source, news, is_paused: false, _subscription: subscription })
-    }
-
-    /// The offset that a start means now, and whether the log has just named it itself.
-    fn resolve(&self, source: &dyn Source, start: StartAt) -> Result<(Offset, bool)> {
-        let committed = self.config.isolation == IsolationLevel::ReadCommitted;
-        Ok(match start {
-            StartAt::Offset(offset) => (offset, false),
-            StartAt::Earliest => (source.bounds(committed)?.start, true),
-            StartAt::Latest => (source.bounds(committed)?.end, true),
-            StartAt::Timestamp(at) => match source.offset_for_timestamp(at)? {
-                Some((offset, _)) => (offset, true),
-                None => (source.bounds(committed)?.end, true),
-            },
-        })
+    fn reads_committed(&self) -> bool {
+        self.config.isolation == IsolationLevel::ReadCommitted
     }
 
     /// The partitions it reads, in the order they were assigned.
@@ -276,11 +235,8 @@ impl Consumer {
     /// `STATE` when the partition is not assigned; what a timestamp lookup met.
     pub fn seek(&mut self, partition: &TopicPartition, to: StartAt) -> Result<()> {
         let at = self.find(partition)?;
-        let (position, proven) = self.resolve(&*self.lanes[at].source, to)?;
-        let lane = &mut self.lanes[at];
-        lane.fetcher.seek(position, proven);
-        lane.news.is_fresh.store(true, Ordering::SeqCst);
-        Ok(())
+        let committed = self.reads_committed();
+        self.lanes[at].seek(to, committed)
     }
 
     /// Leaves these partitions out of the polls until [`resume`](Consumer::resume). Their positions stay.
@@ -344,7 +300,7 @@ impl Consumer {
     /// # Errors
     /// `UNKNOWN_TOPIC_OR_PARTITION`, or what reading met.
     pub fn end_offsets(&self, partitions: &[TopicPartition]) -> Result<Vec<Offset>> {
-        let committed = self.config.isolation == IsolationLevel::ReadCommitted;
+        let committed = self.reads_committed();
         partitions.iter().map(|id| Ok(self.source(id)?.bounds(committed)?.end)).collect()
     }
 
@@ -364,47 +320,6 @@ impl Consumer {
     fn find(&self, partition: &TopicPartition) -> Result<usize> {
         let found = self.lanes.iter().position(|lane| lane.fetcher.id() == partition);
         found.ok_or_else(|| Error::new(ErrorCode::STATE, format!("{partition} is not assigned to this consumer")))
-    }
-}
-
-impl Lane {
-    /// Reads at the position; how many bytes came.
-    fn read(&mut self, bytes_max: u64, committed: bool) -> Result<u64> {
-        let from = self.fetcher.position();
-        let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
-        let found = self.source.read(Ask { from, bytes_max, committed })?;
-        let bytes = found.len() as u64;
-        if bytes > 0 {
-            let aborted = if committed { self.aborted(from, &found)? } else { Vec::new() };
-            self.fetcher.handle_fetched(found, aborted);
-        }
-        Ok(bytes)
-    }
-
-    fn aborted(&self, from: Offset, found: &[u8]) -> Result<Vec<AbortedTxn>> {
-        let last = batches(found).map_while(Result::ok).last();
-        let to = last.map_or(from, |(_, batch)| batch.header().end_offset());
-        self.source.aborted(from, to)
-    }
-
-    /// The position is not in the log: moves it by the policy, or gives the error back, which then stays until a seek.
-    fn reset(&mut self, policy: OffsetReset, committed: bool, error: &Error) -> Result<PositionReset> {
-        let bounds = self.source.bounds(committed)?;
-        let from = self.fetcher.position();
-        let was_cut = self.fetcher.is_proven() && from > bounds.end;
-        let to = match policy {
-            // Records that were read are gone, and others may take their offsets: no policy was asked for that.
-            _ if was_cut => None,
-            OffsetReset::Earliest => Some(bounds.start),
-            OffsetReset::Latest => Some(bounds.end),
-            OffsetReset::None => None,
-        };
-        let Some(to) = to else {
-            self.fetcher.fail(error.clone());
-            return Err(error.clone());
-        };
-        self.fetcher.seek(to, true);
-        Ok(PositionReset { partition: self.fetcher.id().clone(), from, to })
     }
 }
 

@@ -9,6 +9,7 @@ mod builder;
 mod client;
 mod fetcher;
 mod foreign;
+mod lane;
 mod limits;
 mod live;
 mod partition_log;

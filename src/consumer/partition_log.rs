@@ -263,12 +263,6 @@ impl PartitionLog {
         let deadline = self.0.clock.monotonic() + timeout;
         self.0.partition.wait_for(end, Rung::Flushed, Some(deadline)).map(|_| ())
     }
-
-    /// Wakes blocked reads of this handle and its clones; each looks once more and goes on waiting.
-    #[must_use]
-    pub fn waker(&self) -> Waker {
-        self.0.waker.clone()
-    }
 }
 
 impl fmt::Debug for PartitionLog {

@@ -107,7 +107,7 @@ impl Damage {
         self
     }
 
-    pub(super) fn from_offset(mut self, offset: Offset) -> Damage {
+    pub(super) fn losing_from(mut self, offset: Offset) -> Damage {
         self.offset = Some(offset.0);
         self
     }

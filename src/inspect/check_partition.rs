@@ -71,11 +71,11 @@ fn report_gaps(gaps: &[(std::path::PathBuf, Offset, Offset)], has_holes: bool, r
     for (log, end, base) in gaps {
         if base < end {
             let what = format!("it begins at offset {base}, but the segment before it ends at {end}");
-            report.add(Damage::new(Severity::Loss, DamageKind::BrokenChain, log, what).from_offset(*base));
+            report.add(Damage::new(Severity::Loss, DamageKind::BrokenChain, log, what).losing_from(*base));
         } else if !has_holes {
             // In a compacted log the last records of a segment may be gone; anywhere else a segment or its end is.
             let what = format!("offsets {end} to {base} are missing before it");
-            report.add(Damage::new(Severity::Loss, DamageKind::BrokenChain, log, what).from_offset(*end));
+            report.add(Damage::new(Severity::Loss, DamageKind::BrokenChain, log, what).losing_from(*end));
         }
     }
 }
@@ -98,7 +98,7 @@ fn check_ends(
     for (promised, file, what) in promises {
         if let Some(promised) = promised.filter(|promised| *promised > end) {
             let what = format!("{id}: everything below {promised} {what}, but the log ends at {end}");
-            let mut damage = Damage::new(Severity::Loss, DamageKind::CheckpointAhead, &file, what).from_offset(end);
+            let mut damage = Damage::new(Severity::Loss, DamageKind::CheckpointAhead, &file, what).losing_from(end);
             damage.partition = dir.file_name().and_then(|name| name.to_str()).map(str::to_owned);
             damage.records = promised.since(end);
             report.add(damage);
@@ -107,7 +107,7 @@ fn check_ends(
     // A high watermark may be ahead of what a power cut left; the next open clamps it.
     if let Some(watermark) = known.high_watermark.filter(|watermark| *watermark > end) {
         let what = format!("{id}: the high watermark was {watermark}, the log ends at {end}");
-        let damage = Damage::new(Severity::Leftover, DamageKind::CheckpointAhead, dir, what).from_offset(end);
+        let damage = Damage::new(Severity::Leftover, DamageKind::CheckpointAhead, dir, what).losing_from(end);
         report.add(damage.remedy("the next open clamps it"));
     }
 }

@@ -34,7 +34,6 @@ pub(super) struct Found {
 
 struct SegmentCheck<'a> {
     log: &'a Path,
-    base: Offset,
     tail: Tail,
     report: &'a mut CheckReport,
     inflate: Inflater,
@@ -66,7 +65,7 @@ pub(super) fn check_segment(
     report.bytes += walk.len();
     let found = Found { first: None, end: base, epochs: Vec::new(), has_holes: false, aborted: Vec::new() };
     let inflate = Inflater::new(INFLATED_BYTES_MAX);
-    let mut check = SegmentCheck { log, base, tail, report, inflate, indexes, found, producers };
+    let mut check = SegmentCheck { log, tail, report, inflate, indexes, found, producers };
     check.walk(walk)?;
     if let Some(mut indexes) = check.indexes.take() {
         indexes.finish(check.report);
@@ -174,7 +173,7 @@ impl SegmentCheck<'_> {
         let is_tail = next.is_none() && self.tail.is_last && self.found.end >= self.tail.durable;
         let (severity, kind) =
             if is_tail { (Severity::Leftover, DamageKind::TornTail) } else { (Severity::Loss, kind) };
-        let mut damage = Damage::new(severity, kind, self.log, what).at(at).from_offset(self.found.end);
+        let mut damage = Damage::new(severity, kind, self.log, what).at(at).losing_from(self.found.end);
         if !is_tail {
             let bytes = next.map_or(walk.len(), |(at, _)| at) - at;
             damage = damage.remedy(match next {
@@ -201,10 +200,13 @@ impl Indexes {
         let (offset_path, time_path) =
             (dir.join(file_name(base, FileKind::Index)), dir.join(file_name(base, FileKind::TimeIndex)));
         let disk = real_disk();
+        // The files before their entries, so that what a live writer adds in between does not count as nonsense.
+        let offset_bytes = read_index(&offset_path, report);
+        let time_bytes = read_index(&time_path, report);
         let offsets = OffsetIndex::open_foreign(&disk, &offset_path, base).entries().unwrap_or_default();
         let times = TimeIndex::open_foreign(&disk, &time_path, base).entries().unwrap_or_default();
-        check_rest(&offset_path, offsets.len() as u64 * 8, report);
-        check_rest(&time_path, times.len() as u64 * 12, report);
+        check_rest(&offset_path, &offset_bytes, offsets.len() * 8, report);
+        check_rest(&time_path, &time_bytes, times.len() * 12, report);
         Indexes { offset_path, time_path, offsets: offsets.into_iter(), times: times.into_iter(), newest: -1 }
     }
 
@@ -217,10 +219,10 @@ impl Indexes {
             self.offsets.next();
             if u64::from(position.0) < at {
                 let what = format!("an entry for offset {offset} points to byte {}, where no batch begins", position.0);
-                report.add(bad_index(&self.offset_path, what).from_offset(offset));
+                report.add(bad_index(&self.offset_path, what).losing_from(offset));
             } else if offset != header.last_offset() {
                 let what = format!("an entry says {offset} for the batch that ends at {}", header.last_offset());
-                report.add(bad_index(&self.offset_path, what).from_offset(offset));
+                report.add(bad_index(&self.offset_path, what).losing_from(offset));
             }
         }
         self.newest = self.newest.max(header.max_timestamp);
@@ -237,7 +239,7 @@ impl Indexes {
                     self.newest,
                     header.last_offset()
                 );
-                report.add(bad_index(&self.time_path, what).from_offset(offset));
+                report.add(bad_index(&self.time_path, what).losing_from(offset));
             }
         }
     }
@@ -250,7 +252,7 @@ impl Indexes {
         ] {
             if let Some(offset) = last {
                 let what = format!("{left} entries from offset {offset} on have no batch in the log");
-                report.add(bad_index(path, what).from_offset(offset));
+                report.add(bad_index(path, what).losing_from(offset));
             }
         }
     }
@@ -260,19 +262,20 @@ fn bad_index(path: &Path, what: String) -> Damage {
     Damage::new(Severity::Rebuildable, DamageKind::BadIndex, path, what)
 }
 
+/// The bytes of an index; a file that cannot be read is reported and counts as empty.
+fn read_index(path: &Path, report: &mut CheckReport) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_else(|error| {
+        let what = format!("cannot be read: {error}");
+        report.add(Damage::new(Severity::Rebuildable, DamageKind::MissingFile, path, what));
+        Vec::new()
+    })
+}
+
 /// Behind the entries there may be zeros (a file that was made in its full size, and not closed), nothing else.
-fn check_rest(path: &Path, entries_bytes: u64, report: &mut CheckReport) {
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            let what = format!("cannot be read: {error}");
-            report.add(Damage::new(Severity::Rebuildable, DamageKind::MissingFile, path, what));
-            return;
-        }
-    };
-    let rest = bytes.get(entries_bytes as usize..).unwrap_or_default();
+fn check_rest(path: &Path, bytes: &[u8], entries_bytes: usize, report: &mut CheckReport) {
+    let rest = bytes.get(entries_bytes..).unwrap_or_default();
     if rest.iter().any(|byte| *byte != 0) {
         let what = format!("{} bytes behind the last entry are no entries", rest.len());
-        report.add(bad_index(path, what).at(entries_bytes));
+        report.add(bad_index(path, what).at(entries_bytes as u64));
     }
 }

@@ -61,7 +61,7 @@ impl Repair {
         let report = check(dir, CheckScope::All)?;
         let mut steps: Vec<RepairStep> = report.damages.iter().flat_map(|damage| steps_for(dir, damage)).collect();
         // Logs first, back to front within a file, so that positions stay true; then what is made from them.
-        steps.sort_by(|a, b| order(a).cmp(&order(b)));
+        steps.sort_by_key(order);
         steps.dedup();
         Ok(Repair { dir: dir.to_owned(), steps, report })
     }

@@ -56,10 +56,6 @@ impl LogWalk {
         Ok(LogWalk { path: path.to_owned(), file, len, at: 0, buffer: Vec::new(), buffer_at: 0 })
     }
 
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Bytes of the file when it was opened; what a writer adds meanwhile is not looked at.
     pub fn len(&self) -> u64 {
         self.len
