@@ -32,7 +32,7 @@ fn close(engine: &Engine) {
 fn send(engine: &Engine, topic: &str, values: impl IntoIterator<Item = String>) {
     let producer = engine.producer().acks(Acks::Leader).open().expect("opens");
     for value in values {
-        producer.send(Record::new(topic, &value)).expect("sends");
+        drop(producer.send(Record::new(topic, &value)).expect("sends"));
     }
     producer.flush(PATIENCE).expect("flushes");
 }
@@ -132,7 +132,7 @@ fn the_last_handle_that_goes_closes_the_engine_in_order() {
         engine.create_topic("t", TopicConfig::new()).expect("creates");
         let producer = engine.producer().open().expect("opens");
         drop(engine);
-        producer.send(Record::new("t", "sent without an engine in hand")).expect("sends");
+        drop(producer.send(Record::new("t", "sent without an engine in hand")).expect("sends"));
     }
     let engine = open(dir.path(), &[]);
     assert_eq!(values(&engine, "t", 0).len(), 1, "what a producer held was sent");
@@ -157,6 +157,95 @@ fn closing_waits_for_callbacks_and_a_callback_may_close() {
     assert!(delivered);
     assert!(closed.expect("closes"));
     close(&engine);
+}
+
+#[test]
+fn dropping_an_engine_waits_for_no_callback() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    // If the drop waited for the callback, it would do so for an hour.
+    let engine = open(dir.path(), &[("shutdown.timeout.ms", "3600000")]);
+    engine.create_topic("t", TopicConfig::new()).expect("creates");
+    let producer = engine.producer().open().expect("opens");
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let (told, hear) = std::sync::mpsc::channel();
+    let callback = move |_: kafkalog::Result<kafkalog::RecordMetadata>| {
+        told.send(()).expect("somebody listens");
+        wait.recv().expect("is released");
+        told.send(()).expect("somebody listens");
+    };
+    producer.send_with(Record::new("t", "x"), callback).expect("sends");
+    producer.flush(PATIENCE).expect("flushes");
+    hear.recv_timeout(PATIENCE).expect("is called");
+    drop(producer);
+    drop(engine);
+    release.send(()).expect("it still waits");
+    hear.recv_timeout(PATIENCE).expect("the callback ends as if nothing had been");
+    // The callback was the last one to hold the producer, and with it the engine.
+    let begun = Instant::now();
+    let engine = loop {
+        match Engine::open(dir.path()) {
+            Err(busy) if busy.code() == ErrorCode::STATE => assert!(begun.elapsed() < PATIENCE, "{busy}"),
+            outcome => break outcome.expect("opens"),
+        }
+    };
+    assert_eq!(values(&engine, "t", 0), ["x"]);
+    assert_eq!(stats(&engine)["recovery"]["scanned_bytes"], 0, "it was closed in order");
+}
+
+#[test]
+fn a_close_that_timed_out_can_be_repeated() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let engine = open(dir.path(), &[]);
+    engine.create_topic("t", TopicConfig::new()).expect("creates");
+    send(&engine, "t", ["x".to_owned()]);
+    let refused = engine.close_timeout(Duration::ZERO).expect_err("needs more time than none");
+    assert_eq!(refused.code(), ErrorCode::TIMED_OUT);
+    assert_eq!(engine.topics().expect_err("takes no more work").code(), ErrorCode::CLOSED);
+    close(&engine);
+    assert_eq!(values(&open(dir.path(), &[]), "t", 0), ["x"]);
+}
+
+#[test]
+fn a_panic_on_a_thread_of_ours_ends_the_engine_and_not_the_host() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let settings = [("statistics.interval.ms", "1")];
+    let engine = builder(dir.path(), &settings).stats_sink(Arc::new(|_: &str| panic!("on purpose"))).open();
+    let engine = engine.expect("opens");
+    let begun = Instant::now();
+    let fatal = loop {
+        assert!(begun.elapsed() < PATIENCE);
+        if let Some(fatal) = engine.fatal_error() {
+            break fatal;
+        }
+        std::thread::yield_now();
+    };
+    assert!(fatal.is_fatal() && fatal.code() == ErrorCode::PANIC, "{fatal}");
+    assert!(fatal.message().contains("on purpose"), "{fatal}");
+    assert_eq!(engine.topics().expect_err("is over").code(), ErrorCode::PANIC);
+    engine.close().expect("closes all the same");
+    open(dir.path(), &[]);
+}
+
+#[test]
+fn threads_of_ours_take_no_asynchronous_signals() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let _engine = open(dir.path(), &[]);
+    let mut seen = 0;
+    for task in fs::read_dir("/proc/self/task").expect("lists") {
+        let task = task.expect("entry").path();
+        let Ok(name) = fs::read_to_string(task.join("comm")) else { continue };
+        if name.trim_end() != "kafkalog-node" {
+            continue;
+        }
+        let Ok(status) = fs::read_to_string(task.join("status")) else { continue };
+        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).expect("is told");
+        let blocked = u64::from_str_radix(blocked.trim(), 16).expect("is a mask");
+        let has = |signal: u32| blocked & (1 << (signal - 1)) != 0;
+        assert!([1, 2, 13, 14, 15, 17].into_iter().all(has), "HUP, INT, PIPE, ALRM, TERM, CHLD: {blocked:x}");
+        assert!(![4, 6, 7, 8, 11, 27].into_iter().any(has), "ILL, ABRT, BUS, FPE, SEGV, PROF: {blocked:x}");
+        seen += 1;
+    }
+    assert!(seen > 0);
 }
 
 #[test]

@@ -136,10 +136,14 @@ impl Engine {
                     "partition": number, "leader": node, "leader_epoch": partition.leader_epoch().0,
                     "replicas": [node], "isr": [node], "error": null,
                 });
-                match partition.offsets() {
-                    Ok(offsets) => put_offsets(&mut fields, offsets),
-                    Err(failed) => fields["error"] = json!(failed.to_string()),
-                }
+                let failure = match partition.offsets() {
+                    Ok(offsets) => {
+                        put_offsets(&mut fields, offsets);
+                        partition.failure()
+                    }
+                    Err(failed) => Some(failed),
+                };
+                fields["error"] = json!(failure.map(|failed| failed.to_string()));
                 fields
             })
             .collect();

@@ -6,6 +6,9 @@ use crate::node::PartitionStats;
 use std::fmt::Write;
 use std::sync::Arc;
 
+/// Name, help, and where the value comes from.
+type Row<T> = (&'static str, &'static str, fn(&PartitionStats) -> T);
+
 struct Text(String);
 
 impl Text {
@@ -75,7 +78,7 @@ impl Engine {
             "Segments dropped because the directory was full.",
             stats.segments_dropped_for_space,
         );
-        let counters: [(&str, &str, fn(&PartitionStats) -> u64); 5] = [
+        let counters: [Row<u64>; 5] = [
             ("kafkalog_appends", "Batches appended.", |s| s.appends),
             ("kafkalog_records", "Records appended.", |s| s.records),
             ("kafkalog_appended_bytes", "Bytes appended.", |s| s.appended_bytes),
@@ -85,7 +88,7 @@ impl Engine {
         for (name, help, value) in counters {
             text.of_partitions((name, "counter", help), &partitions, |stats| Some(value(stats)));
         }
-        let gauges: [(&str, &str, fn(&PartitionStats) -> Option<u64>); 5] = [
+        let gauges: [Row<Option<u64>>; 5] = [
             ("kafkalog_log_start", "First offset.", |s| s.offsets.map(|o| o.log_start.0)),
             ("kafkalog_high_watermark", "End of what consumers may read.", |s| s.offsets.map(|o| o.high_watermark.0)),
             ("kafkalog_flushed", "End of what survives a power cut.", |s| s.offsets.map(|o| o.flushed.0)),

@@ -28,9 +28,9 @@ mod topic;
 mod upkeep;
 
 pub use admin::TOPIC_PARTITIONS_MAX;
-pub use catalogue::{Catalogue, TopicEntry};
+pub use catalogue::Catalogue;
 pub use close::CloseReport;
-pub use listeners::{Notify, Subscription};
+pub use listeners::Notify;
 pub use notices::{Alarm, LogLevel, Notice};
 pub use partition::{Partition, Placed};
 pub use stats::{NodeStats, PartitionStats};

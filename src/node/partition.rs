@@ -9,7 +9,7 @@ use super::topic::Settings;
 use super::upkeep::EXPIRY_UNKNOWN;
 use crate::error::{Error, ErrorCode, Result};
 use crate::record::SealedBatch;
-use crate::storage::{AbortedTxn, Appended, Fetch, Fetched, Log, LogOffsets, SegmentSummary};
+use crate::storage::{AbortedTxn, Appended, Fetch, Fetched, Log, LogOffsets};
 use crate::time::Instant;
 use crate::types::{Acks, LeaderEpoch, Offset, Rung, Timestamp, TopicPartition};
 use parking_lot::{MappedRwLockReadGuard, RwLock};
@@ -270,20 +270,10 @@ impl Partition {
         Ok(rung_in(offsets, end))
     }
 
-    /// How far everything below `end` has climbed, without waiting. `Buffered` when it is not in the log.
-    #[must_use]
-    pub fn rung_of(&self, end: Offset) -> Rung {
-        self.offsets().map_or(Rung::Buffered, |offsets| rung_in(offsets, end))
-    }
-
-    /// Makes everything appended before the call durable; answers the end of it.
-    pub fn flush(&self) -> Result<Offset> {
-        let end = self.offsets()?.log_end;
-        self.wait_for(end, Rung::Flushed, None)?;
-        Ok(end)
-    }
-
-    /// As [`flush`](Partition::flush), the indexes included, and nothing at all when no log is open: a resting log is flushed.
+    /// Makes everything appended before the call durable, the indexes included. A resting log is that already.
+    ///
+    /// # Errors
+    /// KAFKA_STORAGE_ERROR: the partition is offline.
     pub fn sync(&self) -> Result<()> {
         self.flush_if(|_| true).map(|_| ())
     }
@@ -319,11 +309,6 @@ impl Partition {
         self.log()?.aborted_transactions(from, to)
     }
 
-    /// The record with the largest timestamp: its offset and timestamp.
-    pub fn offset_of_max_timestamp(&self) -> Result<Option<(Offset, Timestamp)>> {
-        self.log()?.offset_of_max_timestamp()
-    }
-
     /// Deletes the records below `before` (`None`: below the high watermark), as far as whole segments go, and answers the new
     /// log start, which is durable on return.
     pub fn delete_records(&self, before: Option<Offset>) -> Result<Offset> {
@@ -336,16 +321,6 @@ impl Partition {
         self.house.write_log_starts()?;
         files?;
         Ok(log_start)
-    }
-
-    /// What each segment holds, oldest first.
-    pub fn segments(&self) -> Result<Vec<SegmentSummary>> {
-        Ok(self.log()?.segment_summaries())
-    }
-
-    /// Bytes of the `.log` files.
-    pub fn size_bytes(&self) -> Result<u64> {
-        Ok(self.log()?.size_bytes())
     }
 
     /// The storage failure that took this partition offline, if one did.

@@ -62,9 +62,9 @@ impl Node {
         let overrides = read_overrides(catalogue.as_ref())?;
         let found = look_around(disk.as_ref(), dir)?;
 
-        // The marker goes first: whatever happens from here on counts as a crash until the next orderly end.
-        let was_clean = take_clean_shutdown(disk.as_ref(), dir)?;
         let identity = MetaProperties::claim(disk.as_ref(), dir, node_id)?;
+        // Before any log is touched: whatever happens from here on counts as a crash until the next orderly end.
+        let was_clean = take_clean_shutdown(disk.as_ref(), dir)?;
         let checkpoints = Checkpoints::new([
             config.recovery_point_checkpoint_interval,
             config.high_watermark_checkpoint_interval,

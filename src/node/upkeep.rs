@@ -120,18 +120,6 @@ impl Node {
         dues.into_iter().flatten().min()
     }
 
-    /// Flushes every log that has something unflushed, due or not; the first failure is reported after all were tried.
-    pub fn flush_round(&self) -> Result<()> {
-        let mut outcome = Ok(());
-        for partition in self.house.open.list().iter().filter_map(Weak::upgrade) {
-            if let Err(failed) = partition.flush_if(|_| true) {
-                outcome = outcome.and(Err(failed));
-            }
-        }
-        self.house.checkpoints_moved();
-        outcome
-    }
-
     fn flush_due_logs(&self, now: Instant) -> Option<Instant> {
         let upkeep = &self.house.upkeep;
         let active = std::mem::take(&mut upkeep.state.lock().active);
