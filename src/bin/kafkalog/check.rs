@@ -19,6 +19,9 @@ pub struct Args {
 
 pub fn run(args: &Args, json: bool) -> Outcome {
     let scope = if args.logs_only { CheckScope::Logs } else { CheckScope::All };
+    if let Err(error) = std::fs::metadata(&args.dir) {
+        return Err(Failure::file(&args.dir, &error));
+    }
     let report = check(&args.dir, scope).map_err(|error| Failure::opening(&args.dir, &error))?;
     if json {
         print::json(&report_json(&report))?;

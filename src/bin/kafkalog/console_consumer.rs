@@ -67,6 +67,10 @@ pub fn run(args: &Args, json: bool) -> Outcome {
     let mut last = Instant::now();
     while left(printed) && args.timeout_ms.is_none_or(|ms| last.elapsed() < Duration::from_millis(ms)) {
         let records = consumer.poll(args.timeout_ms.map_or(POLL, |ms| POLL.min(Duration::from_millis(ms))))?;
+        for reset in records.resets() {
+            let (partition, from, to) = (&reset.partition, reset.from, reset.to);
+            eprintln!("kafkalog: {partition}: offset {from} is not in the log (any more), reading goes on at {to}");
+        }
         for record in records.iter() {
             if !left(printed) {
                 break;
