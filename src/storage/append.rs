@@ -337,8 +337,8 @@ impl Log {
         // Its name too, or a power cut could keep the new segment's and leave a hole.
         self.sync_dir_if_dirty()?;
         self.commit.raise(old.end());
-        // Indexes and snapshots can be rebuilt: a failure here costs time at the next unclean open, nothing else.
-        let indexed = old.offset_index.sync().is_ok() && old.time_index.sync().is_ok() && old.txn_index.sync().is_ok();
+        // Indexes can be rebuilt, but a disk that fails to write them is failing: nobody shall hear of it later than now.
+        old.sync_indexes().map_err(|e| self.fail(e))?;
         let reserve = if config.preallocate { u64::from(config.segment_bytes) } else { 0 };
         let new = Arc::new(self.setup(&config).create(base, reserve).map_err(|e| self.fail(e))?);
         appender.producers.take_snapshot(&*self.disk, &self.dir, base, false).map_err(|e| self.fail(e))?;
@@ -349,9 +349,7 @@ impl Log {
         appender.jitter = draw_jitter(&config, &self.partition, base);
         self.replace_segments(self.segments().with(new));
         old.seal();
-        if indexed {
-            self.write_mark(appender, base);
-        }
+        self.write_mark(appender, base);
         Ok(())
     }
 }

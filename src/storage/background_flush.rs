@@ -36,12 +36,8 @@ impl Log {
         if active.is_sealed() {
             return Ok(self.flushed()); // rolled meanwhile: the roll has written a newer mark
         }
-        let indexes = active.offset_index.sync().and_then(|()| active.time_index.sync());
-        let indexes = indexes.and_then(|()| active.txn_index.sync());
-        // Indexes are rebuilt from the last mark when they are in doubt, so a failure here only keeps the mark where it is.
-        if indexes.is_ok() {
-            self.put_mark(&mark)?;
-        }
+        active.sync_indexes().map_err(|e| self.fail(e))?;
+        self.put_mark(&mark)?;
         Ok(self.flushed())
     }
 

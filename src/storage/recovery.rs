@@ -271,9 +271,7 @@ fn settle(
     }
     // The process may have died with these pages in the cache: they are served only after they are on the disk.
     file.sync_data().map_err(|e| Error::io("sync segment", active.path(), e))?;
-    active.offset_index.sync()?;
-    active.time_index.sync()?;
-    active.txn_index.sync()?;
+    active.sync_indexes()?;
     epochs.persist()?;
     opening.disk.sync_dir(&opening.dir).map_err(|e| Error::io("sync directory", &opening.dir, e))
 }

@@ -247,6 +247,13 @@ impl Segment {
         }
     }
 
+    /// Makes the three indexes durable.
+    pub(super) fn sync_indexes(&self) -> Result<()> {
+        self.offset_index.sync()?;
+        self.time_index.sync()?;
+        self.txn_index.sync()
+    }
+
     /// Ends writing. The caller has synced the log and the indexes.
     pub(super) fn seal(&self) {
         self.offset_index.seal();
