@@ -17,7 +17,7 @@ mod value;
 pub use consumer::{ConsumerConfig, IsolationLevel, OffsetReset};
 pub use describe::describe_json;
 pub use engine::EngineConfig;
-pub use log::{CleanupPolicy, DirFullPolicy, LogConfig};
+pub use log::{DirFullPolicy, LogConfig};
 pub use lookup::{check, default_of, validate};
 pub use producer::ProducerConfig;
 pub use table::{settings, Scope, Setting};

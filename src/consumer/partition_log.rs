@@ -11,7 +11,7 @@ use crate::node::{Notify, Partition, Placed};
 use crate::record::{BatchBuilder, Header, Inflater, RecordRef, INFLATED_BYTES_MAX};
 use crate::storage::LogOffsets;
 use crate::time::Clock;
-use crate::types::{Acks, Codec, Offset, Rung, Timestamp, TopicPartition};
+use crate::types::{Acks, Codec, LeaderEpoch, Offset, Rung, Timestamp, TopicPartition};
 use parking_lot::Mutex;
 use std::any::Any;
 use std::fmt;
@@ -152,6 +152,47 @@ impl PartitionLog {
     pub fn append_raw(&self, batch: &[u8], options: AppendOptions) -> Result<Offset> {
         let placed = self.0.partition.append_raw(batch, options.acks)?;
         self.acknowledge(placed, options)
+    }
+
+    /// Appends batches exactly as another log has them, offsets and leader epochs included, and returns the offset of the first:
+    /// for mirrors and for restoring a copy. Checksums are compared and offsets have to grow; gaps are legal, nothing else is judged.
+    ///
+    /// # Durability
+    /// On return the batches survive the death of the process.
+    ///
+    /// # Errors
+    /// `CORRUPT_MESSAGE`: a batch that is not whole, or offsets below the log end; batches before it are in the log.
+    /// `KAFKA_STORAGE_ERROR`.
+    pub fn append_verbatim(&self, batches: &[u8]) -> Result<Offset> {
+        Ok(self.0.partition.append_verbatim(batches)?.base_offset)
+    }
+
+    /// Drops every record from `end` on and returns the new log end, which is lower when `end` lies inside of a batch. Readers keep
+    /// the bytes that they hold.
+    ///
+    /// # Durability
+    /// On return the cut is durable.
+    ///
+    /// # Errors
+    /// `KAFKA_STORAGE_ERROR`: the partition is offline; reopening finds the old or the new end, or one between.
+    pub fn truncate_to(&self, end: Offset) -> Result<Offset> {
+        self.0.partition.truncate_to(end)
+    }
+
+    /// The first record that has the largest timestamp of all (Kafka's special timestamp -3); `None` for a log without timestamps.
+    ///
+    /// # Errors
+    /// `KAFKA_STORAGE_ERROR`, `CORRUPT_MESSAGE`.
+    pub fn offset_of_max_timestamp(&self) -> Result<Option<(Offset, Timestamp)>> {
+        self.0.partition.offset_of_max_timestamp()
+    }
+
+    /// Every leader epoch and the offset at which it began, ascending.
+    ///
+    /// # Errors
+    /// `KAFKA_STORAGE_ERROR`.
+    pub fn leader_epochs(&self) -> Result<Vec<(LeaderEpoch, Offset)>> {
+        self.0.partition.leader_epochs()
     }
 
     fn acknowledge(&self, placed: Placed, options: AppendOptions) -> Result<Offset> {

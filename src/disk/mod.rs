@@ -11,10 +11,8 @@ mod real;
 mod tests;
 mod watch;
 
-pub use os::{file_system, page_cache, FileSystem, PageCache};
-pub use process::{
-    block_asynchronous_signals, boot_id, fork_generation, open_files_limit, process_cpu_time, BlockedSignals,
-};
+pub use os::{file_system, page_cache, FileSystem};
+pub use process::{fork_generation, open_files_limit, BlockedSignals};
 pub use real::RealDisk;
 pub use watch::{EventFd, Watch, Watcher};
 
@@ -59,18 +57,12 @@ pub trait Disk: Send + Sync + 'static {
     /// Takes the exclusive lock of one writer on `path` (created if absent) until the returned guard is dropped.
     /// `WouldBlock` when another open holds it, in this process or in another one.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DirLock>>;
-    /// Bytes that an ordinary user may still allocate in the file system of `dir`.
-    fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
 }
 
 /// One open file. Dropping it closes it and syncs nothing.
 pub trait DiskFile: Send + Sync {
     /// Length in bytes.
     fn len(&self) -> io::Result<u64>;
-    /// Whether the length is zero.
-    fn is_empty(&self) -> io::Result<bool> {
-        Ok(self.len()? == 0)
-    }
     /// Last modification, in milliseconds since the epoch.
     fn modified_ms(&self) -> io::Result<i64>;
     /// Bytes allocated on the device, holes not counted.

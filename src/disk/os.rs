@@ -98,12 +98,6 @@ pub(super) fn write_two_once(file: &File, at: u64, first: &[u8], second: &[u8]) 
     }
 }
 
-/// Bytes that an ordinary user may still allocate in the file system of `dir`.
-pub(super) fn free_bytes(dir: &Path) -> io::Result<u64> {
-    let stat = statvfs(dir)?;
-    Ok(wide(stat.f_bavail).saturating_mul(wide(stat.f_frsize)))
-}
-
 fn statvfs(dir: &Path) -> io::Result<libc::statvfs> {
     let dir = CString::new(dir.as_os_str().as_bytes())?;
     let mut stat = MaybeUninit::<libc::statvfs>::uninit();

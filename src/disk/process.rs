@@ -1,13 +1,12 @@
 //! What the library owes the process that it lives in: quiet threads, no surprises in a forked child.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::AsRawFd;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::OnceLock;
-use std::time::Duration;
 
 /// Signals that tell of this thread's own fault, or that a profiler sends: they stay as the host has set them.
 const LEFT_OPEN: [libc::c_int; 8] = [
@@ -20,14 +19,6 @@ const LEFT_OPEN: [libc::c_int; 8] = [
     libc::SIGSYS,
     libc::SIGPROF,
 ];
-
-/// Blocks, in the calling thread and for good, every signal that the host's own threads should be given instead.
-///
-/// Called first thing in each thread of ours. A signal that arrives between the thread's start and this call still finds it
-/// open; [`BlockedSignals`] around the start closes that gap.
-pub fn block_asynchronous_signals() {
-    swap_mask();
-}
 
 /// While held, the thread that made it takes no asynchronous signals; threads that it starts begin that way.
 #[derive(Debug)]
@@ -83,16 +74,6 @@ fn swap_mask() -> libc::sigset_t {
     }
 }
 
-/// Processor time that all threads of this process have used.
-#[must_use]
-pub fn process_cpu_time() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the structure is ours to fill. The clock exists on every Linux, so the only failure cannot be; zero would be
-    // the answer.
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
-}
-
 /// How many descriptors this process may have open now; `None` for no limit.
 pub fn open_files_limit() -> io::Result<Option<u64>> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
@@ -101,13 +82,6 @@ pub fn open_files_limit() -> io::Result<Option<u64>> {
         return Err(io::Error::last_os_error());
     }
     Ok((limit.rlim_cur != libc::RLIM_INFINITY).then(|| super::os::wide(limit.rlim_cur)))
-}
-
-/// The kernel's name for this boot: another one than before means that the page cache was lost in between. `None` where
-/// `/proc` is not there.
-#[must_use]
-pub fn boot_id() -> Option<String> {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned())
 }
 
 /// Forks that lie between the first caller of [`fork_generation`] and this process.

@@ -84,10 +84,6 @@ impl Disk for RealDisk {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         Ok(Box::new(RealLock { _held: ForkAwareLock::take(file)? }))
     }
-
-    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
-        os::free_bytes(dir)
-    }
 }
 
 /// Shared with its writable mappings, which cut it to size when they go.

@@ -191,7 +191,6 @@ fn full_disk(dir: &Path) {
     full(RealDisk.create(&dir.join("reserved"), 1 << 20).err().unwrap());
     assert!(!RealDisk.exists(&dir.join("reserved")).unwrap(), "what could not be reserved is not there");
     let map = file.map_mut(32 << 10).unwrap();
-    assert!(RealDisk.free_bytes(dir).unwrap() <= 32 << 10);
     let other = RealDisk.create(&dir.join("other"), 0).unwrap();
     full(other.write_two_at(0, &[1; 20 << 10], &[2; 40 << 10]).unwrap_err());
     map.write(0, &[7; 32 << 10]);
@@ -365,7 +364,7 @@ fn our_threads_leave_signals_to_the_host_but_keep_their_own_faults() {
             assert!(std::thread::spawn(|| is_blocked(libc::SIGTERM)).join().unwrap(), "a thread inherits the mask");
         }
         assert!(!is_blocked(libc::SIGTERM));
-        block_asynchronous_signals();
+        let _blocked = BlockedSignals::new();
         assert!([libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGALRM, libc::SIGCHLD].into_iter().all(is_blocked));
         assert!(![libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT, libc::SIGPROF].into_iter().any(is_blocked));
     })
@@ -374,11 +373,8 @@ fn our_threads_leave_signals_to_the_host_but_keep_their_own_faults() {
 }
 
 #[test]
-fn the_process_can_tell_its_time_and_its_limit() {
-    let before = process_cpu_time();
-    assert!(before > Duration::ZERO && process_cpu_time() >= before);
+fn the_process_can_tell_its_limit() {
     assert!(open_files_limit().unwrap().is_none_or(|files| files > 0));
-    assert!(boot_id().is_none_or(|id| id.len() == 36));
 }
 
 #[test]

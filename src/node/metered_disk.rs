@@ -195,11 +195,6 @@ impl Disk for MeteredDisk {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DirLock>> {
         self.inner.lock(path)
     }
-
-    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
-        let left = self.meter.bytes_max.saturating_sub(self.meter.used());
-        Ok(self.inner.free_bytes(dir)?.min(left))
-    }
 }
 
 struct MeteredFile {

@@ -278,6 +278,34 @@ impl Partition {
         self.flush_if(|_| true).map(|_| ())
     }
 
+    /// Appends batches exactly as another log has them, offsets and epochs included: what a follower or a mirror does. They are
+    /// checked (checksums, offsets that grow), not judged. Errors as `append`, CORRUPT_MESSAGE for what is not whole.
+    pub fn append_verbatim(&self, batches: &[u8]) -> Result<Placed> {
+        self.append_with(batches.len(), Acks::Leader, |log, _, _| log.append_verbatim(batches))
+    }
+
+    /// Drops everything from `end` on (the batch that holds it included); durable on return. Answers the new log end.
+    pub fn truncate_to(&self, end: Offset) -> Result<Offset> {
+        let log = self.log()?;
+        let outcome = log.truncate_to(end).map(|()| log.log_end());
+        drop(log);
+        if let Err(failed) = &outcome {
+            self.tell_failure(failed);
+        }
+        self.listeners.notify();
+        outcome
+    }
+
+    /// The first record that has the largest timestamp of all: its offset and timestamp.
+    pub fn offset_of_max_timestamp(&self) -> Result<Option<(Offset, Timestamp)>> {
+        self.log()?.offset_of_max_timestamp()
+    }
+
+    /// Every leader epoch and the offset where it began.
+    pub fn leader_epochs(&self) -> Result<Vec<(LeaderEpoch, Offset)>> {
+        Ok(self.log()?.leader_epochs())
+    }
+
     /// Reads whole batches; their checksums are not compared yet.
     pub fn read(&self, fetch: Fetch) -> Result<Fetched> {
         self.log()?.read(fetch)

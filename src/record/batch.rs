@@ -23,7 +23,7 @@ pub struct Batches<'a> {
 
 impl<'a> Batches<'a> {
     /// Where the next batch begins: behind all that were handed out.
-    #[must_use]
+    #[cfg(test)]
     pub fn position(&self) -> usize {
         self.position
     }

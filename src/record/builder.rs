@@ -187,6 +187,7 @@ impl BatchBuilder {
     }
 
     /// As [`seal`](Self::seal), for a control batch, whose producer has no sequence.
+    #[cfg_attr(not(test), allow(dead_code))] // see `control`
     pub(super) fn seal_control(&mut self, stamp: Option<ProducerStamp>) -> Result<SealedBatch> {
         self.finish(stamp, stamp.is_some(), true)
     }

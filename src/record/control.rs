@@ -5,6 +5,9 @@
 //! value  of ABORT and COMMIT: version i16 (0), coordinator epoch i32; may be longer
 //! ```
 
+// Markers are read from the first day; they are written by the coordinators of transactions and elections, and by tests.
+#![cfg_attr(not(test), allow(dead_code))]
+
 use super::{BatchBuilder, RecordRef, SealedBatch};
 use crate::error::{Error, ErrorCode, Result};
 use crate::types::{Codec, NodeId, ProducerStamp, Timestamp};

@@ -18,9 +18,9 @@ mod tests;
 mod validate;
 pub mod varint;
 
-pub use batch::{batches, BatchView, Batches};
+pub use batch::{batches, BatchView};
 pub use builder::{record_bytes_upper_bound, BatchBuilder, RecordRef};
-pub use compression::{check_level, is_built_in, Compressor, Inflater};
+pub use compression::{check_level, Compressor, Inflater};
 pub use header::{stamp_header, BatchHeader};
 pub use iter::{Header, Headers, RecordIter, RecordView};
 pub use sealed::SealedBatch;

@@ -42,26 +42,26 @@ impl SealedBatch {
     }
 
     /// How many records.
-    #[must_use]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub fn record_count(&self) -> u32 {
         // A sealed batch has no gaps: the last delta is the count less one.
         self.header.last_offset_delta + 1
     }
 
     /// The timestamp that the records' deltas are added to, in milliseconds: the first record's.
-    #[must_use]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub fn base_timestamp(&self) -> i64 {
         self.header.base_timestamp
     }
 
     /// The largest timestamp of a record, or the append time, in milliseconds; -1 is none.
-    #[must_use]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub fn max_timestamp(&self) -> i64 {
         self.header.max_timestamp
     }
 
     /// Who sent it, when that is known.
-    #[must_use]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub fn producer(&self) -> Option<ProducerStamp> {
         self.header.producer
     }

@@ -23,7 +23,6 @@ pub enum Call {
     SyncDir,
     Exists,
     Lock,
-    FreeBytes,
     /// `len`, `modified_ms` and `allocated_bytes`.
     Stat,
     Read,
@@ -113,8 +112,8 @@ impl fmt::Debug for CallCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use Call::*;
         let all = [
-            List, Create, Open, CreateDir, Rename, Remove, RemoveDir, SyncDir, Exists, Lock, FreeBytes, Stat, Read,
-            Write, SetLen, Sync, Map, MapMut, MapWrite, MapSync,
+            List, Create, Open, CreateDir, Rename, Remove, RemoveDir, SyncDir, Exists, Lock, Stat, Read, Write, SetLen,
+            Sync, Map, MapMut, MapWrite, MapSync,
         ];
         let mut out = f.debug_struct("CallCounts");
         for call in all.into_iter().filter(|call| self.of(*call) > 0) {
@@ -215,11 +214,6 @@ impl Disk for CountingDisk {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DirLock>> {
         self.count(Call::Lock);
         self.disk.lock(path)
-    }
-
-    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
-        self.count(Call::FreeBytes);
-        self.disk.free_bytes(dir)
     }
 }
 

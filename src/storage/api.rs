@@ -65,6 +65,8 @@ pub struct Appended {
 /// How far a read may go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum UpTo {
+    /// For followers, who read what is not replicated yet.
+    #[allow(dead_code)]
     LogEnd,
     HighWatermark,
     Offset(Offset),
@@ -85,7 +87,6 @@ pub struct Fetch {
 #[derive(Clone, Debug)]
 pub struct Fetched {
     pub batches: Bytes,
-    pub offsets: LogOffsets,
 }
 
 /// What a segment holds, for people and tools.

@@ -150,10 +150,6 @@ impl Log {
         &self.report
     }
 
-    pub fn partition(&self) -> &TopicPartition {
-        &self.partition
-    }
-
     pub fn log_start(&self) -> Offset {
         Offset(self.log_start.load(Ordering::Acquire))
     }

@@ -30,7 +30,7 @@ pub mod txn_index;
 #[cfg(test)]
 mod vectors;
 
-pub use api::{Appended, Fetch, Fetched, LogOffsets, Opening, RetentionOutcome, SegmentSummary, SyncCounters, UpTo};
+pub use api::{Appended, Fetch, Fetched, LogOffsets, Opening, UpTo};
 pub(crate) use append::end_txn_of;
 pub use checkpoint::OffsetCheckpoint;
 pub use index::{OffsetIndex, TimeEntry, TimeIndex};
@@ -39,8 +39,7 @@ pub use log::Log;
 pub use log_dir::LogDir;
 pub use mark::{read_flushed_mark, MARK_FILE};
 pub use open_files::OpenFiles;
-pub use producer_states::{EndTxn, ProducerBatch, ProducerStates, Verdict};
-pub use recovery::RecoveryReport;
+pub use producer_states::{ProducerBatch, ProducerStates};
 pub use txn_index::{AbortedTxn, TxnIndex};
 
 #[cfg(test)]

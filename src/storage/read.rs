@@ -32,16 +32,16 @@ impl Log {
             UpTo::Offset(offset) => offset.min(readable),
         };
         if fetch.from >= bound {
-            return Ok(Fetched { batches: Bytes::new(), offsets });
+            return Ok(Fetched { batches: Bytes::new() });
         }
         if let Some(batches) = self.tail.get(fetch.from, bound) {
-            return Ok(Fetched { batches, offsets });
+            return Ok(Fetched { batches });
         }
         if offsets.log_end.since(fetch.from) <= TAIL_OFFSETS {
             self.tail.ask();
         }
         let batches = self.read_segments(fetch, bound)?;
-        Ok(Fetched { batches, offsets })
+        Ok(Fetched { batches })
     }
 
     fn read_segments(&self, fetch: Fetch, bound: Offset) -> Result<Bytes> {

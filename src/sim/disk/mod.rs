@@ -284,10 +284,4 @@ impl Disk for SimDisk {
         }
         Ok(Box::new(SimLock { handle: self.handle(inode) }))
     }
-
-    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
-        let state = self.begin(Call::FreeBytes)?;
-        state.names.find(dir)?;
-        Ok(state.free_bytes())
-    }
 }
