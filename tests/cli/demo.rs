@@ -15,13 +15,14 @@ fn the_demo_finds_everything_that_was_promised() {
         );
         assert_eq!(pass["first_acknowledgements"].as_array().unwrap().len(), 3);
     }
+    assert!(report["passes"][3]["fsyncs"].as_u64().unwrap() > 0, "flush.messages=1 is not free");
     assert_eq!(report["passes"][0]["first_acknowledgements"][0]["offset"], Value::Null, "acks=0 knows no offset");
     for level in [1, 2] {
         assert!(report["killed"][level]["acked"].as_u64().unwrap() > 0);
         assert_eq!(report["killed"][level]["lost"], 0);
     }
     // The files are there for other verbs to look at.
-    assert_eq!(dir.run("topics", &["--list"]).ok(), "demo\ndemo-killed\n");
+    assert_eq!(dir.run("topics", &["--list"]).ok(), "demo\ndemo-flushed\ndemo-killed\n");
     dir.run("check", &[]).ok();
     assert!(dir.run("demo", &[]).fails(3).contains("the topic demo is there already"));
 }
@@ -36,7 +37,7 @@ fn the_demo_tells_people_a_short_story_and_draws_no_bar_into_a_pipe() {
         out.contains("lines (") && out.contains(" from the license, 1 round: topic demo of 4 partitions in "),
         "{out}"
     );
-    for level in ["acks=0 ", "acks=1 ", "acks=all "] {
+    for level in ["acks=0 ", "acks=1 ", "acks=all ", "flushed "] {
         assert!(out.lines().filter(|line| line.starts_with(level.trim_end())).count() >= 2, "{level}: {out}");
     }
     assert!(out.contains("kill -9 ") && out.contains("Recovered from the kill in "), "{out}");

@@ -19,7 +19,7 @@ use std::process::{Command, Output, Stdio};
 pub struct Dir(tempfile::TempDir);
 
 impl Dir {
-    pub fn new() -> Dir {
+    pub(crate) fn new() -> Dir {
         Dir(tempfile::tempdir().unwrap())
     }
 

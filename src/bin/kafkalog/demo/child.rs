@@ -6,7 +6,7 @@
 //! ```
 
 use super::input::Input;
-use super::{send, KILLED_TOPIC, LEVELS};
+use super::{send, KILLED_LEVELS, KILLED_TOPIC, LEVELS};
 use crate::failure::Outcome;
 use crate::target::open;
 use kafkalog::{Delivery, Producer, TopicConfig};
@@ -32,8 +32,8 @@ pub fn run(args: &Args) -> Outcome {
     let engine = open(&args.dir, &[])?;
     engine.create_topic(KILLED_TOPIC, TopicConfig::new().partitions(args.partitions))?;
     let mut lanes = Vec::new();
-    for (acks, _) in LEVELS {
-        lanes.push(Lane { producer: engine.producer().acks(acks).open()?, under_way: VecDeque::new() });
+    for level in &LEVELS[..KILLED_LEVELS] {
+        lanes.push(Lane { producer: engine.producer().acks(level.acks).open()?, under_way: VecDeque::new() });
     }
     let mut lines = String::new();
     for number in 0.. {

@@ -2,7 +2,7 @@
 
 use super::input::Input;
 use super::verify::{identity, Found};
-use super::{Args, Say, KILLED_TOPIC, LEVELS};
+use super::{Args, Level, Say, KILLED_LEVELS, KILLED_TOPIC, LEVELS};
 use crate::failure::{Failure, Outcome};
 use crate::target::{close, open, open_read_only};
 use crate::{print, reading};
@@ -23,8 +23,8 @@ const SIGKILL: i32 = 9;
 
 /// What the kill cost.
 pub struct Crash {
-    pub acked: [u64; 3],
-    pub found: [Found; 3],
+    pub acked: [u64; KILLED_LEVELS],
+    pub found: [Found; KILLED_LEVELS],
     /// Opening the directory and recovering all logs of the topic.
     pub recovery: Duration,
     /// Bytes that recovery looked at, and bytes of torn tails that it cut off.
@@ -51,18 +51,18 @@ pub fn run(dir: &Path, args: &Args, input: &Input, say: &mut Say) -> Outcome<Cra
     let stats: serde_json::Value = serde_json::from_str(&engine.stats_json()).unwrap_or_default();
     close(engine)?;
     let mut crash = Crash {
-        acked: [0; 3],
-        found: [Found::default(); 3],
+        acked: [0; KILLED_LEVELS],
+        found: [Found::default(); KILLED_LEVELS],
         recovery,
         scanned_bytes: stats["recovery"]["scanned_bytes"].as_u64().unwrap_or(0),
         truncated_bytes: stats["recovery"]["truncated_bytes"].as_u64().unwrap_or(0),
     };
     compare(dir, input, &acked, &mut crash)?;
-    for (level, (_, name)) in LEVELS.iter().enumerate() {
+    for (level, Level { name, .. }) in LEVELS[..KILLED_LEVELS].iter().enumerate() {
         let found = &crash.found[level];
         let promise = if level == 0 { "acks=0 promises nothing" } else { "nothing may be lost" };
         say.line(&format!(
-            "          acks={name:<4} {} acknowledged, {} found, {} lost ({promise})",
+            "          {name:<9} {} acknowledged, {} found, {} lost ({promise})",
             print::count(crash.acked[level]),
             print::count(found.records),
             print::count(found.lost)
@@ -134,7 +134,7 @@ fn watch_and_kill(child: &mut Child, say: &Say) -> Outcome<Vec<Acked>> {
 fn parse(line: &[u8]) -> Option<Acked> {
     let text = std::str::from_utf8(line).ok()?;
     let mut words = text.split(' ');
-    let level = words.next()?.parse().ok().filter(|level| *level < LEVELS.len())?;
+    let level = words.next()?.parse().ok().filter(|level| *level < KILLED_LEVELS)?;
     let number = words.next()?.parse().ok()?;
     let partition = words.next()?.parse().ok()?;
     let offset = match words.next()? {
@@ -148,9 +148,9 @@ fn compare(dir: &Path, input: &Input, acked: &[Acked], crash: &mut Crash) -> Out
     let engine = open_read_only(dir)?;
     let mut places: HashMap<(usize, u64), (u32, Offset)> = HashMap::new();
     for partition in reading::partitions(&reading::topic(&engine, KILLED_TOPIC)?, &[])? {
-        let mut next = [0; 3];
+        let mut next = [0; KILLED_LEVELS];
         reading::each_record(&engine, &partition, |record| {
-            let Some((level, number)) = identity(&record) else {
+            let Some((level, number)) = identity(&record).filter(|(level, _)| *level < KILLED_LEVELS) else {
                 return Err(Failure::failed(format!("{partition}@{}: nobody sent this record", record.offset)));
             };
             let found = &mut crash.found[level];

@@ -1,8 +1,9 @@
 //! `demo`: everything once, on real input, with the counting left to see.
 //!
-//! Each line of the input is sent, keyed by its first word, with acks=0, with acks=1 and with acks=all. Then the files are
-//! read back and compared with the input. Then a child process sends the same lines and is killed with SIGKILL in the middle
-//! of it; the directory is recovered and compared with what the child had been promised.
+//! Each line of the input is sent, keyed by its first word, with acks=0, with acks=1 and with acks=all, and some of them once
+//! more to a topic with flush.messages=1. Then the files are read back and compared with the input. Then a child process
+//! sends the same lines and is killed with SIGKILL in the middle of it; the directory is recovered and compared with what the
+//! child had been promised.
 
 pub mod child;
 mod crash;
@@ -18,11 +19,29 @@ use kafkalog::{Acks, Engine, TopicConfig};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Topic of the three passes, and of the child that is killed.
+/// Topic of the three passes, of the one that waits for flushes, and of the child that is killed.
 const TOPIC: &str = "demo";
+const FLUSHED_TOPIC: &str = "demo-flushed";
 const KILLED_TOPIC: &str = "demo-killed";
-/// In the order of the passes; a record's header says which it belongs to.
-const LEVELS: [(Acks, &str); 3] = [(Acks::None, "0"), (Acks::Leader, "1"), (Acks::All, "all")];
+/// Records of the pass that waits for flushes: enough to see what they cost.
+const FLUSHED_RECORDS_MAX: u64 = 10_000;
+
+/// One way of sending; a record's header says which it was sent by.
+struct Level {
+    acks: Acks,
+    name: &'static str,
+    topic: &'static str,
+}
+
+/// In the order of the passes.
+const LEVELS: [Level; 4] = [
+    Level { acks: Acks::None, name: "acks=0", topic: TOPIC },
+    Level { acks: Acks::Leader, name: "acks=1", topic: TOPIC },
+    Level { acks: Acks::All, name: "acks=all", topic: TOPIC },
+    Level { acks: Acks::All, name: "flushed", topic: FLUSHED_TOPIC },
+];
+/// The child sends by the first three.
+const KILLED_LEVELS: usize = 3;
 
 #[derive(clap::Args, Debug)]
 pub struct Args {
@@ -56,7 +75,9 @@ pub fn run(args: &Args, json: bool) -> Outcome {
         dir.display()
     ))?;
 
-    engine.create_topic(TOPIC, TopicConfig::new().partitions(args.partitions))?;
+    let config = TopicConfig::new().partitions(args.partitions);
+    engine.create_topic(TOPIC, config.clone())?;
+    engine.create_topic(FLUSHED_TOPIC, config.set("flush.messages", "1")?)?;
     let mut passes = Vec::new();
     for level in 0..LEVELS.len() {
         passes.push(send::pass(&engine, &input, level, &mut say)?);
@@ -93,7 +114,7 @@ fn place(dir: Option<&Path>) -> Outcome<PathBuf> {
 
 /// Counting starts from nothing, and nobody's records are deleted for it.
 fn refuse_old_demo(engine: &Engine, dir: &Path) -> Outcome {
-    let taken = [TOPIC, KILLED_TOPIC];
+    let taken = [TOPIC, FLUSHED_TOPIC, KILLED_TOPIC];
     match engine.topics()?.iter().find(|topic| taken.contains(&&*topic.name)) {
         None => Ok(()),
         Some(topic) => Err(Failure::new(

@@ -1,7 +1,7 @@
 //! One pass: every line sent with one level of acks.
 
 use super::input::Input;
-use super::{Say, LEVELS, TOPIC};
+use super::{Say, FLUSHED_RECORDS_MAX, FLUSHED_TOPIC, LEVELS};
 use crate::failure::Outcome;
 use crate::print;
 use kafkalog::{Delivery, Engine, Header, Producer, Record, RecordMetadata};
@@ -37,31 +37,35 @@ pub fn send(producer: &Producer, topic: &str, input: &Input, level: usize, numbe
     let (key, line) = input.record(number);
     let number = number.to_string();
     let headers = [
-        Header { key: b"acks", value: Some(LEVELS[level].1.as_bytes()) },
+        Header { key: b"level", value: Some(LEVELS[level].name.as_bytes()) },
         Header { key: b"number", value: Some(number.as_bytes()) },
     ];
     producer.send(Record::new(topic, line).key(key).headers(&headers))
 }
 
 pub fn pass(engine: &Engine, input: &Input, level: usize, say: &mut Say) -> Outcome<Pass> {
-    let (acks, name) = LEVELS[level];
+    let (topic, name) = (LEVELS[level].topic, LEVELS[level].name);
+    let records = match topic {
+        FLUSHED_TOPIC => input.record_count().min(FLUSHED_RECORDS_MAX),
+        _ => input.record_count(),
+    };
     let fsyncs_before = fsyncs(engine);
-    let producer = engine.producer().acks(acks).open()?;
+    let producer = engine.producer().acks(LEVELS[level].acks).open()?;
     let mut pass = Pass {
         level,
         sent: 0,
-        is_acked: vec![false; usize::try_from(input.record_count()).unwrap_or(usize::MAX)],
+        is_acked: vec![false; usize::try_from(records).unwrap_or(usize::MAX)],
         failed: 0,
         elapsed: Duration::ZERO,
         value_bytes: 0,
         fsyncs: 0,
         shown: Vec::new(),
     };
-    let bar = say.progress(["acks=0", "acks=1", "acks=all"][level], input.record_count());
+    let bar = say.progress(name, records);
     let start = Instant::now();
     let mut under_way = VecDeque::new();
-    for number in 0..input.record_count() {
-        match send(&producer, TOPIC, input, level, number) {
+    for number in 0..records {
+        match send(&producer, topic, input, level, number) {
             Ok(delivery) => under_way.push_back((number, delivery)),
             Err(error) => pass.refused(number, &error),
         }
@@ -83,7 +87,7 @@ pub fn pass(engine: &Engine, input: &Input, level: usize, say: &mut Say) -> Outc
     pass.fsyncs = fsyncs(engine).saturating_sub(fsyncs_before);
     bar.finish_and_clear();
     say.line(&format!(
-        "acks={name:<4} {} sent, {} acknowledged, {} failed in {:.3} s: {} records/s, {:.1} MB/s, {}",
+        "{name:<9} {} sent, {} acknowledged, {} failed in {:.3} s: {} records/s, {:.1} MB/s, {}",
         print::count(pass.sent),
         print::count(pass.acked()),
         print::count(pass.failed),

@@ -4,7 +4,7 @@ use super::crash::Crash;
 use super::input::Input;
 use super::send::Pass;
 use super::verify::{AllFound, Found};
-use super::LEVELS;
+use super::{Level, KILLED_LEVELS, LEVELS};
 use crate::failure::Outcome;
 use crate::print;
 use kafkalog::inspect::DataDirView;
@@ -39,11 +39,10 @@ impl Summary<'_> {
         writeln!(out, "\n{:<20}{:>12}{:>12}{:>12}{:>12}", "", "records", "acked", "found", "lost")?;
         for pass in self.passes {
             let found = &self.found.levels[pass.level];
-            let name = format!("acks={}", LEVELS[pass.level].1);
-            self.row(&mut out, &name, Some(pass.sent), pass.acked(), found)?;
+            self.row(&mut out, LEVELS[pass.level].name, Some(pass.sent), pass.acked(), found)?;
         }
-        for (level, (_, name)) in LEVELS.iter().enumerate() {
-            let name = format!("acks={name}, killed");
+        for (level, Level { name, .. }) in LEVELS[..KILLED_LEVELS].iter().enumerate() {
+            let name = format!("{name}, killed");
             self.row(&mut out, &name, None, self.crash.acked[level], &self.crash.found[level])?;
         }
         let read: u64 = self.found.levels.iter().map(|found| found.records).sum();
@@ -65,15 +64,16 @@ impl Summary<'_> {
         let values: u64 = self.passes.iter().map(|pass| pass.value_bytes).sum();
         writeln!(
             out,
-            "{} of values in three passes, {fsyncs} fsyncs while sending, {} of logs in all.",
+            "{} of values in {} passes, {fsyncs} fsyncs while sending, {} of logs in all.",
             print::bytes(values),
+            self.passes.len(),
             print::bytes(bytes_on_disk)
         )?;
         let verdict = if self.is_as_promised() { "Everything is as promised." } else { "NOT as promised." };
         writeln!(
             out,
-            "{verdict} A killed process loses nothing acknowledged with acks=1 or all; a power cut may take what is not \
-             flushed, up to flush.ms=1000, unless flush.messages=1."
+            "{verdict} A killed process loses nothing that was acknowledged with acks=1 or all. A power cut may take what is \
+             not flushed yet (flush.ms=1000), but nothing acknowledged under flush.messages=1 (\"flushed\" above)."
         )?;
         writeln!(out, "The files stay in {}; look with: kafkalog cache --dir {0}", self.dir.display())?;
         Ok(out.flush()?)
@@ -114,7 +114,7 @@ impl Summary<'_> {
             .map(|pass| {
                 let mut object = found_json(&self.found.levels[pass.level]);
                 let seconds = pass.elapsed.as_secs_f64();
-                object["acks"] = LEVELS[pass.level].1.into();
+                object["name"] = LEVELS[pass.level].name.into();
                 object["records"] = pass.sent.into();
                 object["acked"] = pass.acked().into();
                 object["failed"] = pass.failed.into();
@@ -126,12 +126,12 @@ impl Summary<'_> {
                 object
             })
             .collect();
-        let killed: Vec<Value> = LEVELS
+        let killed: Vec<Value> = LEVELS[..KILLED_LEVELS]
             .iter()
             .enumerate()
-            .map(|(level, (_, name))| {
+            .map(|(level, Level { name, .. })| {
                 let mut object = found_json(&self.crash.found[level]);
-                object["acks"] = (*name).into();
+                object["name"] = (*name).into();
                 object["acked"] = self.crash.acked[level].into();
                 object
             })

@@ -2,7 +2,7 @@
 
 use super::input::Input;
 use super::send::Pass;
-use super::{LEVELS, TOPIC};
+use super::{FLUSHED_TOPIC, LEVELS, TOPIC};
 use crate::failure::Outcome;
 use crate::reading;
 use kafkalog::{ConsumerRecord, ReadOnlyEngine};
@@ -30,7 +30,7 @@ impl Found {
 
 /// What the files hold of all passes, and how long reading took.
 pub struct AllFound {
-    pub levels: [Found; 3],
+    pub levels: [Found; LEVELS.len()],
     /// Records that belong to no pass.
     pub foreign: u64,
     pub elapsed: Duration,
@@ -38,13 +38,16 @@ pub struct AllFound {
 
 pub fn passes(engine: &ReadOnlyEngine, input: &Input, passes: &[Pass]) -> Outcome<AllFound> {
     let start = Instant::now();
-    let mut all = AllFound { levels: [Found::default(); 3], foreign: 0, elapsed: Duration::ZERO };
+    let mut all = AllFound { levels: [Found::default(); LEVELS.len()], foreign: 0, elapsed: Duration::ZERO };
     let records = usize::try_from(input.record_count()).unwrap_or(usize::MAX);
     let mut seen = vec![vec![false; records]; LEVELS.len()];
-    let topic = reading::topic(engine, TOPIC)?;
-    for partition in reading::partitions(&topic, &[])? {
+    let mut partitions = Vec::new();
+    for topic in [TOPIC, FLUSHED_TOPIC] {
+        partitions.extend(reading::partitions(&reading::topic(engine, topic)?, &[])?);
+    }
+    for partition in partitions {
         // A key lives in one partition, so rising numbers there mean that every key's lines are in order.
-        let mut next = [0; 3];
+        let mut next = [0; LEVELS.len()];
         reading::each_record(engine, &partition, |record| {
             let Some((level, number)) = identity(&record).filter(|(_, number)| *number < input.record_count()) else {
                 all.foreign += 1;
@@ -75,7 +78,7 @@ pub fn identity(record: &ConsumerRecord<'_>) -> Option<(usize, u64)> {
     for header in record.headers() {
         let text = std::str::from_utf8(header.value?).ok()?;
         match header.key {
-            b"acks" => level = LEVELS.iter().position(|(_, name)| *name == text),
+            b"level" => level = LEVELS.iter().position(|level| level.name == text),
             b"number" => number = text.parse().ok(),
             _ => return None,
         }
