@@ -1,4 +1,7 @@
 /* Objects ended in every order, and what was read outlives everything. */
+#define _POSIX_C_SOURCE 200809L
+#include <pthread.h>
+
 #include "check.h"
 
 enum { ENGINE, PRODUCER, QUEUE, MAIN_QUEUE, LOG, CONSUMER, BATCH, EVENT, COUNT };
@@ -73,6 +76,55 @@ static void each_answers_that_its_engine_is_gone(void) {
     CHECK(kafkalog_queue_poll(main_queue, -1) == NULL);
 }
 
+static kafkalog_code_t answers[3];
+
+static void *wait_for_records(void *unused) {
+    kafkalog_batch_t *batch;
+    (void)unused;
+    do {
+        answers[0] = kafkalog_consumer_poll(c, 0, -1, &batch);
+        kafkalog_batch_release(batch);
+    } while (answers[0] == 0);
+    return NULL;
+}
+
+static void *wait_for_a_tail(void *unused) {
+    kafkalog_batch_t *batch;
+    (void)unused;
+    do {
+        int64_t start, high, end;
+        answers[1] = kafkalog_log_offsets(l, &start, &high, &end);
+        if (answers[1] == 0) answers[1] = kafkalog_log_read(l, end, 1024, -1, &batch);
+        if (answers[1] == 0) kafkalog_batch_release(batch);
+    } while (answers[1] == 0);
+    return NULL;
+}
+
+static void *wait_for_nothing(void *unused) {
+    kafkalog_consumer_t *idle = NULL;
+    kafkalog_batch_t *batch;
+    (void)unused;
+    answers[2] = kafkalog_consumer_new(e, NULL, NULL, &idle, NULL);
+    if (answers[2] == 0) answers[2] = kafkalog_consumer_poll(idle, 0, -1, &batch);
+    kafkalog_consumer_destroy(idle);
+    return NULL;
+}
+
+/* Whoever waits for ever hears of the end. */
+static void a_close_ends_every_wait(const char *dir) {
+    void *(*waits[3])(void *) = {wait_for_records, wait_for_a_tail, wait_for_nothing};
+    pthread_t threads[3];
+    int i;
+    begin(dir);
+    for (i = 0; i < 3; i++) CHECK(pthread_create(&threads[i], NULL, waits[i], NULL) == 0);
+    OK(kafkalog_engine_close(e, 30000, NULL));
+    for (i = 0; i < 3; i++) {
+        CHECK(pthread_join(threads[i], NULL) == 0);
+        CODE(KAFKALOG_ERR__CLOSED, answers[i]);
+    }
+    for (i = 0; i < COUNT; i++) end(i);
+}
+
 int main(int argc, char **argv) {
     const char *dir = argc > 1 ? argv[1] : "";
     int turn, i, order[COUNT];
@@ -98,5 +150,6 @@ int main(int argc, char **argv) {
         }
         for (i = order[0] == ENGINE ? 1 : 0; i < COUNT; i++) end(order[i]);
     }
+    a_close_ends_every_wait(dir);
     return 0;
 }

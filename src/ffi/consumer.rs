@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 pub struct kafkalog_consumer_t {
     /// `None` once it is closed.
     consumer: Mutex<Option<Consumer>>,
-    waker: Waker,
+    waker: Arc<Waker>,
     is_polling: AtomicBool,
     /// Somebody asked for a poll to return, and none has yet.
     is_woken: AtomicBool,
@@ -224,8 +224,10 @@ pub unsafe extern "C" fn kafkalog_consumer_new(
                 builder = builder.set(name, value)?;
             }
             let consumer = builder.open()?;
+            let waker = Arc::new(consumer.waker());
+            core.adopt_poller(&waker);
             Ok(kafkalog_consumer_t {
-                waker: consumer.waker(),
+                waker,
                 consumer: Mutex::new(Some(consumer)),
                 is_polling: AtomicBool::new(false),
                 is_woken: AtomicBool::new(false),

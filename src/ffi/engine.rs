@@ -6,10 +6,10 @@ use super::error::kafkalog_error_t;
 use super::event::Content;
 use super::guard::{self, destroy, guard, guard_new, guard_value, Birth, Handle};
 use super::kafkalog_code_t;
-use super::log_sink::Lines;
+use super::log_sink::{self, Lines};
 use super::pointers::duration;
 use super::queue::{kafkalog_queue_t, Queue};
-use crate::{CloseReport, Engine, Error, ErrorCode, Result, Scope};
+use crate::{CloseReport, Engine, Error, ErrorCode, LogLevel, LogSink, Result, Scope, Waker};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::ptr::null_mut;
@@ -39,10 +39,13 @@ pub(super) struct Core {
     pub(super) birth: Birth,
     /// The panic that ended it.
     fatal: OnceLock<Error>,
+    is_closed: AtomicBool,
     is_destroyed: AtomicBool,
     main: Arc<Queue>,
-    /// Queues of their own, which have to hear of the end.
+    lines: Arc<Lines>,
+    /// Who may be waiting for something, and has to hear of the end.
     queues: Mutex<Vec<Weak<Queue>>>,
+    pollers: Mutex<Vec<Weak<Waker>>>,
     defaults: Defaults,
     shutdown_timeout: Duration,
 }
@@ -61,6 +64,9 @@ impl Core {
         if self.is_destroyed.load(Ordering::Relaxed) {
             return Err(Error::new(ErrorCode::DESTROY, "the engine was destroyed"));
         }
+        if self.is_closed.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorCode::CLOSED, "the engine is closed"));
+        }
         match self.fatal.get() {
             None => Ok(self),
             Some(first) => Err(Error::fatal(ErrorCode::FATAL, first.message())),
@@ -70,7 +76,8 @@ impl Core {
     /// Ends the engine because of a bug of ours: close and destroy still work, everything else answers _FATAL.
     pub(super) fn fail(&self, error: Error) {
         if self.fatal.set(error.clone()).is_ok() {
-            self.main.announce(Content::Error { error: kafkalog_error_t::from(&error), partitions: None });
+            self.lines.log(LogLevel::Error, log_sink::FACILITY_OF_BUGS, error.message());
+            self.wake_pollers();
         }
     }
 
@@ -80,9 +87,12 @@ impl Core {
 
     /// Lets a queue hear of the engine's end.
     pub(super) fn adopt(&self, queue: &Arc<Queue>) {
-        let mut queues = self.queues.lock();
-        queues.retain(|queue| queue.strong_count() > 0);
-        queues.push(Arc::downgrade(queue));
+        remember(&self.queues, queue);
+    }
+
+    /// Lets a consumer that polls hear of the engine's end.
+    pub(super) fn adopt_poller(&self, waker: &Arc<Waker>) {
+        remember(&self.pollers, waker);
     }
 
     /// What a producer or consumer is to be set up with: the engine's settings for it, and over them its own.
@@ -97,12 +107,37 @@ impl Core {
         Ok(settings)
     }
 
+    /// From now on nothing new is begun, and nobody waits for records.
+    fn close(&self, timeout: Duration) -> Result<CloseReport> {
+        self.is_closed.store(true, Ordering::Relaxed);
+        self.wake_pollers();
+        let report = self.engine.close_timeout(timeout)?;
+        self.close_queues();
+        Ok(report)
+    }
+
+    fn wake_pollers(&self) {
+        for waker in still_there(&self.pollers) {
+            waker.wake();
+        }
+    }
+
     fn close_queues(&self) {
         self.main.close();
-        for queue in self.queues.lock().iter().filter_map(Weak::upgrade) {
+        for queue in still_there(&self.queues) {
             queue.close();
         }
     }
+}
+
+fn remember<T>(all: &Mutex<Vec<Weak<T>>>, one: &Arc<T>) {
+    let mut all = all.lock();
+    all.retain(|other| other.strong_count() > 0);
+    all.push(Arc::downgrade(one));
+}
+
+fn still_there<T>(all: &Mutex<Vec<Weak<T>>>) -> Vec<Arc<T>> {
+    all.lock().iter().filter_map(Weak::upgrade).collect()
 }
 
 /// The engine's own settings, and those that producers and consumers begin with.
@@ -134,10 +169,10 @@ fn open(settings: &Settings) -> Result<kafkalog_engine_t> {
     let shutdown_timeout = Duration::from_millis(number("shutdown.timeout.ms").unwrap_or(30_000));
     let main = Arc::<Queue>::default();
     let wants_log = own.get("log.queue").is_some_and(|value| value.trim() == "true");
-    let lines = Lines { host: settings.log, queue: main.clone(), wants_events: wants_log };
+    let lines = Arc::new(Lines { host: settings.log, queue: main.clone(), wants_events: wants_log });
     let stats = main.clone();
     let mut builder = Engine::builder(dir)
-        .log_sink(Arc::new(lines))
+        .log_sink(lines.clone())
         .stats_sink(Arc::new(move |json: &str| stats.announce(Content::Stats(json.to_owned()))));
     for (name, value) in &own {
         builder = builder.set(name, value)?;
@@ -146,9 +181,12 @@ fn open(settings: &Settings) -> Result<kafkalog_engine_t> {
         engine: builder.open()?,
         birth: Birth::now(),
         fatal: OnceLock::new(),
+        is_closed: AtomicBool::new(false),
         is_destroyed: AtomicBool::new(false),
         main,
+        lines,
         queues: Mutex::default(),
+        pollers: Mutex::default(),
         defaults,
         shutdown_timeout,
     };
@@ -196,9 +234,8 @@ pub unsafe extern "C" fn kafkalog_engine_close(
     // SAFETY: every pointer is NULL or as the header asks.
     unsafe {
         guard(e, err, |handle| {
-            let report = handle.core.engine.close_timeout(duration(timeout_ms)?)?;
-            handle.core.close_queues();
-            verdict(&report)
+            let timeout = duration(timeout_ms)?;
+            verdict(&handle.core.close(timeout)?)
         })
     }
 }
@@ -214,7 +251,7 @@ pub unsafe extern "C" fn kafkalog_engine_destroy(e: *mut kafkalog_engine_t) {
         destroy(e, |handle| {
             handle.core.is_destroyed.store(true, Ordering::Relaxed);
             // Whoever wants to know calls kafkalog_engine_close() first. Recovery finds again what could not be closed.
-            let _ = handle.core.engine.close_timeout(handle.core.shutdown_timeout);
+            let _ = handle.core.close(handle.core.shutdown_timeout);
             handle.core.close_queues();
         });
     }

@@ -62,11 +62,13 @@ impl LogSink for Lines {
     }
 }
 
-/// What the engine calls an error, as the event says it: the runtime reports the panics of its threads, the node what it could not
-/// write or read.
+/// The part of the engine that reports bugs which were caught, on its own threads or at this door.
+pub(super) const FACILITY_OF_BUGS: &str = "engine";
+
+/// What the engine calls an error, as the event says it. What is no bug is something that the node could not write or read.
 fn failure(facility: &str, text: &str) -> Error {
     match facility {
-        "engine" => Error::fatal(ErrorCode::PANIC, text),
+        FACILITY_OF_BUGS => Error::fatal(ErrorCode::PANIC, text),
         _ => Error::new(ErrorCode::KAFKA_STORAGE_ERROR, text),
     }
 }
