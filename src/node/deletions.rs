@@ -51,9 +51,15 @@ impl Node {
     /// From now on the directory is nobody's. Not durable before the data directory is synced.
     pub(super) fn rename_for_deletion(&self, partition: &TopicPartition, delay: Duration) -> Result<()> {
         let from = self.house.partition_dir(partition);
-        let unique = self.randomness.lock().u128(..);
-        let to = self.house.dir.join(marked_dir_name(partition, unique, DirMark::Deleted));
-        match self.house.disk.rename(&from, &to) {
+        let disk = &self.house.disk;
+        let to = loop {
+            let unique = self.randomness.lock().u128(..);
+            let to = self.house.dir.join(marked_dir_name(partition, unique, DirMark::Deleted));
+            if !disk.exists(&to).map_err(|e| Error::io("look for", &to, e))? {
+                break to;
+            }
+        };
+        match disk.rename(&from, &to) {
             Ok(()) => {
                 let due = self.house.clock.monotonic() + delay;
                 self.deletions.expect(to, due);

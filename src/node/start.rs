@@ -96,7 +96,8 @@ impl Node {
             topics: RwLock::default(),
             catalogue: Mutex::new(catalogue.unwrap_or_default()),
             deletions: Deletions::default(),
-            randomness: Mutex::new(fastrand::Rng::with_seed(seed)),
+            // The time, too: a simulation that reopens with one seed must not draw the same names again.
+            randomness: Mutex::new(fastrand::Rng::with_seed(seed ^ house.clock.realtime().0.unsigned_abs())),
             lock: Mutex::new(Some(lock)),
             house,
         };

@@ -1,5 +1,6 @@
 //! The promises of the node, kept on a real disk, with a clock that is told the time.
 
+mod crashes;
 mod open_partitions;
 mod partitions;
 mod space;
@@ -12,45 +13,30 @@ use crate::config::{EngineConfig, TopicOverrides};
 use crate::disk::{Disk, RealDisk};
 use crate::error::Result;
 use crate::record::{batches, BatchBuilder, RecordRef, SealedBatch};
+use crate::sim::SimClock;
 use crate::storage::{Fetch, UpTo};
 use crate::time::{Clock, Instant};
-use crate::types::{Acks, Codec, Offset, Timestamp};
+use crate::types::{Acks, Codec, Offset};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Some day in 2024; segments and retention only compare.
-const TODAY: i64 = 1_720_000_000_000;
-
-/// Stands still until it is moved. Both of its hands move together.
-#[derive(Default)]
-struct Hand(AtomicU64);
-
-impl Hand {
-    fn advance(&self, by: Duration) {
-        self.0.fetch_add(by.as_nanos() as u64, Ordering::SeqCst);
-    }
-}
-
-impl Clock for Hand {
-    fn monotonic(&self) -> Instant {
-        Instant(self.0.load(Ordering::SeqCst) + 1_000_000_000)
-    }
-    fn realtime(&self) -> Timestamp {
-        Timestamp(TODAY + (self.0.load(Ordering::SeqCst) / 1_000_000) as i64)
-    }
+/// Runs since a while: a real clock never stands at zero.
+fn running_clock() -> Arc<SimClock> {
+    let clock = SimClock::default();
+    clock.advance(Duration::from_secs(1));
+    Arc::new(clock)
 }
 
 struct Place {
     dir: tempfile::TempDir,
-    clock: Arc<Hand>,
+    clock: Arc<SimClock>,
     disk: Arc<dyn Disk>,
 }
 
 impl Place {
     fn new() -> Place {
-        Place { dir: tempfile::tempdir().expect("temp dir"), clock: Arc::default(), disk: Arc::new(RealDisk) }
+        Place { dir: tempfile::tempdir().expect("temp dir"), clock: running_clock(), disk: Arc::new(RealDisk) }
     }
 
     fn path(&self) -> &Path {

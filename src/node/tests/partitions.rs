@@ -2,7 +2,7 @@ use super::*;
 use crate::error::ErrorCode;
 use crate::node::Notify;
 use crate::types::Rung;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[derive(Default)]
 struct Count(AtomicUsize);
@@ -49,7 +49,7 @@ fn acks_all_is_refused_while_replicas_are_missing_and_acks_1_is_not() {
     let place = Place::new();
     let node = place.open(&[]);
     let partition = partition(&node, &[("min.insync.replicas", "2")]);
-    let mut one = batch(&[b"x"], TODAY);
+    let mut one = batch(&[b"x"], place.clock.realtime().0);
     let error = partition.append(&mut one, Acks::All).expect_err("is refused");
     assert_eq!(error.code(), ErrorCode::NOT_ENOUGH_REPLICAS);
     assert_eq!(partition.offsets().expect("offsets").log_end, Offset(0), "nothing was written");
@@ -102,7 +102,7 @@ fn foreign_bytes_are_appended_after_a_check() {
     let place = Place::new();
     let node = place.open(&[]);
     let partition = partition(&node, &[]);
-    let good = batch(&[b"a", b"b"], TODAY);
+    let good = batch(&[b"a", b"b"], place.clock.realtime().0);
     let placed = partition.append_raw(good.bytes(), Acks::Leader).expect("appends");
     assert_eq!((placed.base_offset, placed.last_offset), (Offset(0), Offset(1)));
     let mut bad = good.bytes().to_vec();

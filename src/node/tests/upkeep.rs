@@ -1,5 +1,6 @@
 use super::*;
 use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 fn flushed(partition: &Partition) -> u64 {
     partition.offsets().expect("offsets").flushed.0
