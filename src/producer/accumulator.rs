@@ -17,6 +17,7 @@ use crate::record::RecordRef;
 use crate::time::Instant;
 use crate::types::{Offset, Timestamp};
 use std::collections::VecDeque;
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 /// A partition's queue.
@@ -37,6 +38,30 @@ pub(super) struct Accumulator {
     sequence_last: u64,
     // Bytes of the batches closed since the sticky rule came to this partition.
     sticky_bytes: usize,
+    /// An emptied batch for the next one, so that a lone sender needs no other lock than this one.
+    pub spare: Option<Box<Batch>>,
+    /// Whether it may keep one.
+    pub keeps_spare: bool,
+    /// What went well here.
+    pub tally: Tally,
+}
+
+/// Batches that were acknowledged as soon as they were appended, counted without atomics.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Tally {
+    pub records: u64,
+    pub batches: u64,
+    pub bytes: u64,
+    pub queue_time_ns: u64,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, more: Tally) {
+        self.records += more.records;
+        self.batches += more.batches;
+        self.bytes += more.bytes;
+        self.queue_time_ns += more.queue_time_ns;
+    }
 }
 
 /// The batch that somebody is appending now.
@@ -71,6 +96,9 @@ impl Accumulator {
             is_closed: false,
             sequence_last: 0,
             sticky_bytes: 0,
+            spare: None,
+            keeps_spare: false,
+            tally: Tally::default(),
         }
     }
 
@@ -103,15 +131,7 @@ impl Accumulator {
     pub fn handle_record(&mut self, record: RecordRef<'_>, timestamp: Timestamp) -> Result<(&mut Batch, Receipt)> {
         let open = self.open.as_mut().expect("has_room_for said yes, or a batch was opened");
         let offset_delta = open.builder.append(record, timestamp.0)?;
-        // The lengths are below max.request.size.
-        let length = |bytes: &[u8]| bytes.len() as u32;
-        let receipt = Receipt {
-            offset_delta,
-            key_bytes: record.key.map(length),
-            value_bytes: record.value.map(length),
-            timestamp,
-        };
-        Ok((open, receipt))
+        Ok((open, Receipt::new(offset_delta, record, timestamp)))
     }
 
     /// Takes back an open batch that has no records, because its first one was refused.
@@ -155,7 +175,7 @@ impl Accumulator {
             return None;
         }
         if self.ready.is_empty()
-            && self.open.as_ref().is_some_and(|open| pressing || now >= open.completion.linger_until)
+            && self.open.as_ref().is_some_and(|open| pressing || now >= open.completion.linger_until())
         {
             self.close_open();
         }
@@ -201,15 +221,15 @@ impl Accumulator {
 
     /// Batches that expired before anybody appended them, oldest first.
     pub fn poll_expired(&mut self, now: Instant) -> Option<Box<Batch>> {
-        if let Some(oldest) = pop_front_if(&mut self.ready, |batch| now >= batch.completion.expires_at) {
+        if let Some(oldest) = pop_front_if(&mut self.ready, |batch| now >= batch.completion.expires_at()) {
             return Some(oldest);
         }
-        self.open.take_if(|open| now >= open.completion.expires_at)
+        self.open.take_if(|open| now >= open.completion.expires_at())
     }
 
     /// A batch in the log that did not reach its rung in time.
     pub fn poll_expired_unfinished(&mut self, now: Instant) -> Option<Unfinished> {
-        pop_front_if(&mut self.unfinished, |oldest| now >= oldest.completion.expires_at)
+        pop_front_if(&mut self.unfinished, |oldest| now >= oldest.completion.expires_at())
     }
 
     /// Whatever was not taken out, oldest first: for a purge.
@@ -250,6 +270,11 @@ impl Accumulator {
         self.ready.front().or(self.open.as_ref()).map(|one| one.sequence)
     }
 
+    /// Whether a batch that is ready now would be appended by the one who made it so.
+    pub fn goes_at_once(&self) -> bool {
+        !self.lingers && self.in_hand.is_none()
+    }
+
     pub fn is_appending(&self) -> bool {
         self.in_hand.is_some()
     }
@@ -261,15 +286,15 @@ impl Accumulator {
 
     /// When the open batch stops waiting for company.
     pub fn linger_until(&self) -> Option<Instant> {
-        self.open.as_ref().map(|open| open.completion.linger_until)
+        self.open.as_ref().map(|open| open.completion.linger_until())
     }
 
     /// When something has to be done here if nobody does anything: for the timer.
     pub fn poll_timeout(&self) -> Option<Instant> {
         // While somebody appends, the open batch cannot go; he looks at it when he is back.
         let linger_until = self.linger_until().filter(|_| self.in_hand.is_none());
-        let expiry = self.unfinished.front().map(|one| one.completion.expires_at);
-        let queued = self.ready.front().map(|batch| batch.completion.expires_at);
+        let expiry = self.unfinished.front().map(|one| one.completion.expires_at());
+        let queued = self.ready.front().map(|batch| batch.completion.expires_at());
         [linger_until, expiry, queued].into_iter().flatten().min()
     }
 

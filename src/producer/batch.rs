@@ -4,16 +4,20 @@ use super::queue::PartitionQueue;
 use super::shared::Shared;
 use super::{BatchPlacement, DeliveryReport, RecordMetadata};
 use crate::error::{Error, ErrorCode, Result};
-use crate::record::BatchBuilder;
+use crate::record::{BatchBuilder, RecordRef};
 use crate::time::Instant;
 use crate::types::{Offset, Rung, Timestamp};
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicU8, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst};
 use std::sync::Arc;
 use std::task::Waker;
 
 /// A user's callback.
 pub(super) type Callback = Box<dyn FnOnce(Result<RecordMetadata>) + Send>;
+
+/// Later than every moment.
+const UNTIMED: u64 = u64::MAX;
 
 /// How far a batch has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,9 +35,21 @@ pub(super) enum Stage {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Receipt {
     pub offset_delta: u32,
-    pub key_bytes: Option<u32>,
-    pub value_bytes: Option<u32>,
+    // `ABSENT` or the length: a delivery is moved about a lot, so it is kept small.
+    key_bytes: u32,
+    value_bytes: u32,
     pub timestamp: Timestamp,
+}
+
+/// No length, because records are below max.request.size.
+const ABSENT: u32 = u32::MAX;
+
+impl Receipt {
+    #[inline]
+    pub fn new(offset_delta: u32, record: RecordRef<'_>, timestamp: Timestamp) -> Receipt {
+        let length = |bytes: Option<&[u8]>| bytes.map_or(ABSENT, |bytes| bytes.len() as u32);
+        Receipt { offset_delta, key_bytes: length(record.key), value_bytes: length(record.value), timestamp }
+    }
 }
 
 /// What became of a batch.
@@ -75,10 +91,8 @@ pub(super) struct Completion {
     /// A delivery may outlive every handle of its producer.
     pub shared: Arc<Shared>,
     pub queue: Arc<PartitionQueue>,
-    /// When the batch stops waiting for company.
-    pub linger_until: Instant,
-    /// `delivery.timeout.ms` after it was opened.
-    pub expires_at: Instant,
+    // When it was opened; `UNTIMED` as long as nobody had to ask the clock, because it goes at once.
+    opened_at: AtomicU64,
     stage: AtomicU8,
     watched: AtomicBool,
     fate: Mutex<Fate>,
@@ -88,8 +102,8 @@ struct Fate {
     outcome: Option<Outcome>,
     // End of what was placed; asked of the partition for rungs.
     end: Offset,
-    wakers: Vec<(u64, Waker)>,
-    next_waker: u64,
+    wakers: Vec<(NonZeroU32, Waker)>,
+    last_waker: u32,
 }
 
 impl Completion {
@@ -97,11 +111,10 @@ impl Completion {
         Completion {
             shared,
             queue,
-            linger_until: Instant(0),
-            expires_at: Instant(0),
+            opened_at: AtomicU64::new(UNTIMED),
             stage: AtomicU8::new(Stage::Pending as u8),
             watched: AtomicBool::new(false),
-            fate: Mutex::new(Fate { outcome: None, end: Offset::ZERO, wakers: Vec::new(), next_waker: 0 }),
+            fate: Mutex::new(Fate { outcome: None, end: Offset::ZERO, wakers: Vec::new(), last_waker: 0 }),
         }
     }
 
@@ -117,9 +130,30 @@ impl Completion {
         self.bind(queue);
         *self.stage.get_mut() = Stage::Pending as u8;
         *self.watched.get_mut() = false;
+        *self.opened_at.get_mut() = UNTIMED;
         let fate = self.fate.get_mut();
         fate.outcome = None;
         fate.wakers.clear();
+        fate.last_waker = 0;
+    }
+
+    pub fn set_opened_at(&self, now: Instant) {
+        self.opened_at.store(now.0, Relaxed);
+    }
+
+    /// When it was opened, if that is known.
+    pub fn opened_at(&self) -> Option<Instant> {
+        Some(self.opened_at.load(Relaxed)).filter(|at| *at != UNTIMED).map(Instant)
+    }
+
+    /// When the batch stops waiting for company.
+    pub fn linger_until(&self) -> Instant {
+        Instant(self.opened_at.load(Relaxed)) + self.shared.config.linger
+    }
+
+    /// `delivery.timeout.ms` after it was opened.
+    pub fn expires_at(&self) -> Instant {
+        Instant(self.opened_at.load(Relaxed)) + self.shared.config.delivery_timeout
     }
 
     pub fn stage(&self) -> Stage {
@@ -167,7 +201,8 @@ impl Completion {
             if let Some(end) = end {
                 fate.end = end;
             }
-            self.stage.store(Stage::Done as u8, SeqCst);
+            // Those who register a waker do so under the same lock; nobody else has to see it at once.
+            self.stage.store(Stage::Done as u8, Release);
             std::mem::take(&mut fate.wakers)
         };
         for (_, waker) in wakers {
@@ -177,7 +212,7 @@ impl Completion {
     }
 
     /// Registers a waker, in the place that `slot` remembers from the last time. False when the outcome is final.
-    pub fn register(&self, slot: &mut Option<u64>, waker: &Waker) -> bool {
+    pub fn register(&self, slot: &mut Option<NonZeroU32>, waker: &Waker) -> bool {
         let mut fate = self.fate.lock();
         if self.stage() == Stage::Done {
             return false;
@@ -185,16 +220,16 @@ impl Completion {
         match slot.and_then(|id| fate.wakers.iter_mut().find(|(known, _)| *known == id)) {
             Some((_, known)) => known.clone_from(waker),
             None => {
-                let id = fate.next_waker;
-                fate.next_waker += 1;
+                fate.last_waker += 1;
+                *slot = NonZeroU32::new(fate.last_waker);
+                let id = slot.expect("a batch has fewer records than there are numbers");
                 fate.wakers.push((id, waker.clone()));
-                *slot = Some(id);
             }
         }
         true
     }
 
-    pub fn deregister(&self, id: u64) {
+    pub fn deregister(&self, id: NonZeroU32) {
         self.fate.lock().wakers.retain(|(known, _)| *known != id);
     }
 
@@ -205,8 +240,8 @@ impl Completion {
             partition: self.queue.partition,
             offset: at.base_offset,
             timestamp: at.log_append_time.unwrap_or(receipt.timestamp),
-            serialized_key_bytes: receipt.key_bytes,
-            serialized_value_bytes: receipt.value_bytes,
+            serialized_key_bytes: Some(receipt.key_bytes).filter(|bytes| *bytes != ABSENT),
+            serialized_value_bytes: Some(receipt.value_bytes).filter(|bytes| *bytes != ABSENT),
             rung: at.rung,
         }
     }
@@ -276,7 +311,6 @@ pub(super) struct Batch {
     pub audience: Audience,
     /// What it holds of `buffer.memory`.
     pub reserved_bytes: usize,
-    pub opened_at: Instant,
     /// Counts the batches of a partition from 1.
     pub sequence: u64,
     /// Somebody has to be told of its outcome by whoever has it.

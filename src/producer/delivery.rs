@@ -6,6 +6,7 @@ use crate::error::{ErrorCode, Result};
 use crate::time::Instant;
 use crate::types::{Acks, Offset, Rung};
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -22,7 +23,7 @@ pub struct Delivery {
     batch: Arc<Completion>,
     receipt: Receipt,
     // Where its waker stands in the batch, once it was polled.
-    waker_slot: Option<u64>,
+    waker_slot: Option<NonZeroU32>,
 }
 
 impl Delivery {
@@ -58,7 +59,7 @@ impl Delivery {
         let mut at = outcome.of(&self.receipt)?;
         if rung > Rung::Written {
             let log = self.batch.queue.log()?;
-            at.rung = log.wait_for(end, rung, Some(self.batch.expires_at))?;
+            at.rung = log.wait_for(end, rung, Some(self.batch.expires_at()))?;
             // What the wait made durable may be what others wait for.
             self.batch.shared.finish(&self.batch.queue);
         }
@@ -101,7 +102,7 @@ impl Delivery {
                 Stage::Done => return batch.outcome(),
                 Stage::Written => {
                     let (outcome, end) = batch.outcome()?;
-                    let until = deadline.map_or(batch.expires_at, |deadline| deadline.min(batch.expires_at));
+                    let until = deadline.map_or(batch.expires_at(), |deadline| deadline.min(batch.expires_at()));
                     let waited = queue.log().and_then(|log| shared.wait_for_ack(log.as_ref(), end, Some(until)));
                     match waited {
                         Ok(rung) => {
@@ -110,7 +111,7 @@ impl Delivery {
                         }
                         Err(late) if late.code() == ErrorCode::REQUEST_TIMED_OUT => {
                             let now = shared.clock.monotonic();
-                            if now >= batch.expires_at {
+                            if now >= batch.expires_at() {
                                 shared.expire(queue, now);
                                 let expired = (Outcome::Failed(shared.late(queue)), end);
                                 return Some(
@@ -145,7 +146,7 @@ impl Delivery {
                     if deadline.is_some_and(|deadline| now >= deadline) {
                         return None;
                     }
-                    if now >= batch.expires_at {
+                    if now >= batch.expires_at() {
                         shared.expire(queue, now);
                         if batch.stage() == Stage::Pending {
                             // Somebody is appending it at this moment, and the disk does not answer.
@@ -154,7 +155,7 @@ impl Delivery {
                         continue;
                     }
                     let linger_until = linger_until.filter(|_| !is_appending);
-                    let until = [deadline, linger_until, Some(batch.expires_at)].into_iter().flatten().min();
+                    let until = [deadline, linger_until, Some(batch.expires_at())].into_iter().flatten().min();
                     queue.parking.wait(news, until.map(|until| until.since(now)), is_appending);
                 }
             }

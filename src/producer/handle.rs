@@ -1,7 +1,7 @@
 //! `Producer`: the handle that users hold.
 
 use super::host::Wakeable;
-use super::shared::{Shared, Teller};
+use super::shared::{ByCallback, ByDelivery, ByTag, Shared};
 use super::{Delivery, ProducerStats, Record, RecordMetadata};
 use crate::error::{Error, ErrorCode, Result};
 use std::sync::Arc;
@@ -40,9 +40,7 @@ impl Producer {
     /// UNKNOWN_TOPIC_OR_PARTITION, MESSAGE_TOO_LARGE (beyond `max.request.size`), QUEUE_FULL (no buffer within
     /// `max.block.ms`), INVALID_RECORD, CLOSED. Whatever happens later is told by the [`Delivery`].
     pub fn send(&self, record: Record<'_>) -> Result<Delivery> {
-        let (batch, receipt) =
-            self.handle.shared.enqueue(&record, Teller::Delivery)?.expect("a delivery was asked for");
-        Ok(Delivery::new(batch, receipt))
+        self.handle.shared.enqueue(&record, ByDelivery)
     }
 
     /// As [`send`](Producer::send); `on_delivery` runs on the thread `kafkalog-callbacks`, in the order of the log
@@ -55,7 +53,7 @@ impl Producer {
         record: Record<'_>,
         on_delivery: impl FnOnce(Result<RecordMetadata>) + Send + 'static,
     ) -> Result<()> {
-        self.handle.shared.enqueue(&record, Teller::Callback(Box::new(on_delivery))).map(drop)
+        self.handle.shared.enqueue(&record, ByCallback(Box::new(on_delivery)))
     }
 
     /// As [`send`](Producer::send); the producer's [`DeliverySink`](super::DeliverySink) gets `tag` back. Without a sink
@@ -64,7 +62,7 @@ impl Producer {
     /// # Errors
     /// As [`send`](Producer::send).
     pub fn send_tagged(&self, record: Record<'_>, tag: u64) -> Result<()> {
-        self.handle.shared.enqueue(&record, Teller::Tag(tag)).map(drop)
+        self.handle.shared.enqueue(&record, ByTag(tag))
     }
 
     /// Carries everything that was sent before the call to the log, on this thread, and waits for its acknowledgement.

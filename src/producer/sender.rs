@@ -4,7 +4,7 @@
 //! its topic. A verdict "try again at" belongs into [`judge`], the producer's id and sequence into the `seal`, and a batch
 //! that is tried again goes back to the front of its accumulator before the appender's role is given up.
 
-use super::accumulator::Unfinished;
+use super::accumulator::{Tally, Unfinished};
 use super::batch::{Batch, Outcome};
 use super::host::{Appended, HostPartition};
 use super::queue::PartitionQueue;
@@ -56,37 +56,29 @@ struct Carried {
 }
 
 impl Shared {
-    #[inline]
-    pub fn carry_if_any(&self, queue: &Arc<PartitionQueue>, batch: Option<Box<Batch>>) {
-        if let Some(batch) = batch {
-            self.carry(queue, batch);
-        }
-    }
-
     /// Appends a batch, and those that became ready meanwhile, on this thread. It has the appender's role.
     pub fn carry(&self, queue: &Arc<PartitionQueue>, batch: Box<Batch>) {
         let role = Role { queue };
         let mut next = Some(batch);
         for carried in 1.. {
             let Some(batch) = next.take() else { break };
-            let unfinished = self.carry_one(queue, batch);
-            next = self.hand_in(queue, unfinished, carried < HANDOVERS_MAX);
+            let back = self.carry_one(queue, batch);
+            next = self.hand_in(queue, back, carried < HANDOVERS_MAX);
         }
         std::mem::forget(role);
     }
 
-    /// Back from the log: gives up the appender's role, or takes over what the others have filled meanwhile.
-    fn hand_in(
-        &self,
-        queue: &Arc<PartitionQueue>,
-        unfinished: Option<Unfinished>,
-        carry_on: bool,
-    ) -> Option<Box<Batch>> {
+    /// Gives up the appender's role, or takes over what the others have filled meanwhile.
+    fn hand_in(&self, queue: &Arc<PartitionQueue>, back: Back, carry_on: bool) -> Option<Box<Batch>> {
+        let Back { unfinished, emptied, tally } = back;
         let written = unfinished.as_ref().map(|one| (one.completion.clone(), one.outcome.clone(), one.end));
         let has_audience = unfinished.as_ref().is_some_and(|one| !one.audience.is_empty());
-        let (next, is_watched, is_left_behind, linger_until);
+        let (next, is_watched, is_left_behind, linger_until, surplus);
         {
             let mut accumulator = queue.accumulator.lock();
+            accumulator.tally += tally;
+            let keeps = accumulator.keeps_spare && accumulator.spare.is_none() && !accumulator.is_closed;
+            surplus = if keeps { std::mem::replace(&mut accumulator.spare, Some(emptied)) } else { Some(emptied) };
             next = accumulator.handle_appended(unfinished, carry_on);
             queue.set_load(accumulator.load());
             // Only now may a waiter see it written: here is where he will look for it.
@@ -98,6 +90,9 @@ impl Shared {
             linger_until = if next.is_none() { accumulator.linger_until() } else { None };
         }
         queue.parking.announce();
+        if let Some(surplus) = surplus {
+            self.recycle(surplus);
+        }
         if is_watched || is_left_behind {
             self.enlist(queue);
             self.wake_by(self.clock.monotonic());
@@ -108,46 +103,50 @@ impl Shared {
         next
     }
 
-    /// One batch into the log; comes back as `Unfinished` if its acknowledgement needs a higher rung.
-    fn carry_one(&self, queue: &Arc<PartitionQueue>, mut batch: Box<Batch>) -> Option<Unfinished> {
+    /// One batch into the log, and its outcome told, unless its acknowledgement needs a higher rung.
+    fn carry_one(&self, queue: &Arc<PartitionQueue>, mut batch: Box<Batch>) -> Back {
         let records = batch.builder.count();
+        let queued_for = batch.completion.opened_at().map(|opened_at| self.clock.monotonic().since(opened_at));
         let carried = self.append(queue, &mut batch, records);
+        let queue_time_ns = queued_for.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        let mut tally = Tally { queue_time_ns, ..Tally::default() };
         if let Outcome::Failed(error) = &carried.outcome {
             if error.code() == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION {
                 queue.retire();
             }
         }
-        let done = match carried.placed {
-            None => true,
-            Some((_, rung)) => queue.known_log().is_none_or(|log| self.is_enough(log.as_ref(), rung)),
-        };
-        if done {
-            self.tell(queue, &mut batch.audience, &carried.outcome, &batch.completion);
-            batch.completion.finish(carried.outcome.clone(), carried.placed.map(|(end, _)| end));
-            batch.is_owed = false;
-            self.account(&carried.outcome, records, carried.bytes);
-            self.memory.give_back(std::mem::take(&mut batch.reserved_bytes));
-            self.recycle(batch);
-            return None;
+        if let Some((end, rung)) = carried.placed {
+            if !queue.known_log().is_none_or(|log| self.is_enough(log.as_ref(), rung)) {
+                if queued_for.is_none() {
+                    batch.completion.set_opened_at(self.clock.monotonic());
+                }
+                // From here on it holds only its own bytes of the budget, not a whole buffer.
+                let held = carried.bytes.min(batch.reserved_bytes);
+                self.memory.give_back(std::mem::take(&mut batch.reserved_bytes) - held);
+                batch.is_owed = false;
+                let unfinished = Unfinished {
+                    completion: batch.completion.clone(),
+                    audience: std::mem::take(&mut batch.audience),
+                    outcome: carried.outcome,
+                    end,
+                    records,
+                    bytes: carried.bytes,
+                    reserved_bytes: held,
+                    sequence: batch.sequence,
+                };
+                return Back { unfinished: Some(unfinished), emptied: batch, tally };
+            }
         }
-        let (end, _) = carried.placed.expect("what is not done was placed");
-        // From here on it holds only its own bytes of the budget, not a whole buffer.
-        let held = carried.bytes.min(batch.reserved_bytes);
-        self.memory.give_back(batch.reserved_bytes - held);
-        batch.reserved_bytes = 0;
+        self.tell(queue, &mut batch.audience, &carried.outcome, &batch.completion);
+        if let Outcome::Placed(_) = carried.outcome {
+            tally += Tally { records: u64::from(records), batches: 1, bytes: carried.bytes as u64, queue_time_ns: 0 };
+        } else {
+            self.account(&carried.outcome, records, carried.bytes);
+        }
+        batch.completion.finish(carried.outcome, carried.placed.map(|(end, _)| end));
         batch.is_owed = false;
-        let unfinished = Unfinished {
-            completion: batch.completion.clone(),
-            audience: std::mem::take(&mut batch.audience),
-            outcome: carried.outcome,
-            end,
-            records,
-            bytes: carried.bytes,
-            reserved_bytes: held,
-            sequence: batch.sequence,
-        };
-        self.recycle(batch);
-        Some(unfinished)
+        self.memory.give_back(std::mem::take(&mut batch.reserved_bytes));
+        Back { unfinished: None, emptied: batch, tally }
     }
 
     fn append(&self, queue: &Arc<PartitionQueue>, batch: &mut Batch, records: u32) -> Carried {
@@ -166,8 +165,6 @@ impl Shared {
                 return failed(error);
             }
         };
-        let queued_for = self.clock.monotonic().since(batch.opened_at);
-        self.counters.queue_time_ns.fetch_add(u64::try_from(queued_for.as_nanos()).unwrap_or(u64::MAX), Relaxed);
         let bytes = sealed.bytes().len();
         let carried = match log.append(&mut sealed, self.config.acks) {
             Ok(at) => Carried {
@@ -210,6 +207,13 @@ impl Shared {
         split.append(&records, middle..records.len());
         Ok(Carried { outcome: Outcome::Split(split.each.into()), placed: split.placed, bytes: split.bytes })
     }
+}
+
+/// What comes back from the log.
+struct Back {
+    unfinished: Option<Unfinished>,
+    emptied: Box<Batch>,
+    tally: Tally,
 }
 
 struct Split<'a> {

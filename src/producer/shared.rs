@@ -1,18 +1,19 @@
 //! What all clones of a producer share, and the way of one record into its batch.
 
+use super::accumulator::Accumulator;
 use super::batch::{Batch, Callback, Completion, Receipt};
 use super::host::Host;
 use super::memory::BufferMemory;
 use super::queue::PartitionQueue;
 use super::stats::Counters;
 use super::topics::{Found, TopicState, TopicTable};
-use super::{partitioner, DeliverySink, PartitionChoice, Partitioner, Record};
+use super::{partitioner, Delivery, DeliverySink, PartitionChoice, Partitioner, Record};
 use crate::config::ProducerConfig;
 use crate::error::{Error, ErrorCode, Result};
 use crate::record::{record_bytes_upper_bound, BatchBuilder, RecordRef, BATCH_HEADER_BYTES};
 use crate::time::{Clock, Instant};
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -40,13 +41,48 @@ pub(super) struct Shared {
     lingers: bool,
     spares: Mutex<Vec<Box<Batch>>>,
     spares_max: usize,
+    queues_made: AtomicUsize,
 }
 
-/// Who is to be told of a record, besides nobody.
-pub(super) enum Teller {
-    Delivery,
-    Tag(u64),
-    Callback(Callback),
+/// Who is to be told of a record, and what its sender holds meanwhile.
+pub(super) trait Teller {
+    type Told;
+    /// The record of `receipt` is in `batch` now.
+    fn join(self, batch: &mut Batch, receipt: Receipt) -> Self::Told;
+}
+
+/// A delivery.
+pub(super) struct ByDelivery;
+
+impl Teller for ByDelivery {
+    type Told = Delivery;
+    #[inline]
+    fn join(self, batch: &mut Batch, receipt: Receipt) -> Delivery {
+        Delivery::new(batch.completion.clone(), receipt)
+    }
+}
+
+/// The sink, by a tag.
+pub(super) struct ByTag(pub u64);
+
+impl Teller for ByTag {
+    type Told = ();
+    #[inline]
+    fn join(self, batch: &mut Batch, receipt: Receipt) {
+        if batch.completion.shared.sink.is_some() {
+            batch.audience.add_tag(self.0, &receipt);
+        }
+    }
+}
+
+/// A callback.
+pub(super) struct ByCallback(pub Callback);
+
+impl Teller for ByCallback {
+    type Told = ();
+    fn join(self, batch: &mut Batch, receipt: Receipt) {
+        batch.audience.callbacks.push((receipt, self.0));
+    }
 }
 
 /// Where a partition came from: only the sticky rule may change its mind.
@@ -81,21 +117,17 @@ impl Shared {
             listed: Mutex::default(),
             wake_at: AtomicU64::new(u64::MAX),
             spares: Mutex::default(),
+            queues_made: AtomicUsize::new(0),
         })
     }
 
     /// Puts a record into the open batch of its partition, and carries to the log what became full by that.
-    pub fn enqueue(&self, record: &Record<'_>, teller: Teller) -> Result<Option<(Arc<Completion>, Receipt)>> {
-        let enqueued = self.try_enqueue(record, teller);
-        if enqueued.is_err() {
-            self.counters.records_refused.fetch_add(1, Relaxed);
-        }
-        enqueued
-    }
-
     #[inline]
-    fn try_enqueue(&self, record: &Record<'_>, teller: Teller) -> Result<Option<(Arc<Completion>, Receipt)>> {
-        let topic = self.topic(record.topic)?;
+    pub fn enqueue<T: Teller>(&self, record: &Record<'_>, teller: T) -> Result<T::Told> {
+        let topic = match self.topics.get(record.topic) {
+            Some(topic) => topic,
+            None => self.find_topic(record.topic)?,
+        };
         let bytes = RecordRef { key: record.key, value: record.value, headers: record.headers };
         let record_bytes = BATCH_HEADER_BYTES + record_bytes_upper_bound(bytes);
         if record_bytes > self.config.request_bytes_max as usize {
@@ -107,76 +139,75 @@ impl Shared {
         loop {
             let queue = topic.queue(partition, || self.new_queue(&topic, partition));
             let mut accumulator = queue.accumulator.lock();
-            if accumulator.is_closed {
-                drop(accumulator);
-                self.recycle_unused(spare);
-                return Err(self.closed());
-            }
             if choice == Choice::Sticky {
+                // It may have changed while we waited for the lock.
                 let now_sticky = topic.sticky.load(Relaxed);
                 if now_sticky != partition {
                     partition = now_sticky;
                     continue;
                 }
             }
+            if accumulator.is_closed {
+                drop(accumulator);
+                return Err(self.refuse_closed(spare));
+            }
             if !accumulator.has_room_for(bytes) {
                 // A full batch is a good moment to leave a sticky partition that has had its share.
-                if choice == Choice::Sticky && accumulator.poll_sticky_switch() {
-                    let full = accumulator.poll_due(Instant(0), false);
+                let switch = choice == Choice::Sticky && accumulator.poll_sticky_switch();
+                // What is full goes first.
+                let full = accumulator.poll_due(Instant(0), false);
+                let batch = if switch || full.is_some() {
+                    None
+                } else {
+                    spare.take().or_else(|| self.batch_at_hand(&mut accumulator, record_bytes, queue))
+                };
+                let Some(batch) = batch else {
                     drop(accumulator);
-                    self.switch_sticky(&topic, partition);
-                    self.carry_if_any(queue, full);
-                    continue;
-                }
-                let Some(batch) = spare.take().filter(|batch| batch.reserved_bytes >= record_bytes) else {
-                    // Not under the lock: it may wait for memory. What is full already goes first, so that it frees some.
-                    let full = accumulator.poll_due(Instant(0), false);
-                    drop(accumulator);
-                    self.carry_if_any(queue, full);
-                    spare = Some(self.new_batch(queue, record_bytes)?);
+                    if switch {
+                        self.switch_sticky(&topic, partition);
+                    }
+                    match full {
+                        Some(full) => self.carry(queue, full),
+                        None if switch => {}
+                        // Not under the lock: it may wait for memory.
+                        None => spare = Some(self.new_batch(queue, record_bytes)?),
+                    }
                     continue;
                 };
                 accumulator.open(bound(batch, queue));
             }
+            let goes_at_once = accumulator.goes_at_once();
             let (open, receipt) = match accumulator.handle_record(bytes, timestamp) {
                 Ok(taken) => taken,
                 Err(refused) => {
                     let empty = accumulator.take_empty();
                     drop(accumulator);
-                    self.recycle_unused(empty.or(spare));
-                    return Err(refused);
+                    return Err(self.refuse(refused, empty.or(spare)));
                 }
             };
-            let first = receipt.offset_delta == 0;
-            let told = match teller {
-                Teller::Delivery => Some((open.completion.clone(), receipt)),
-                Teller::Tag(tag) => {
-                    if self.sink.is_some() {
-                        open.audience.add_tag(tag, &receipt);
-                    }
-                    None
-                }
-                Teller::Callback(callback) => {
-                    open.audience.callbacks.push((receipt, callback));
-                    None
-                }
-            };
+            let is_first = receipt.offset_delta == 0;
+            if is_first && !goes_at_once {
+                open.completion.set_opened_at(self.clock.monotonic());
+            }
+            let told = teller.join(open, receipt);
             let sendable = accumulator.poll_after_record();
             let switch = choice == Choice::Sticky && accumulator.poll_sticky_switch();
             // Without linger nobody has to come back: either it goes now, or whoever appends takes it over.
-            let wake_at = if first && self.lingers { accumulator.linger_until() } else { None };
-            let list = wake_at.is_some() && !std::mem::replace(&mut accumulator.is_listed, true);
+            let wake_at = if is_first && self.lingers { accumulator.linger_until() } else { None };
+            let is_new_on_list = wake_at.is_some() && !std::mem::replace(&mut accumulator.is_listed, true);
             drop(accumulator);
-            if list {
-                self.listed.lock().push(queue.clone());
-            }
             if let Some(at) = wake_at {
+                if is_new_on_list {
+                    self.listed.lock().push(queue.clone());
+                }
                 self.wake_by(at);
             }
             if switch {
                 self.switch_sticky(&topic, partition);
             }
-            self.carry_if_any(queue, sendable);
+            if let Some(sendable) = sendable {
+                self.carry(queue, sendable);
+            }
             if spare.is_some() {
                 self.recycle_unused(spare);
             }
@@ -184,21 +215,41 @@ impl Shared {
         }
     }
 
-    #[inline]
-    fn topic(&self, name: &str) -> Result<Found<'_>> {
-        self.topics.get(name, || {
+    #[cold]
+    #[inline(never)]
+    fn find_topic(&self, name: &str) -> Result<Found<'_>> {
+        let found = self.topics.get_or_find(name, || {
             if self.is_closed.load(Relaxed) {
                 return Err(self.closed());
             }
             let host = self.host.topic(name)?;
             Ok(TopicState::new(name.into(), host, fastrand::u64(..)))
-        })
+        });
+        found.map_err(|refused| self.refuse(refused, None))
+    }
+
+    /// Counts a record that never came into a batch.
+    #[cold]
+    #[inline(never)]
+    fn refuse(&self, refused: Error, unused: Option<Box<Batch>>) -> Error {
+        self.counters.records_refused.fetch_add(1, Relaxed);
+        self.recycle_unused(unused);
+        refused
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refuse_closed(&self, unused: Option<Box<Batch>>) -> Error {
+        self.refuse(self.closed(), unused)
     }
 
     fn new_queue(&self, topic: &TopicState, partition: u32) -> PartitionQueue {
         let queue = PartitionQueue::new(topic, partition, self.config.batch_bytes as usize, self.lingers);
+        let mut accumulator = queue.accumulator.lock();
+        accumulator.keeps_spare = self.queues_made.fetch_add(1, Relaxed) < self.spares_max;
         // Close goes through the queues that exist after it has set this.
-        queue.accumulator.lock().is_closed = self.is_closed.load(SeqCst);
+        accumulator.is_closed = self.is_closed.load(SeqCst);
+        drop(accumulator);
         queue
     }
 
@@ -222,10 +273,15 @@ impl Shared {
         if fixed < partition_count {
             return Ok((fixed, Choice::Fixed));
         }
+        Err(self.no_such_partition(record, fixed, partition_count))
+    }
+
+    #[cold]
+    fn no_such_partition(&self, record: &Record<'_>, fixed: u32, partition_count: u32) -> Error {
         let text = format!("{} has {partition_count} partitions, there is no partition {fixed}", record.topic);
         let by_partitioner = record.partition.is_none() && self.partitioner.is_some();
         let code = if by_partitioner { ErrorCode::INVALID_ARG } else { ErrorCode::UNKNOWN_TOPIC_OR_PARTITION };
-        Err(Error::new(code, text))
+        self.refuse(Error::new(code, text), None)
     }
 
     #[cold]
@@ -236,41 +292,54 @@ impl Shared {
         let _ = topic.sticky.compare_exchange(from, next, Relaxed, Relaxed);
     }
 
+    /// An empty batch for `queue` without leaving its lock, if there is one and the memory for it.
+    #[inline]
+    fn batch_at_hand(
+        &self,
+        accumulator: &mut Accumulator,
+        record_bytes: usize,
+        queue: &Arc<PartitionQueue>,
+    ) -> Option<Box<Batch>> {
+        let reserved_bytes = record_bytes.max(self.config.batch_bytes as usize);
+        if accumulator.spare.is_none() || !self.memory.try_take(reserved_bytes) {
+            return None;
+        }
+        let spare = accumulator.spare.take()?;
+        Some(self.prepared(spare, reserved_bytes, queue))
+    }
+
     /// An empty batch for `queue`, paid for from `buffer.memory`.
+    #[cold]
+    #[inline(never)]
     fn new_batch(&self, queue: &Arc<PartitionQueue>, record_bytes: usize) -> Result<Box<Batch>> {
         let reserved_bytes = record_bytes.max(self.config.batch_bytes as usize);
         if !self.memory.try_take(reserved_bytes) {
-            self.wait_for_memory(reserved_bytes)?;
+            self.wait_for_memory(reserved_bytes).map_err(|refused| self.refuse(refused, None))?;
         }
-        let opened_at = self.clock.monotonic();
         let spare = self.spares.lock().pop();
-        let mut batch = spare.unwrap_or_else(|| {
+        let batch = spare.unwrap_or_else(|| {
+            let (codec, level) = (self.config.compression, self.config.compression_level);
             Box::new(Batch {
-                builder: BatchBuilder::with_capacity(
-                    self.config.compression,
-                    self.config.compression_level,
-                    reserved_bytes,
-                ),
+                builder: BatchBuilder::with_capacity(codec, level, reserved_bytes),
                 completion: self.new_completion(queue),
                 audience: Default::default(),
                 reserved_bytes: 0,
-                opened_at,
                 sequence: 0,
                 is_owed: false,
             })
         });
+        Ok(self.prepared(batch, reserved_bytes, queue))
+    }
+
+    fn prepared(&self, mut batch: Box<Batch>, reserved_bytes: usize, queue: &Arc<PartitionQueue>) -> Box<Batch> {
         match Arc::get_mut(&mut batch.completion) {
             Some(completion) => completion.reset(queue),
             // A delivery of its last batch is still held by somebody.
             None => batch.completion = self.new_completion(queue),
         }
-        let completion = Arc::get_mut(&mut batch.completion).expect("nobody else has it yet");
-        completion.linger_until = opened_at + self.config.linger;
-        completion.expires_at = opened_at + self.config.delivery_timeout;
         batch.reserved_bytes = reserved_bytes;
-        batch.opened_at = opened_at;
         batch.is_owed = true;
-        Ok(batch)
+        batch
     }
 
     fn new_completion(&self, queue: &Arc<PartitionQueue>) -> Arc<Completion> {
@@ -341,7 +410,7 @@ impl Shared {
     fn too_large(&self, record: &Record<'_>, bytes: usize) -> Error {
         let limit = self.config.request_bytes_max;
         let text = format!("{}: a record of up to {bytes} bytes is larger than max.request.size={limit}", record.topic);
-        Error::new(ErrorCode::MESSAGE_TOO_LARGE, text)
+        self.refuse(Error::new(ErrorCode::MESSAGE_TOO_LARGE, text), None)
     }
 
     #[cold]
@@ -359,6 +428,8 @@ impl Shared {
 
 /// The batch, made one of `queue`'s: between its making and its opening the sticky partition may have changed.
 fn bound(mut batch: Box<Batch>, queue: &Arc<PartitionQueue>) -> Box<Batch> {
-    Arc::get_mut(&mut batch.completion).expect("nobody else has it before it is open").bind(queue);
+    if !Arc::ptr_eq(&batch.completion.queue, queue) {
+        Arc::get_mut(&mut batch.completion).expect("nobody else has it before it is open").bind(queue);
+    }
     batch
 }

@@ -101,16 +101,15 @@ impl TopicTable {
         TopicTable { slots: [const { OnceLock::new() }; SLOTS], all: RwLock::default() }
     }
 
-    /// The topic called `name`; `find` is asked for one that is not known yet (or was deleted).
+    /// The topic called `name`, if it has a slot.
     #[inline]
-    pub fn get(&self, name: &str, find: impl FnOnce() -> Result<TopicState>) -> Result<Found<'_>> {
-        match self.slots[slot_of(name)].get() {
-            Some(topic) if *topic.name == *name && !topic.retired.load(Relaxed) => Ok(Found::Slot(topic)),
-            _ => self.get_from_map(name, find),
-        }
+    pub fn get(&self, name: &str) -> Option<Found<'_>> {
+        let topic = self.slots[slot_of(name)].get()?;
+        (*topic.name == *name && !topic.retired.load(Relaxed)).then_some(Found::Slot(topic))
     }
 
-    fn get_from_map(&self, name: &str, find: impl FnOnce() -> Result<TopicState>) -> Result<Found<'_>> {
+    /// The topic called `name`; `find` is asked for one that is not known yet (or was deleted).
+    pub fn get_or_find(&self, name: &str, find: impl FnOnce() -> Result<TopicState>) -> Result<Found<'_>> {
         if let Some(topic) = self.all.read().get(name).filter(|topic| !topic.retired.load(Relaxed)) {
             return Ok(Found::Map(topic.clone()));
         }

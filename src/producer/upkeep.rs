@@ -170,7 +170,13 @@ impl Shared {
     pub fn shut(&self) -> bool {
         let first = !self.is_closed.swap(true, SeqCst);
         for queue in self.queues() {
-            queue.accumulator.lock().is_closed = true;
+            let spare = {
+                let mut accumulator = queue.accumulator.lock();
+                accumulator.is_closed = true;
+                accumulator.spare.take()
+            };
+            // A spare holds its producer.
+            drop(spare);
         }
         first
     }
@@ -208,7 +214,9 @@ impl Shared {
     /// One round of the timer for one queue; when to come back for it.
     fn run_queue(&self, queue: &Arc<PartitionQueue>, now: Instant) -> Option<Instant> {
         let due = queue.accumulator.lock().poll_due(now, false);
-        self.carry_if_any(queue, due);
+        if let Some(due) = due {
+            self.carry(queue, due);
+        }
         self.expire(queue, now);
         // After the producer is gone nobody else waits either.
         let end = {
@@ -254,7 +262,15 @@ impl Wakeable for Shared {
     }
 
     fn stats(&self) -> ProducerStats {
-        self.counters.snapshot(self.pending(), self.memory.free_bytes())
+        let mut stats = self.counters.snapshot(self.pending(), self.memory.free_bytes());
+        for queue in self.queues() {
+            let tally = queue.accumulator.lock().tally;
+            stats.records_acked += tally.records;
+            stats.batches_acked += tally.batches;
+            stats.bytes_acked += tally.bytes;
+            stats.queue_time_ns += tally.queue_time_ns;
+        }
+        stats
     }
 
     fn client_id(&self) -> &str {
