@@ -2,6 +2,7 @@
 
 use kafkalog::{Error, ErrorCode};
 use serde_json::json;
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -77,8 +78,8 @@ impl Failure {
         if self.is_unheard {
             return ExitCode::SUCCESS;
         }
-        if let Some(message) = &self.message {
-            let message = message.replace(['\n', '\r'], " ");
+        if self.message.is_some() {
+            let message = self.to_string();
             match (json, self.code) {
                 (true, code) => {
                     let code = code.map(|code| json!({ "code": code.0, "name": code.name() }));
@@ -89,6 +90,13 @@ impl Failure {
             }
         }
         ExitCode::from(self.status as u8)
+    }
+}
+
+/// What went wrong, in one line.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message.as_deref().unwrap_or("it failed").replace(['\n', '\r'], " "))
     }
 }
 
