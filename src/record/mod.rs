@@ -20,6 +20,8 @@ pub mod varint;
 
 pub use batch::{batches, BatchView};
 pub use builder::{record_bytes_upper_bound, BatchBuilder, RecordRef};
+#[cfg(any(test, feature = "fuzzing"))]
+pub use compression::is_built_in;
 pub use compression::{check_level, Compressor, Inflater};
 pub use header::{stamp_header, BatchHeader};
 pub use iter::{Header, Headers, RecordIter, RecordView};

@@ -3,7 +3,7 @@
 use super::header::stamp_header;
 use super::{BatchHeader, Compressor, Inflater, Validated, BATCH_HEADER_BYTES};
 use crate::error::Result;
-use crate::types::{Codec, LeaderEpoch, Offset, ProducerStamp, Timestamp};
+use crate::types::{Codec, LeaderEpoch, Offset, Timestamp};
 
 /// A whole valid batch that is not yet in a log: built here, or validated here. The type is the proof, so that nobody
 /// validates it again.
@@ -62,7 +62,7 @@ impl SealedBatch {
 
     /// Who sent it, when that is known.
     #[cfg(any(test, feature = "fuzzing"))]
-    pub fn producer(&self) -> Option<ProducerStamp> {
+    pub fn producer(&self) -> Option<crate::types::ProducerStamp> {
         self.header.producer
     }
 
@@ -76,6 +76,11 @@ impl SealedBatch {
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
+    }
+
+    /// The whole batch, for somebody who keeps it; what is left behind has no bytes and is good for nothing more.
+    pub fn take_bytes(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
     }
 
     /// Gives the batch its place in a log. The checksum does not cover it.

@@ -90,7 +90,7 @@ impl Log {
             let bytes = if batch.bytes().len() <= TAIL_COPY_BYTES_MAX {
                 Bytes::copy_from_slice(batch.bytes())
             } else {
-                Bytes::copy_from_slice(batch.bytes())
+                Bytes::from(batch.take_bytes())
             };
             self.tail.push(base, end, bytes);
         }
@@ -148,7 +148,7 @@ impl Log {
         let now = self.clock.realtime();
         let mut walk = batches(bytes);
         let mut appended: Option<Appended> = None;
-        while let Some(next) = walk.next() {
+        for next in walk.by_ref() {
             let (_, view) = next?;
             view.verify()?;
             let header = view.header();

@@ -85,7 +85,7 @@ pub(super) fn scan(
             refused = Some(Error::new(ErrorCode::CORRUPT_MESSAGE, what));
             break;
         }
-        if !newest.is_some_and(|(newest, _): (Timestamp, Offset)| newest.0 >= header.max_timestamp) {
+        if newest.is_none_or(|(newest, _): (Timestamp, Offset)| newest.0 < header.max_timestamp) {
             newest = (header.max_timestamp >= 0).then_some((Timestamp(header.max_timestamp), header.last_offset()));
         }
         if since_index > u64::from(index_interval_bytes) && !plan.is_clean {
