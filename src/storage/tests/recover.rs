@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 
 fn last_log(place: &Place) -> PathBuf {
-    let last = place.files().into_iter().filter(|name| name.ends_with(".log")).next_back().expect("a log");
+    let last = place.files().into_iter().rfind(|name| name.ends_with(".log")).expect("a log");
     place.path.join(last)
 }
 
