@@ -65,16 +65,15 @@ pub(super) fn load(opening: &Opening) -> Result<Loaded> {
     let (segments, is_new) = open_segments(&setup, &bases, opening.log_start)?;
     let active = segments.active().clone();
     let (mut epochs, unreadable) = LeaderEpochs::open(disk, &opening.dir)?;
+    let trust = trust(opening, mark.as_ref(), &active);
     if let Some(unreadable) = unreadable {
-        // The batches know their epochs: what the file said is read from all of them again.
+        // The batches know their epochs: what the file said is read again from all that the scan below does not look at.
         for segment in segments.iter().filter(|segment| segment.is_sealed()) {
-            super::scan::replay_epochs(segment, &mut epochs)?;
+            super::scan::replay_epochs(segment, None, &mut epochs)?;
         }
-        super::scan::replay_epochs(&active, &mut epochs)?;
+        super::scan::replay_epochs(&active, Some(trust.indexed.1), &mut epochs)?;
         report.leftovers.push(unreadable.message().to_owned());
     }
-
-    let trust = trust(opening, mark.as_ref(), &active);
     scan_sealed(&segments, &trust, &mut report)?;
     let loaded = load_producers(opening, &segments, &trust, &mut report)?;
     let plan = ScanPlan {

@@ -167,10 +167,10 @@ pub(super) fn replay(segment: &Segment, from: Offset, states: &mut ProducerState
     Ok(())
 }
 
-/// Notes the leader epochs of a segment's batches, as far as its headers can be walked.
-pub(super) fn replay_epochs(segment: &Segment, epochs: &mut LeaderEpochs) -> Result<()> {
+/// Notes the leader epochs of a segment's batches before `until`, as far as its headers can be walked.
+pub(super) fn replay_epochs(segment: &Segment, until: Option<Position>, epochs: &mut LeaderEpochs) -> Result<()> {
     let mut at = Position(0);
-    loop {
+    while until.is_none_or(|until| at < until) {
         let header = match segment.header_at(at) {
             Ok(Some(header)) => header,
             Ok(None) => return Ok(()),
@@ -183,6 +183,7 @@ pub(super) fn replay_epochs(segment: &Segment, epochs: &mut LeaderEpochs) -> Res
         }
         at = segment.after(at, &header)?;
     }
+    Ok(())
 }
 
 fn note_at(segment: &Segment, at: Position, header: &BatchHeader, states: &mut ProducerStates) -> Result<()> {

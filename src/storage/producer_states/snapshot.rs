@@ -144,7 +144,11 @@ pub(super) fn write(disk: &dyn Disk, dir: &Path, at: Offset, bytes: &[u8], sync:
     };
     let file = file.map_err(|e| Error::io("create", &path, e))?;
     let written = file.write_at(0, bytes).and_then(|()| file.set_len(bytes.len() as u64));
-    written.map_err(|e| Error::io("write", &path, e))?;
+    if let Err(error) = written {
+        // Half a snapshot helps nobody. If removing it fails too, its checksum keeps it from being believed.
+        let _ = disk.remove(&path);
+        return Err(Error::io("write", &path, error));
+    }
     if sync {
         file.sync_data().map_err(|e| Error::io("sync", &path, e))?;
     }
