@@ -7,7 +7,7 @@ use super::guard::{destroy, guard, guard_new, Birth, Handle};
 use super::kafkalog_code_t;
 use super::pointers::{array, duration, input, invalid, kafkalog_bytes_t, output, partition, text, Signed};
 use super::records::{kafkalog_append_opts_t, kafkalog_packed_t, kafkalog_record_t, Records};
-use crate::{Offset, PartitionLog, Record, Result, Timestamp};
+use crate::{Error, Offset, PartitionLog, Result, Timestamp};
 use std::ffi::{c_char, c_void};
 use std::ptr::null_mut;
 use std::sync::Arc;
@@ -30,13 +30,17 @@ impl Handle for kafkalog_log_t {
 
 impl kafkalog_log_t {
     /// A record that says which partition it wants has to mean this one.
-    fn admit(&self, record: &Record<'_>) -> Result<()> {
-        match record.partition {
-            Some(wanted) if wanted != self.log.id().partition => {
-                Err(invalid(format!("a record for partition {wanted} does not belong into {}", self.log.id())))
-            }
+    #[inline]
+    fn admit(&self, partition: Option<u32>) -> Result<()> {
+        match partition {
+            Some(wanted) if wanted != self.log.id().partition => Err(self.stranger(wanted)),
             _ => Ok(()),
         }
+    }
+
+    #[cold]
+    fn stranger(&self, wanted: u32) -> Error {
+        invalid(format!("a record for partition {wanted} does not belong into {}", self.log.id()))
     }
 }
 
@@ -108,7 +112,7 @@ pub unsafe extern "C" fn kafkalog_log_append(
             let placed = handle.log.append_with(options, |batch| {
                 for record in records.iter() {
                     let record = record.translate("", &mut headers)?;
-                    handle.admit(&record)?;
+                    handle.admit(record.partition)?;
                     batch.push(record.key, record.value, record.headers, record.timestamp)?;
                 }
                 Ok(())
@@ -143,9 +147,9 @@ pub unsafe extern "C" fn kafkalog_log_append_packed(
             at_least_one(n)?;
             let placed = handle.log.append_with(options, |batch| {
                 for packed in index {
-                    let record = packed.translate("", bytes)?;
-                    handle.admit(&record)?;
-                    batch.push(record.key, record.value, record.headers, record.timestamp)?;
+                    handle.admit(packed.partition()?)?;
+                    let (key, value) = packed.key_and_value(bytes)?;
+                    batch.push(key, value, &[], packed.timestamp())?;
                 }
                 Ok(())
             })?;

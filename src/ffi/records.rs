@@ -199,10 +199,24 @@ impl kafkalog_packed_t {
     /// The record as Rust sees it, pointing into the call's flat buffer.
     #[inline]
     pub(super) fn translate<'a>(&self, topic: &'a str, bytes: &'a [u8]) -> Result<Record<'a>> {
-        let key = cut(bytes, self.key_off, self.key_len)?;
-        let value = cut(bytes, self.value_off, self.value_len)?;
-        let (partition, timestamp) = (chosen(self.partition, self.flags)?, given_time(self.timestamp_ms));
+        let (key, value) = self.key_and_value(bytes)?;
+        let (partition, timestamp) = (chosen(self.partition, self.flags)?, self.timestamp());
         Ok(Record { topic, key, value, headers: &[], partition, timestamp })
+    }
+
+    #[inline]
+    pub(super) fn key_and_value<'a>(&self, bytes: &'a [u8]) -> Result<(Option<&'a [u8]>, Option<&'a [u8]>)> {
+        Ok((cut(bytes, self.key_off, self.key_len)?, cut(bytes, self.value_off, self.value_len)?))
+    }
+
+    #[inline]
+    pub(super) fn partition(&self) -> Result<Option<u32>> {
+        chosen(self.partition, self.flags)
+    }
+
+    #[inline]
+    pub(super) fn timestamp(&self) -> Option<Timestamp> {
+        given_time(self.timestamp_ms)
     }
 }
 
@@ -213,7 +227,7 @@ fn cut(bytes: &[u8], at: u32, len: u32) -> Result<Option<&[u8]>> {
     }
     match bytes.get(at as usize..at as usize + len as usize) {
         Some(piece) => Ok(Some(piece)),
-        None => Err(invalid(format!("{len} bytes at {at} are not inside the buffer of {}", bytes.len()))),
+        None => Err(outside(bytes.len(), at, len)),
     }
 }
 
@@ -222,8 +236,20 @@ fn chosen(partition: i32, flags: u32) -> Result<Option<u32>> {
     match (partition, flags) {
         (-1, 0) => Ok(None),
         (0.., 0) => Ok(Some(partition.unsigned_abs())),
-        (_, 0) => Err(invalid(format!("partition is {partition}; legal are -1 (the partitioner chooses), 0 and more"))),
-        _ => Err(invalid(format!("flags is {flags}; this version knows none"))),
+        _ => Err(no_choice(partition, flags)),
+    }
+}
+
+#[cold]
+fn outside(bytes: usize, at: u32, len: u32) -> Error {
+    invalid(format!("{len} bytes at {at} are not inside the buffer of {bytes}"))
+}
+
+#[cold]
+fn no_choice(partition: i32, flags: u32) -> Error {
+    match flags {
+        0 => invalid(format!("partition is {partition}; legal are -1 (the partitioner chooses), 0 and more")),
+        _ => invalid(format!("flags is {flags}; this version knows none")),
     }
 }
 
