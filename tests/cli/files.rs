@@ -158,3 +158,26 @@ fn the_doctor_examines_the_disk_and_leaves_nothing_behind() {
     }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn directories_that_kafka_wrote_are_sound_and_dump_without_a_finding() {
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/vectors/segments");
+    let Ok(entries) = std::fs::read_dir(&vectors) else {
+        println!("SKIP: ../shared is absent");
+        return;
+    };
+    let mut seen = 0;
+    for dir in entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+        let mut command = program();
+        command.arg("check").arg("--dir").arg(&dir);
+        assert!(run(command, "").ok().trim_end().ends_with("checked: sound"), "{}", dir.display());
+        for file in std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()) {
+            let suffix = file.extension().and_then(|suffix| suffix.to_str());
+            if matches!(suffix, Some("log" | "index" | "timeindex" | "txnindex" | "snapshot")) {
+                dump(&file, &["--deep-iteration"]).ok();
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 50, "{seen} files");
+}
