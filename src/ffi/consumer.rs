@@ -8,17 +8,15 @@ use super::conf::kafkalog_conf_t;
 use super::engine::{kafkalog_engine_t, Core};
 use super::error::kafkalog_error_t;
 use super::event::Content;
-use super::guard::{borrow, borrow_or_none, destroy, guard, guard_new, guard_value, Birth, Handle};
+use super::guard::{borrow_or_none, destroy, guard, guard_new, guard_value, Birth, Handle};
 use super::kafkalog_code_t;
-use super::pointers::{duration, invalid, output, time_limit, Signed};
+use super::pointers::{invalid, output, time_limit, Signed};
 use super::queue::{kafkalog_queue_t, Queue};
 use super::tplist::{
     kafkalog_tplist_t, Entry, KAFKALOG_OFFSET_BEGINNING, KAFKALOG_OFFSET_END, KAFKALOG_OFFSET_INVALID,
 };
 use crate::door::EventFd;
-use crate::{
-    Consumer, ConsumerRecords, Error, ErrorCode, Offset, Result, Scope, StartAt, Timestamp, TopicPartition, Waker,
-};
+use crate::{Consumer, ConsumerRecords, Error, ErrorCode, Offset, Result, Scope, StartAt, TopicPartition, Waker};
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::os::fd::AsRawFd;
@@ -56,7 +54,7 @@ impl Handle for kafkalog_consumer_t {
 
 impl kafkalog_consumer_t {
     /// The consumer, while its engine works and it is not closed.
-    fn open(&self) -> Result<MappedMutexGuard<'_, Consumer>> {
+    pub(super) fn open(&self) -> Result<MappedMutexGuard<'_, Consumer>> {
         if self.patience.is_some() && self.is_polling.load(Ordering::Acquire) {
             self.look_again(); // That poll holds the lock while records wait for company; now it lets go and comes back.
         }
@@ -70,13 +68,14 @@ impl kafkalog_consumer_t {
     }
 
     fn poll(&self, records_max: u32, limit: Option<Duration>) -> Result<ConsumerRecords> {
-        let mut deadline = None;
+        let began = Instant::now();
         loop {
+            let left = limit.map(|limit| limit.saturating_sub(began.elapsed()));
             let seen = self.waker.ticket();
             if let Some(fd) = self.fd.get() {
                 fd.drain();
             }
-            let found = self.look(records_max, limit);
+            let found = self.look(records_max, left);
             if let Ok(records) = &found {
                 self.tell_resets(records);
             }
@@ -85,21 +84,16 @@ impl kafkalog_consumer_t {
                 self.signal_fd();
                 return found;
             }
-            if self.is_woken.swap(false, Ordering::SeqCst) || limit == Some(Duration::ZERO) {
+            if self.is_woken.swap(false, Ordering::SeqCst) || left == Some(Duration::ZERO) {
                 return found;
             }
-            let left = limit.map(|limit| {
-                let deadline: &mut Instant = deadline.get_or_insert_with(|| Instant::now() + limit);
-                deadline.saturating_duration_since(Instant::now())
-            });
-            if !self.waker.wait(seen, left.unwrap_or(Duration::MAX)) && left.is_some() {
-                return found;
-            }
+            // When the time is up, the next look is the last one.
+            self.waker.wait(seen, left.unwrap_or(Duration::MAX));
         }
     }
 
     /// A poll that blocks beside this call does not know yet that there is something else to look at.
-    fn look_again(&self) {
+    pub(super) fn look_again(&self) {
         self.waker.wake();
     }
 
@@ -154,7 +148,7 @@ impl kafkalog_consumer_t {
         }
     }
 
-    fn starts(&self, entries: &[Entry]) -> Result<Vec<(TopicPartition, StartAt)>> {
+    pub(super) fn starts(&self, entries: &[Entry]) -> Result<Vec<(TopicPartition, StartAt)>> {
         entries.iter().map(|entry| Ok((entry.topic_partition()?, self.start(entry.offset)?))).collect()
     }
 }
@@ -196,7 +190,7 @@ fn patience(settings: &BTreeMap<String, String>) -> Option<Duration> {
     (number("fetch.min.bytes") > 1).then(|| Duration::from_millis(number("fetch.max.wait.ms")))
 }
 
-fn partitions(entries: &[Entry]) -> Result<Vec<TopicPartition>> {
+pub(super) fn partitions(entries: &[Entry]) -> Result<Vec<TopicPartition>> {
     entries.iter().map(Entry::topic_partition).collect()
 }
 
@@ -377,128 +371,6 @@ pub unsafe extern "C" fn kafkalog_consumer_fd(c: *mut kafkalog_consumer_t) -> i3
                 }
             }
             Ok(handle.fd.get().map_or(-1, |fd| fd.as_raw_fd()))
-        })
-    }
-}
-
-/// Moves partitions to the offsets in the list, or to KAFKALOG_OFFSET_*. At the first entry that cannot be moved it stops; those
-/// before it are moved.
-///
-/// [MT], never blocks for longer than a read. Codes: _STATE (not assigned), _INVALID_ARG, _REENTRANT, _CLOSED, _DESTROY, _FATAL.
-#[no_mangle]
-pub unsafe extern "C" fn kafkalog_consumer_seek(
-    c: *mut kafkalog_consumer_t,
-    l: *const kafkalog_tplist_t,
-    err: *mut *mut kafkalog_error_t,
-) -> kafkalog_code_t {
-    // SAFETY: every pointer is NULL or as the header asks.
-    unsafe {
-        guard(c, err, |handle| {
-            let wanted = handle.starts(&borrow(l, "l")?.read()?)?;
-            let mut consumer = handle.open()?;
-            let moved = wanted.iter().try_for_each(|(id, start)| consumer.seek(id, *start));
-            handle.look_again();
-            moved
-        })
-    }
-}
-
-/// Leaves partitions out of the polls until kafkalog_consumer_resume(). Their positions stay.
-///
-/// [MT], never blocks for longer than a read. Codes: _STATE (one is not assigned; then none is paused), _INVALID_ARG, _REENTRANT,
-/// _CLOSED, _DESTROY, _FATAL.
-#[no_mangle]
-pub unsafe extern "C" fn kafkalog_consumer_pause(
-    c: *mut kafkalog_consumer_t,
-    l: *const kafkalog_tplist_t,
-) -> kafkalog_code_t {
-    // SAFETY: every pointer is NULL or as the header asks.
-    unsafe {
-        guard(c, null_mut(), |handle| {
-            let named = partitions(&borrow(l, "l")?.read()?)?;
-            handle.open()?.pause(&named)
-        })
-    }
-}
-
-/// Takes paused partitions back in.
-///
-/// [MT], never blocks for longer than a read. Codes: as kafkalog_consumer_pause().
-#[no_mangle]
-pub unsafe extern "C" fn kafkalog_consumer_resume(
-    c: *mut kafkalog_consumer_t,
-    l: *const kafkalog_tplist_t,
-) -> kafkalog_code_t {
-    // SAFETY: every pointer is NULL or as the header asks.
-    unsafe {
-        guard(c, null_mut(), |handle| {
-            let named = partitions(&borrow(l, "l")?.read()?)?;
-            handle.open()?.resume(&named)?;
-            handle.look_again();
-            Ok(())
-        })
-    }
-}
-
-/// Puts the position of each partition, the offset that the next poll begins at, into the list; the code of an entry is _STATE when it
-/// is not assigned.
-///
-/// [MT], never blocks for longer than a read. Codes: _INVALID_ARG, _REENTRANT, _CLOSED, _DESTROY, _FATAL.
-#[no_mangle]
-pub unsafe extern "C" fn kafkalog_consumer_position(
-    c: *const kafkalog_consumer_t,
-    inout: *mut kafkalog_tplist_t,
-) -> kafkalog_code_t {
-    // SAFETY: every pointer is NULL or as the header asks.
-    unsafe {
-        guard(c, null_mut(), |handle| {
-            let mut entries = borrow(inout, "inout")?.write()?;
-            let consumer = handle.open()?;
-            for entry in entries.iter_mut() {
-                let found = entry.topic_partition().and_then(|id| {
-                    let unassigned = || Error::new(ErrorCode::STATE, format!("{id} is not assigned"));
-                    Ok(consumer.position(&id).ok_or_else(unassigned)?.0.signed())
-                });
-                entry.settle(found);
-            }
-            Ok(())
-        })
-    }
-}
-
-/// For each partition of the list: its offset is a timestamp, and becomes the offset of the first record with this timestamp or a
-/// later one, KAFKALOG_OFFSET_END when there is none. Codes of entries: UNKNOWN_TOPIC_OR_PARTITION (3), or what reading met.
-///
-/// Partitions need not be assigned. [MT], blocks for reading. Codes: _INVALID_ARG, _REENTRANT, _TIMED_OUT (some entries were not
-/// looked up and have that code), _CLOSED, _DESTROY, _FATAL.
-#[no_mangle]
-pub unsafe extern "C" fn kafkalog_consumer_offsets_for_times(
-    c: *mut kafkalog_consumer_t,
-    inout: *mut kafkalog_tplist_t,
-    timeout_ms: i32,
-    err: *mut *mut kafkalog_error_t,
-) -> kafkalog_code_t {
-    // SAFETY: every pointer is NULL or as the header asks.
-    unsafe {
-        guard(c, err, |handle| {
-            let (limit, began) = (duration(timeout_ms)?, Instant::now());
-            let mut entries = borrow(inout, "inout")?.write()?;
-            let mut in_time = Ok(());
-            for (i, entry) in entries.iter_mut().enumerate() {
-                if i > 0 && began.elapsed() > limit {
-                    let late = Error::new(ErrorCode::TIMED_OUT, format!("{i} partitions were looked up in time"));
-                    entry.settle(Err(late.clone()));
-                    in_time = Err(late);
-                    continue;
-                }
-                let consumer = handle.open()?;
-                let found = entry.topic_partition().and_then(|id| {
-                    let found = consumer.offsets_for_times(&[(id, Timestamp(entry.offset))])?;
-                    Ok(found.first().copied().flatten().map_or(KAFKALOG_OFFSET_END, |(at, _)| at.0.signed()))
-                });
-                entry.settle(found);
-            }
-            in_time
         })
     }
 }

@@ -205,7 +205,7 @@ impl kafkalog_packed_t {
     }
 
     #[inline]
-    pub(super) fn key_and_value<'a>(&self, bytes: &'a [u8]) -> Result<(Option<&'a [u8]>, Option<&'a [u8]>)> {
+    pub(super) fn key_and_value<'a>(&self, bytes: &'a [u8]) -> Result<KeyAndValue<'a>> {
         Ok((cut(bytes, self.key_off, self.key_len)?, cut(bytes, self.value_off, self.value_len)?))
     }
 
@@ -219,6 +219,9 @@ impl kafkalog_packed_t {
         given_time(self.timestamp_ms)
     }
 }
+
+/// Both may be null.
+type KeyAndValue<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
 
 #[inline]
 fn cut(bytes: &[u8], at: u32, len: u32) -> Result<Option<&[u8]>> {
