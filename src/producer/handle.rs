@@ -1,7 +1,8 @@
 //! `Producer`: the handle that users hold.
 
 use super::host::Wakeable;
-use super::shared::{ByCallback, ByDelivery, ByTag, Shared};
+use super::shared::Shared;
+use super::teller::{ByCallback, ByDelivery, ByTag};
 use super::{Delivery, ProducerStats, Record, RecordMetadata};
 use crate::error::{Error, ErrorCode, Result};
 use std::sync::Arc;

@@ -8,7 +8,6 @@ use std::time::Duration;
 /// A budget of bytes. Taking and giving back is one atomic each while nobody waits.
 #[derive(Debug)]
 pub(super) struct BufferMemory {
-    // Negative only by `take_anyway`.
     free_bytes: AtomicI64,
     total_bytes: u64,
     // Length of `line`, readable without the lock.
@@ -46,17 +45,12 @@ impl BufferMemory {
     }
 
     pub fn free_bytes(&self) -> u64 {
-        u64::try_from(self.free_bytes.load(Ordering::Relaxed)).unwrap_or(0)
+        u64::try_from(self.free_bytes.load(Ordering::Relaxed)).expect("never below zero")
     }
 
     /// Takes `bytes` unless they are not there or somebody was here before.
     pub fn try_take(&self, bytes: usize) -> bool {
         self.waiting.load(Ordering::SeqCst) == 0 && self.take_if_free(bytes)
-    }
-
-    /// Takes what a batch already holds; the budget may go below zero and nobody else gets any until it is back.
-    pub fn take_anyway(&self, bytes: usize) {
-        self.free_bytes.fetch_sub(signed(bytes), Ordering::SeqCst);
     }
 
     pub fn give_back(&self, bytes: usize) {
@@ -65,11 +59,6 @@ impl BufferMemory {
             drop(self.line.lock());
             self.moved.notify_all();
         }
-    }
-
-    /// Whether somebody waits: then batches should not linger.
-    pub fn has_waiters(&self) -> bool {
-        self.waiting.load(Ordering::SeqCst) > 0
     }
 
     /// Queues up behind all who wait already.
@@ -173,17 +162,6 @@ mod tests {
     fn a_waiter_who_gives_up_leaves_nothing_behind() {
         let memory = BufferMemory::new(10);
         assert!(!memory.queue_up().take_within(11, Duration::ZERO));
-        assert!(!memory.has_waiters());
         assert!(memory.try_take(10));
-    }
-
-    #[test]
-    fn a_batch_that_outgrew_its_share_is_counted_all_the_same() {
-        let memory = BufferMemory::new(10);
-        memory.take_anyway(15);
-        assert_eq!(memory.free_bytes(), 0);
-        assert!(!memory.try_take(1));
-        memory.give_back(15);
-        assert_eq!(memory.free_bytes(), 10);
     }
 }

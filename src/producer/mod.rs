@@ -18,7 +18,9 @@ mod record;
 mod sender;
 mod shared;
 mod sink;
+mod spares;
 mod stats;
+mod teller;
 #[cfg(test)]
 mod tests;
 mod topics;

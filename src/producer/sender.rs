@@ -78,7 +78,7 @@ impl Shared {
             let mut accumulator = queue.accumulator.lock();
             accumulator.tally += tally;
             let keeps = accumulator.keeps_spare && accumulator.spare.is_none() && !accumulator.is_closed;
-            surplus = if keeps { std::mem::replace(&mut accumulator.spare, Some(emptied)) } else { Some(emptied) };
+            surplus = if keeps { accumulator.spare.replace(emptied) } else { Some(emptied) };
             next = accumulator.handle_appended(unfinished, carry_on);
             queue.set_load(accumulator.load());
             // Only now may a waiter see it written: here is where he will look for it.

@@ -1,21 +1,21 @@
 //! What all clones of a producer share, and the way of one record into its batch.
 
-use super::accumulator::Accumulator;
-use super::batch::{Batch, Callback, Completion, Receipt};
+use super::batch::Batch;
 use super::host::Host;
 use super::memory::BufferMemory;
 use super::queue::PartitionQueue;
+use super::spares::bound;
 use super::stats::Counters;
+use super::teller::Teller;
 use super::topics::{Found, TopicState, TopicTable};
-use super::{partitioner, Delivery, DeliverySink, PartitionChoice, Partitioner, Record};
+use super::{partitioner, DeliverySink, PartitionChoice, Partitioner, Record};
 use crate::config::ProducerConfig;
 use crate::error::{Error, ErrorCode, Result};
-use crate::record::{record_bytes_upper_bound, BatchBuilder, RecordRef, BATCH_HEADER_BYTES};
+use crate::record::{record_bytes_upper_bound, RecordRef, BATCH_HEADER_BYTES};
 use crate::time::{Clock, Instant};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 /// Emptied batches kept for reuse at most.
 const SPARES_MAX: u64 = 64;
@@ -39,50 +39,11 @@ pub(super) struct Shared {
     pub wake_at: AtomicU64,
     // linger.ms is not 0.
     lingers: bool,
-    spares: Mutex<Vec<Box<Batch>>>,
-    spares_max: usize,
+    // Boxed, because a batch is handed from queue to queue and should not be copied each time.
+    #[allow(clippy::vec_box)]
+    pub spares: Mutex<Vec<Box<Batch>>>,
+    pub spares_max: usize,
     queues_made: AtomicUsize,
-}
-
-/// Who is to be told of a record, and what its sender holds meanwhile.
-pub(super) trait Teller {
-    type Told;
-    /// The record of `receipt` is in `batch` now.
-    fn join(self, batch: &mut Batch, receipt: Receipt) -> Self::Told;
-}
-
-/// A delivery.
-pub(super) struct ByDelivery;
-
-impl Teller for ByDelivery {
-    type Told = Delivery;
-    #[inline]
-    fn join(self, batch: &mut Batch, receipt: Receipt) -> Delivery {
-        Delivery::new(batch.completion.clone(), receipt)
-    }
-}
-
-/// The sink, by a tag.
-pub(super) struct ByTag(pub u64);
-
-impl Teller for ByTag {
-    type Told = ();
-    #[inline]
-    fn join(self, batch: &mut Batch, receipt: Receipt) {
-        if batch.completion.shared.sink.is_some() {
-            batch.audience.add_tag(self.0, &receipt);
-        }
-    }
-}
-
-/// A callback.
-pub(super) struct ByCallback(pub Callback);
-
-impl Teller for ByCallback {
-    type Told = ();
-    fn join(self, batch: &mut Batch, receipt: Receipt) {
-        batch.audience.callbacks.push((receipt, self.0));
-    }
 }
 
 /// Where a partition came from: only the sticky rule may change its mind.
@@ -231,7 +192,7 @@ impl Shared {
     /// Counts a record that never came into a batch.
     #[cold]
     #[inline(never)]
-    fn refuse(&self, refused: Error, unused: Option<Box<Batch>>) -> Error {
+    pub fn refuse(&self, refused: Error, unused: Option<Box<Batch>>) -> Error {
         self.counters.records_refused.fetch_add(1, Relaxed);
         self.recycle_unused(unused);
         refused
@@ -292,120 +253,6 @@ impl Shared {
         let _ = topic.sticky.compare_exchange(from, next, Relaxed, Relaxed);
     }
 
-    /// An empty batch for `queue` without leaving its lock, if there is one and the memory for it.
-    #[inline]
-    fn batch_at_hand(
-        &self,
-        accumulator: &mut Accumulator,
-        record_bytes: usize,
-        queue: &Arc<PartitionQueue>,
-    ) -> Option<Box<Batch>> {
-        let reserved_bytes = record_bytes.max(self.config.batch_bytes as usize);
-        if accumulator.spare.is_none() || !self.memory.try_take(reserved_bytes) {
-            return None;
-        }
-        let spare = accumulator.spare.take()?;
-        Some(self.prepared(spare, reserved_bytes, queue))
-    }
-
-    /// An empty batch for `queue`, paid for from `buffer.memory`.
-    #[cold]
-    #[inline(never)]
-    fn new_batch(&self, queue: &Arc<PartitionQueue>, record_bytes: usize) -> Result<Box<Batch>> {
-        let reserved_bytes = record_bytes.max(self.config.batch_bytes as usize);
-        if !self.memory.try_take(reserved_bytes) {
-            self.wait_for_memory(reserved_bytes).map_err(|refused| self.refuse(refused, None))?;
-        }
-        let spare = self.spares.lock().pop();
-        let batch = spare.unwrap_or_else(|| {
-            let (codec, level) = (self.config.compression, self.config.compression_level);
-            Box::new(Batch {
-                builder: BatchBuilder::with_capacity(codec, level, reserved_bytes),
-                completion: self.new_completion(queue),
-                audience: Default::default(),
-                reserved_bytes: 0,
-                sequence: 0,
-                is_owed: false,
-            })
-        });
-        Ok(self.prepared(batch, reserved_bytes, queue))
-    }
-
-    fn prepared(&self, mut batch: Box<Batch>, reserved_bytes: usize, queue: &Arc<PartitionQueue>) -> Box<Batch> {
-        match Arc::get_mut(&mut batch.completion) {
-            Some(completion) => completion.reset(queue),
-            // A delivery of its last batch is still held by somebody.
-            None => batch.completion = self.new_completion(queue),
-        }
-        batch.reserved_bytes = reserved_bytes;
-        batch.is_owed = true;
-        batch
-    }
-
-    fn new_completion(&self, queue: &Arc<PartitionQueue>) -> Arc<Completion> {
-        let shared = self.me.upgrade().expect("a send holds its producer");
-        Arc::new(Completion::new(shared, queue.clone()))
-    }
-
-    /// A batch that was paid for and not used.
-    fn recycle_unused(&self, unused: Option<Box<Batch>>) {
-        if let Some(mut batch) = unused {
-            self.memory.give_back(batch.reserved_bytes);
-            batch.reserved_bytes = 0;
-            batch.is_owed = false;
-            self.recycle(batch);
-        }
-    }
-
-    /// Keeps an emptied batch for the next one.
-    pub fn recycle(&self, batch: Box<Batch>) {
-        let mut spares = self.spares.lock();
-        // A spare holds its producer: none may be left when the producer is closed.
-        if spares.len() < self.spares_max && !self.is_closed.load(SeqCst) {
-            spares.push(batch);
-        } else {
-            drop(spares);
-        }
-    }
-
-    pub fn drop_spares(&self) {
-        let spares = std::mem::take(&mut *self.spares.lock());
-        drop(spares);
-    }
-
-    #[cold]
-    fn wait_for_memory(&self, bytes: usize) -> Result<()> {
-        let total = self.memory.total_bytes();
-        if bytes as u64 > total {
-            let text = format!("a batch of {bytes} bytes does not fit into buffer.memory={total}");
-            return Err(Error::new(ErrorCode::MESSAGE_TOO_LARGE, text));
-        }
-        self.counters.buffer_waits.fetch_add(1, Relaxed);
-        let give_up_at = self.clock.monotonic() + self.config.block_max;
-        let place = self.memory.queue_up();
-        loop {
-            if place.try_take(bytes) {
-                return Ok(());
-            }
-            // With max.block.ms=0 nobody may be made to wait for a disk.
-            self.relieve(!self.config.block_max.is_zero());
-            let now = self.clock.monotonic();
-            // Woken in between, it looks again for batches that became its to carry.
-            const LOOK_AGAIN: Duration = Duration::from_millis(20);
-            if place.take_within(bytes, give_up_at.since(now).min(LOOK_AGAIN)) {
-                return Ok(());
-            }
-            if self.is_closed.load(SeqCst) {
-                return Err(self.closed());
-            }
-            if self.clock.monotonic() >= give_up_at {
-                let waited = self.config.block_max.as_millis();
-                let text = format!("buffer.memory={total} is used up and nothing was freed for max.block.ms={waited}");
-                return Err(Error::new(ErrorCode::QUEUE_FULL, text));
-            }
-        }
-    }
-
     #[cold]
     fn too_large(&self, record: &Record<'_>, bytes: usize) -> Error {
         let limit = self.config.request_bytes_max;
@@ -424,12 +271,4 @@ impl Shared {
             self.host.wake_by(when);
         }
     }
-}
-
-/// The batch, made one of `queue`'s: between its making and its opening the sticky partition may have changed.
-fn bound(mut batch: Box<Batch>, queue: &Arc<PartitionQueue>) -> Box<Batch> {
-    if !Arc::ptr_eq(&batch.completion.queue, queue) {
-        Arc::get_mut(&mut batch.completion).expect("nobody else has it before it is open").bind(queue);
-    }
-    batch
 }

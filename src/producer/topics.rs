@@ -55,8 +55,10 @@ impl TopicState {
 /// A table that only grows, in chunks of 1, 2, 4, ... so that nothing in it ever moves.
 #[derive(Default)]
 struct Queues {
-    chunks: [OnceLock<Box<[OnceLock<Arc<PartitionQueue>>]>>; 32],
+    chunks: [OnceLock<Chunk>; 32],
 }
+
+type Chunk = Box<[OnceLock<Arc<PartitionQueue>>]>;
 
 impl Queues {
     #[inline]

@@ -1,0 +1,169 @@
+//! The accumulator alone: events in, batches out, time as an argument.
+
+use super::super::accumulator::{Accumulator, Unfinished};
+use super::super::batch::{Audience, Batch, Outcome};
+use super::super::fake::{FakeHost, ToldClock};
+use super::super::queue::PartitionQueue;
+use super::super::shared::Shared;
+use super::super::topics::TopicState;
+use crate::config::ProducerConfig;
+use crate::record::RecordRef;
+use crate::time::Instant;
+use crate::types::{Offset, Timestamp};
+use std::sync::Arc;
+use std::time::Duration;
+
+const LINGER_NS: u64 = 5_000_000;
+
+/// An accumulator whose batches belong to a producer that nobody uses.
+struct Desk {
+    shared: Arc<Shared>,
+    queue: Arc<PartitionQueue>,
+    accumulator: Accumulator,
+}
+
+fn desk(lingers: bool) -> Desk {
+    let mut config = ProducerConfig::default();
+    config.batch_bytes = 300;
+    if !lingers {
+        config.linger = Duration::ZERO;
+    }
+    let host = FakeHost::with_clock(Arc::new(ToldClock::default()));
+    let topic = TopicState::new("t".into(), host.create("t", 1), 0);
+    let shared = Shared::new(host, config, None, None);
+    let queue = Arc::new(PartitionQueue::new(&topic, 0, 300, lingers));
+    Desk { shared, queue, accumulator: Accumulator::new(300, lingers) }
+}
+
+impl Desk {
+    /// Offers a record of about 100 bytes at `now`, and tells what is sendable by that.
+    fn offer(&mut self, now: u64) -> Option<u64> {
+        let value = [b'x'; 80];
+        let record = RecordRef { key: None, value: Some(&value), headers: &[] };
+        if !self.accumulator.has_room_for(record) {
+            let batch = self.shared.new_batch(&self.queue, 100).unwrap();
+            batch.completion.set_opened_at(Instant(now));
+            self.accumulator.open(batch);
+        }
+        self.accumulator.handle_record(record, Timestamp(0)).unwrap();
+        let sendable = self.accumulator.poll_after_record();
+        sendable.map(|batch| self.take(batch))
+    }
+
+    /// Pays the debt of a batch, so that it can be dropped; its number and size in one.
+    fn take(&self, mut batch: Box<Batch>) -> u64 {
+        batch.is_owed = false;
+        batch.sequence * 100 + u64::from(batch.builder.count())
+    }
+
+    fn due(&mut self, now: u64) -> Option<u64> {
+        let due = self.accumulator.poll_due(Instant(now), false);
+        due.map(|batch| self.take(batch))
+    }
+
+    fn back(&mut self, carry_on: bool) -> Option<u64> {
+        let next = self.accumulator.handle_appended(None, carry_on);
+        next.map(|batch| self.take(batch))
+    }
+
+    fn unfinished(&self, end: u64) -> Unfinished {
+        let mut batch = self.shared.new_batch(&self.queue, 100).unwrap();
+        batch.is_owed = false;
+        batch.completion.set_opened_at(Instant(0));
+        Unfinished {
+            completion: batch.completion.clone(),
+            audience: Audience::default(),
+            outcome: Outcome::Failed(crate::Error::new(crate::ErrorCode::NONE, "")),
+            end: Offset(end),
+            records: 1,
+            bytes: 1,
+            reserved_bytes: 0,
+            sequence: 1,
+        }
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        while let Some(mut batch) = self.accumulator.poll_queued() {
+            batch.is_owed = false;
+        }
+    }
+}
+
+#[test]
+fn a_batch_is_sendable_when_full_or_when_its_linger_has_passed() {
+    let mut desk = desk(true);
+    assert_eq!((desk.offer(0), desk.offer(1), desk.due(LINGER_NS - 1)), (None, None, None));
+    assert_eq!(desk.accumulator.poll_timeout(), Some(Instant(LINGER_NS)));
+    assert_eq!(desk.offer(2), Some(102), "the third has no room and closes the first batch");
+    assert_eq!(desk.back(true), None, "the second batch lingers");
+    assert_eq!(desk.due(LINGER_NS + 2), Some(201));
+}
+
+#[test]
+fn while_somebody_appends_nobody_else_does_and_what_was_filled_meanwhile_is_handed_over() {
+    let mut desk = desk(false);
+    assert_eq!(desk.offer(0), Some(101));
+    assert_eq!((desk.offer(0), desk.offer(0), desk.offer(0), desk.due(u64::MAX)), (None, None, None, None));
+    assert_eq!(desk.accumulator.load(), 2);
+    assert_eq!(desk.back(true), Some(202), "the full one first");
+    assert_eq!(desk.back(false), None, "he goes his own way");
+    assert!(desk.accumulator.is_sendable());
+    assert_eq!(desk.due(0), Some(301), "and the next one takes over");
+    assert_eq!(desk.back(true), None);
+    assert_eq!(desk.accumulator.sequence_oldest(), None);
+}
+
+#[test]
+fn the_timer_is_not_asked_for_a_linger_that_cannot_be_served() {
+    let mut desk = desk(true);
+    assert_eq!((desk.offer(0), desk.offer(0), desk.offer(0)), (None, None, Some(102)));
+    assert_eq!(desk.accumulator.poll_timeout(), None, "the open batch waits for the one who appends");
+    assert_eq!(desk.back(true), None);
+    assert_eq!(desk.accumulator.poll_timeout(), Some(Instant(LINGER_NS)));
+}
+
+#[test]
+fn unfinished_batches_are_done_in_order_as_far_as_the_rung_was_reached() {
+    let mut desk = desk(false);
+    for end in [10, 20, 30] {
+        let unfinished = desk.unfinished(end);
+        desk.accumulator.handle_appended(Some(unfinished), false);
+    }
+    assert_eq!(desk.accumulator.unfinished_end(), Some(Offset(30)));
+    assert_eq!(desk.accumulator.watched_end(), None, "nobody asked from afar");
+    let ends: Vec<Offset> =
+        std::iter::from_fn(|| desk.accumulator.poll_finished(Offset(20))).map(|one| one.end).collect();
+    assert_eq!(ends, [Offset(10), Offset(20)]);
+    let last = desk.accumulator.poll_unfinished().unwrap();
+    assert!(last.completion.watch());
+    desk.accumulator.handle_appended(Some(last), false);
+    assert_eq!(desk.accumulator.watched_end(), Some(Offset(30)));
+}
+
+#[test]
+fn what_is_older_than_the_delivery_timeout_expires_oldest_first() {
+    let mut desk = desk(true);
+    let timeout = 120_000_000_000;
+    assert_eq!((desk.offer(0), desk.offer(0), desk.offer(7)), (None, None, Some(102)));
+    assert_eq!((desk.offer(7), desk.offer(8)), (None, None));
+    assert!(desk.accumulator.poll_expired(Instant(timeout + 6)).is_none());
+    let expired: Vec<_> = std::iter::from_fn(|| desk.accumulator.poll_expired(Instant(timeout + 8))).collect();
+    assert_eq!(expired.into_iter().map(|batch| desk.take(batch)).collect::<Vec<_>>(), [202, 301]);
+}
+
+#[test]
+fn the_sticky_count_begins_anew_with_every_switch() {
+    let mut desk = desk(true);
+    let switched: Vec<bool> = (0..12)
+        .map(|_| {
+            if desk.offer(0).is_some() {
+                desk.back(false);
+            }
+            desk.accumulator.poll_sticky_switch()
+        })
+        .collect();
+    assert!(switched.iter().filter(|switched| **switched).count() >= 1, "{switched:?}");
+    assert!(!switched[0] && !switched[1], "not before a batch is full: {switched:?}");
+}
