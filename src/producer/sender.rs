@@ -73,7 +73,7 @@ impl Shared {
         let Back { unfinished, emptied, tally } = back;
         let written = unfinished.as_ref().map(|one| (one.completion.clone(), one.outcome.clone(), one.end));
         let has_audience = unfinished.as_ref().is_some_and(|one| !one.audience.is_empty());
-        let (next, is_watched, is_left_behind, linger_until, surplus);
+        let (next, is_watched, is_left_behind, linger_until, is_new_on_list, surplus);
         {
             let mut accumulator = queue.accumulator.lock();
             accumulator.tally += tally;
@@ -88,13 +88,18 @@ impl Shared {
             });
             is_left_behind = next.is_none() && accumulator.is_sendable();
             linger_until = if next.is_none() { accumulator.linger_until() } else { None };
+            // The timer may have let go of the queue, because it could not do anything while the role was taken.
+            let needs_timer = is_watched || is_left_behind || linger_until.is_some();
+            is_new_on_list = needs_timer && !std::mem::replace(&mut accumulator.is_listed, true);
         }
         queue.parking.announce();
         if let Some(surplus) = surplus {
             self.recycle(surplus);
         }
+        if is_new_on_list {
+            self.listed.lock().push(queue.clone());
+        }
         if is_watched || is_left_behind {
-            self.enlist(queue);
             self.wake_by(self.clock.monotonic());
         } else if let Some(at) = linger_until {
             // Its time may have passed while the role was taken.
