@@ -1,7 +1,7 @@
 //! What a producer promises, through the public API, on real files.
 
 use kafkalog::{
-    Acks, Delivery, DeliveryReport, DeliverySink, Engine, ErrorCode, Header, Offset, Producer, ProducerBuilder, Record,
+    Acks, Delivery, DeliveryReport, DeliverySink, Engine, ErrorCode, Header, Offset, ProducerBuilder, Record,
     Result, Rung, TopicConfig,
 };
 use std::future::Future;
@@ -40,10 +40,6 @@ fn flushed_each() -> TopicConfig {
 impl Bench {
     fn producer(&self) -> ProducerBuilder {
         self.engine.producer()
-    }
-
-    fn lingerless(&self) -> Producer {
-        self.producer().linger(Duration::ZERO).open().unwrap()
     }
 
     /// Everything in a partition: offset and value.

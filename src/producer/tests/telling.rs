@@ -115,8 +115,10 @@ fn callbacks_come_once_each_in_the_order_of_the_log_even_if_one_panics() {
 
 #[test]
 fn the_sink_gets_one_report_a_batch_with_the_tags_in_order() {
+    /// Partition; tags and offsets.
+    type Heard = (u32, Vec<(u64, Option<u64>)>);
     #[derive(Default)]
-    struct Sink(Mutex<Vec<(u32, Vec<(u64, Option<u64>)>)>>);
+    struct Sink(Mutex<Vec<Heard>>);
     impl DeliverySink for Sink {
         fn deliver(&self, report: DeliveryReport<'_>) {
             let records = report.records().map(|(tag, at)| (tag, at.unwrap().0.map(|offset| offset.0)));
