@@ -1,5 +1,6 @@
 //! The consumer: positions of its partitions, and one poll that serves them in turn.
 
+use super::faults::Faults;
 use super::fetcher::Checker;
 use super::lane::Lane;
 use super::limits::Pinned;
@@ -48,7 +49,8 @@ impl Consumer {
     ) -> Result<Consumer> {
         config.check()?;
         let waker = Waker::new();
-        let checker = Checker { checks_crcs: config.checks_crcs, inflate: Inflater::new(INFLATED_BYTES_MAX) };
+        let faults = Some(Arc::new(Faults::new(waker.clone())));
+        let checker = Checker { checks_crcs: config.checks_crcs, inflate: Inflater::new(INFLATED_BYTES_MAX), faults };
         let pinned = Pinned::new(pinned_bytes_max, waker.clone());
         let mut consumer = Consumer { sources, config, lanes: Vec::new(), turn: 0, checker, pinned, waker };
         consumer.assign(assigned)?;
@@ -116,6 +118,7 @@ impl Consumer {
 
     /// One round over the partitions, beginning with the one whose turn it is.
     fn gather(&mut self, harvest: &mut Harvest, room: u32) -> Result<()> {
+        self.take_faults();
         for _ in 0..self.lanes.len() {
             if harvest.records >= room {
                 return Ok(());
@@ -136,6 +139,15 @@ impl Consumer {
             }
         }
         Ok(())
+    }
+
+    fn take_faults(&mut self) {
+        let faults = self.checker.faults.as_ref().map(|faults| faults.take()).unwrap_or_default();
+        for fault in faults {
+            if let Ok(at) = self.find(&fault.id) {
+                self.lanes[at].fetcher.handle_fault(fault.generation, fault.at, fault.error);
+            }
+        }
     }
 
     fn gather_from(&mut self, at: usize, harvest: &mut Harvest, room: u32) -> Result<()> {

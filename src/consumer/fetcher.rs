@@ -6,18 +6,29 @@
 //!   ..handed out| open batch: the rest of it | held: whole batches, not looked at yet | to be asked for..
 //! ```
 
+use super::faults::Faults;
 use super::records::{FetchedBatch, Slice};
 use crate::error::{Error, ErrorCode, Result};
 use crate::record::{batches, BatchHeader, BatchView, Inflater, RecordIter, BATCH_HEADER_BYTES};
 use crate::storage::AbortedTxn;
 use crate::types::{Codec, Offset, TopicPartition};
 use bytes::Bytes;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+
+/// Length, attributes, both deltas, both lengths and the header count: a byte each.
+const RECORD_BYTES_MIN: usize = 7;
+
+/// How many fetchers began to read somewhere.
+static GENERATIONS: AtomicU32 = AtomicU32::new(0);
 
 /// What the batches have to stand before their records are handed out.
 #[derive(Debug)]
 pub(super) struct Checker {
     pub checks_crcs: bool,
     pub inflate: Inflater,
+    /// Whom the records tell when they do not parse.
+    pub faults: Option<Arc<Faults>>,
 }
 
 /// See the picture above.
@@ -32,6 +43,8 @@ pub(super) struct Fetcher {
     aborted: Vec<AbortedTxn>,
     /// Raised at this position until a seek.
     failed: Option<Error>,
+    /// Different after each seek and each assignment, so that news of records that were read before is told apart.
+    generation: u32,
 }
 
 /// A batch that was checked and is partly handed out.
@@ -44,7 +57,7 @@ struct OpenBatch {
     left: u32,
 }
 
-/// Records to hand out, found on a walk that also checked them, and where the walk ended.
+/// Records to hand out, and where in the batch they end.
 #[derive(Debug)]
 struct Walked {
     slice: Slice,
@@ -54,7 +67,16 @@ struct Walked {
 
 impl Fetcher {
     pub fn new(id: TopicPartition, position: Offset, proven: bool) -> Fetcher {
-        Fetcher { id, position, proven, open: None, held: Bytes::new(), aborted: Vec::new(), failed: None }
+        Fetcher {
+            id,
+            position,
+            proven,
+            open: None,
+            held: Bytes::new(),
+            aborted: Vec::new(),
+            failed: None,
+            generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
+        }
     }
 
     pub fn id(&self) -> &TopicPartition {
@@ -83,6 +105,14 @@ impl Fetcher {
         *self = Fetcher::new(self.id.clone(), to, proven);
     }
 
+    /// A record that was handed out turned out not to parse: back to it, and there the error is raised.
+    pub fn handle_fault(&mut self, generation: u32, at: Offset, error: Error) {
+        if generation == self.generation {
+            self.seek(at, true);
+            self.failed = Some(error);
+        }
+    }
+
     /// Reading at the position failed in a way that only a seek can mend.
     pub fn fail(&mut self, error: Error) {
         self.failed = Some(error);
@@ -101,7 +131,7 @@ impl Fetcher {
     pub fn take(&mut self, mut room: u32, checker: &mut Checker, out: &mut Vec<FetchedBatch>) -> Taken {
         let mut taken = Taken::default();
         while room > 0 && self.failed.is_none() && (self.open.is_some() || self.open_next(checker)) {
-            if let Some(batch) = self.take_from_open(room) {
+            if let Some(batch) = self.take_from_open(room, checker) {
                 room -= batch.len() as u32;
                 taken.records += batch.len() as u32;
                 taken.bytes += batch.pinned_bytes() as u64;
@@ -111,9 +141,16 @@ impl Fetcher {
         taken
     }
 
-    fn take_from_open(&mut self, room: u32) -> Option<FetchedBatch> {
+    fn take_from_open(&mut self, room: u32, checker: &Checker) -> Option<FetchedBatch> {
         let open = self.open.as_mut()?;
-        let walked = match walk(open, self.position, room) {
+        // What lies below the position is only known record by record; so is where a batch is to be cut in two.
+        let is_whole = open.left <= room && (open.at > 0 || open.header.base_offset >= self.position);
+        let walked = if is_whole && checker.checks_crcs {
+            Ok(rest_of(open, self.position))
+        } else {
+            walk(open, self.position, room)
+        };
+        let walked = match walked {
             Ok(walked) => walked,
             Err(error) => {
                 let place = format_args!("{} at offset {} (seek to {} to go past)", self.id, self.position, open.end());
@@ -121,13 +158,14 @@ impl Fetcher {
                 return None;
             }
         };
-        self.position = walked.slice.next_offset;
+        let slice = Slice { generation: self.generation, ..walked.slice };
+        self.position = slice.next_offset;
         (open.at, open.left) = (walked.at, walked.left);
         let (header, payload) = (open.header, open.payload.clone());
         if walked.left == 0 {
             self.open = None;
         }
-        (walked.slice.count > 0).then(|| FetchedBatch::new(&self.id, header, payload, walked.slice))
+        (slice.count > 0).then(|| FetchedBatch::new(&self.id, header, payload, slice, checker.faults.clone()))
     }
 
     /// Opens the next held batch that has anything to hand out. False when there is none.
@@ -189,6 +227,11 @@ impl Fetcher {
             Codec::None => bytes.slice(BATCH_HEADER_BYTES..),
             codec => Bytes::copy_from_slice(checker.inflate.inflate(codec, &bytes[BATCH_HEADER_BYTES..])?),
         };
+        // A count that cannot be is refused before anybody makes room for so many.
+        if left as usize > payload.len() / RECORD_BYTES_MIN {
+            let message = format!("{left} records in {} bytes", payload.len());
+            return Err(Error::new(ErrorCode::INVALID_RECORD, message));
+        }
         Ok(Some(OpenBatch { header, payload, at: 0, left }))
     }
 
@@ -215,13 +258,18 @@ pub(super) struct Taken {
     pub bytes: u64,
 }
 
-/// Walks over the records of a batch from where it stands, drops those below `from`, stops after `room`. Each record is parsed
-/// here once, so that whoever iterates later meets no surprise. Records before a bad one are found, the bad one is an
-/// error only when it comes first.
+/// All the rest of a batch, by what its header says. Its checksum fits, so these are the bytes that somebody meant.
+fn rest_of(open: &OpenBatch, from: Offset) -> Walked {
+    let slice = Slice { from, generation: 0, at: open.at, left: open.left, count: open.left, next_offset: open.end() };
+    Walked { slice, at: open.payload.len(), left: 0 }
+}
+
+/// Walks over the records of a batch from where it stands, drops those below `from`, stops after `room`.
+/// Records before a bad one are found, the bad one is an error only when it comes first.
 fn walk(open: &OpenBatch, from: Offset, room: u32) -> Result<Walked> {
     let mut records = RecordIter::resume(&open.header, &open.payload, open.at, open.left);
     let (mut at, mut left) = (open.at, open.left);
-    let mut found = Slice { at, left, count: 0, next_offset: from };
+    let mut found = Slice { from, generation: 0, at, left, count: 0, next_offset: from };
     while found.count < room {
         match records.next() {
             None => left = 0,
@@ -252,7 +300,7 @@ mod tests {
     use crate::record::{BatchBuilder, RecordRef};
     use crate::types::LeaderEpoch;
 
-    const CHECKER: fn() -> Checker = || Checker { checks_crcs: true, inflate: Inflater::new(1 << 20) };
+    const CHECKER: fn() -> Checker = || Checker { checks_crcs: true, inflate: Inflater::new(1 << 20), faults: None };
 
     fn batch(base: u64, values: &[&str], codec: Codec) -> Vec<u8> {
         let mut builder = BatchBuilder::new(codec, None);
@@ -351,6 +399,47 @@ mod tests {
         let bytes = [aborted.into_bytes(), batch(11, &["kept"], Codec::None)].concat();
         fetcher.handle_fetched(Bytes::from(bytes), vec![txn]);
         assert_eq!(take(&mut fetcher, 9), [(11, "kept".into())]);
+    }
+
+    /// A batch whose checksum fits and whose second record does not parse.
+    fn malformed(base: u64) -> Vec<u8> {
+        let mut bytes = batch(base, &["a", "b", "c"], Codec::None);
+        let record_bytes = (bytes.len() - BATCH_HEADER_BYTES) / 3;
+        bytes[BATCH_HEADER_BYTES + record_bytes + 4] = 0x7c;
+        let crc = crate::record::crc32c(&bytes[21..]);
+        bytes[17..21].copy_from_slice(&crc.to_be_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_record_that_does_not_parse_ends_the_iteration_and_is_an_error_at_its_offset() {
+        let waker = crate::consumer::Waker::new();
+        let faults = Arc::new(Faults::new(waker.clone()));
+        let mut checker = Checker { faults: Some(Arc::clone(&faults)), ..CHECKER() };
+        for seeks in [false, true] {
+            let mut fetcher = fetcher(10, &[malformed(10), batch(13, &["d"], Codec::None)]);
+            let mut out = Vec::new();
+            fetcher.take(99, &mut checker, &mut out);
+            assert_eq!(fetcher.position(), Offset(14));
+            let seen = waker.ticket();
+            let offsets: Vec<u64> = out.iter().flat_map(FetchedBatch::iter).map(|r| r.offset.0).collect();
+            assert_eq!(offsets, [10, 13]);
+            assert!(out[0].damage().unwrap().message().contains("offset 11 (seek to 13 to go past)"));
+            assert!(waker.wait(seen, std::time::Duration::ZERO));
+            if seeks {
+                fetcher.seek(Offset(13), true);
+            }
+            let fault = faults.take().pop().unwrap();
+            fetcher.handle_fault(fault.generation, fault.at, fault.error);
+            // Who has gone elsewhere meanwhile is not called back.
+            assert_eq!(fetcher.position(), Offset(if seeks { 13 } else { 11 }));
+            assert_eq!(fetcher.failed().is_some(), !seeks);
+        }
+        // Where records are walked in advance, the ones before are handed out and the bad one is met at once.
+        let mut fetcher = fetcher(10, &[malformed(10)]);
+        assert_eq!(take(&mut fetcher, 2), [(10, "a".into())]);
+        assert_eq!(take(&mut fetcher, 2), []);
+        assert_eq!((fetcher.position(), fetcher.failed().is_some()), (Offset(11), true));
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl Lane {
     pub fn reset(&mut self, policy: OffsetReset, committed: bool, error: &Error) -> Result<PositionReset> {
         let bounds = self.source.bounds(committed)?;
         let from = self.fetcher.position();
-        let was_cut = self.fetcher.is_proven() && from > bounds.end;
+        let was_cut = self.fetcher.is_proven() && from >= bounds.start;
         let to = match policy {
             // Records that were read are gone, and others may take their offsets: no policy was asked for that.
             _ if was_cut => None,

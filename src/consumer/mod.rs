@@ -7,6 +7,7 @@
 
 mod builder;
 mod client;
+mod faults;
 mod fetcher;
 mod foreign;
 mod lane;

@@ -219,7 +219,8 @@ impl PartitionLog {
     /// `timeout` when there is nothing yet, then comes back empty.
     ///
     /// # Errors
-    /// `OFFSET_OUT_OF_RANGE` (both offsets in the message), `CORRUPT_MESSAGE`; `QUEUE_FULL`: `fetch.pinned.max.bytes` of
+    /// `OFFSET_OUT_OF_RANGE` (both offsets in the message), `CORRUPT_MESSAGE`; what does not parse is told by
+    /// [`ConsumerRecords::damage`] after the iteration. `QUEUE_FULL`: `fetch.pinned.max.bytes` of
     /// earlier records are still held.
     pub fn read(&self, from: Offset, bytes_max: usize, timeout: Duration) -> Result<ConsumerRecords> {
         let began = Instant::now();
@@ -248,12 +249,11 @@ impl PartitionLog {
 
     /// One look; `from` moves over what is nobody's (control batches).
     fn read_now(&self, from: &mut Offset, bytes_max: usize) -> Result<ConsumerRecords> {
-        let mut checker = self
-            .0
-            .checkers
-            .lock()
-            .pop()
-            .unwrap_or_else(|| Checker { checks_crcs: true, inflate: Inflater::new(INFLATED_BYTES_MAX) });
+        let mut checker = self.0.checkers.lock().pop().unwrap_or_else(|| Checker {
+            checks_crcs: true,
+            inflate: Inflater::new(INFLATED_BYTES_MAX),
+            faults: None,
+        });
         let found = self.read_with(&mut checker, from, bytes_max);
         self.0.checkers.lock().push(checker);
         found

@@ -1,11 +1,13 @@
 //! What a poll hands out: owned bytes of whole batches, and records that borrow from them.
 
+use super::faults::Faults;
 use super::limits::Pin;
+use crate::error::Error;
 use crate::record::{BatchHeader, Headers, RecordIter, RecordView};
 use crate::types::{LeaderEpoch, Offset, Timestamp, TimestampType, TopicPartition};
 use bytes::Bytes;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// One record, borrowed from the [`ConsumerRecords`] it was read with.
 #[derive(Clone, Copy, Debug)]
@@ -67,11 +69,18 @@ pub struct FetchedBatch {
     /// The records of the whole batch, plain.
     payload: Bytes,
     slice: Slice,
+    /// Whom to tell of records that do not parse.
+    faults: Option<Arc<Faults>>,
+    damage: OnceLock<Error>,
 }
 
-/// A run of records within a batch's payload that was walked once and found sound.
+/// A run of records within a batch's payload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Slice {
+    /// No record is below.
+    pub from: Offset,
+    /// Whose reading it was; see `Fetcher`.
+    pub generation: u32,
     /// Byte of the first record.
     pub at: usize,
     /// Records from there to the end of the batch.
@@ -83,8 +92,35 @@ pub(super) struct Slice {
 }
 
 impl FetchedBatch {
-    pub(super) fn new(id: &TopicPartition, header: BatchHeader, payload: Bytes, slice: Slice) -> FetchedBatch {
-        FetchedBatch { topic: Arc::clone(&id.topic), partition: id.partition, header, payload, slice }
+    pub(super) fn new(
+        id: &TopicPartition,
+        header: BatchHeader,
+        payload: Bytes,
+        slice: Slice,
+        faults: Option<Arc<Faults>>,
+    ) -> FetchedBatch {
+        let topic = Arc::clone(&id.topic);
+        FetchedBatch { topic, partition: id.partition, header, payload, slice, faults, damage: OnceLock::new() }
+    }
+
+    /// What ended an iteration over these records early; see [`ConsumerRecords::damage`].
+    #[must_use]
+    pub fn damage(&self) -> Option<&Error> {
+        self.damage.get()
+    }
+
+    #[cold]
+    fn note_damage(&self, at: Offset, error: Error) {
+        let end = self.header.end_offset();
+        let place = format!("{}-{} at offset {at} (seek to {end} to go past)", self.topic, self.partition);
+        let error = error.within(place);
+        // The second iteration finds what the first one told of.
+        if self.damage.set(error.clone()).is_ok() {
+            if let Some(faults) = &self.faults {
+                let id = TopicPartition { topic: Arc::clone(&self.topic), partition: self.partition };
+                faults.report(id, self.slice.generation, at, error);
+            }
+        }
     }
 
     /// The topic's name, shared.
@@ -111,7 +147,7 @@ impl FetchedBatch {
         self.header.timestamp_type()
     }
 
-    /// Records in this batch that belong to the poll.
+    /// Records in this batch that belong to the poll, as its header says.
     #[must_use]
     pub fn len(&self) -> usize {
         self.slice.count as usize
@@ -139,7 +175,7 @@ impl FetchedBatch {
     #[must_use]
     pub fn iter(&self) -> BatchRecords<'_> {
         let records = RecordIter::resume(&self.header, &self.payload, self.slice.at, self.slice.left);
-        BatchRecords { batch: self, records, left: self.slice.count }
+        BatchRecords { batch: self, records, left: self.slice.count, next: self.slice.from }
     }
 }
 
@@ -163,6 +199,7 @@ pub struct BatchRecords<'a> {
     batch: &'a FetchedBatch,
     records: RecordIter<'a>,
     left: u32,
+    next: Offset,
 }
 
 impl<'a> Iterator for BatchRecords<'a> {
@@ -171,9 +208,15 @@ impl<'a> Iterator for BatchRecords<'a> {
     #[inline]
     fn next(&mut self) -> Option<ConsumerRecord<'a>> {
         self.left = self.left.checked_sub(1)?;
-        // The poll walked these bytes and found them sound. Should a page of a mapped file have come back different from the
-        // device since, the batch ends here rather than the host's process.
-        let view = self.records.next()?.ok()?;
+        let view = match self.records.next()? {
+            Ok(view) => view,
+            Err(error) => {
+                self.left = 0;
+                self.batch.note_damage(self.next, error);
+                return None;
+            }
+        };
+        self.next = view.offset.next();
         let batch = self.batch;
         Some(ConsumerRecord {
             topic: &batch.topic,
@@ -199,7 +242,7 @@ impl ConsumerRecords {
         ConsumerRecords { batches, count, resets, pin }
     }
 
-    /// How many records there are.
+    /// How many records there are, as the headers of their batches say.
     #[must_use]
     pub fn len(&self) -> usize {
         self.count
@@ -221,6 +264,13 @@ impl ConsumerRecords {
     #[must_use]
     pub fn batches(&self) -> &[FetchedBatch] {
         &self.batches
+    }
+
+    /// What ended an iteration early: a record that does not parse although the checksum of its batch fits. Nobody who checks
+    /// what he appends writes such a batch. The consumer's next poll stands at that record again and returns the same error.
+    #[must_use]
+    pub fn damage(&self) -> Option<&Error> {
+        self.batches.iter().find_map(FetchedBatch::damage)
     }
 
     /// Positions that `auto.offset.reset` moved during this poll: the reset is never silent.

@@ -137,6 +137,9 @@ impl ForeignLog {
         let Some(current) = &mut state.current else { return Ok(false) };
         if let Some(next) = listing.bases.get(index + 1) {
             current.is_sealed = true;
+            if current.is_mapped() {
+                return Ok(true);
+            }
             // An empty next segment may mean that the roll is not over, and with `preallocate` this file not yet cut to size.
             let next = ForeignSegment::open(&self.disk, &self.dir, *next)?;
             if next.is_some_and(|next| next.len().is_ok_and(|len| len > 0)) {

@@ -73,6 +73,10 @@ impl ForeignSegment {
         self.file.len().map_err(|e| Error::io("measure segment", &self.path, e))
     }
 
+    pub fn is_mapped(&self) -> bool {
+        self.mapping.is_some()
+    }
+
     /// Maps the file. Only when a later segment holds records: then this one was cut to its size for good.
     pub fn map(&mut self) -> Result<()> {
         if self.mapping.is_none() {
