@@ -29,6 +29,10 @@ mod upkeep;
 
 pub use admin::TOPIC_PARTITIONS_MAX;
 pub use catalogue::Catalogue;
+#[cfg(test)]
+pub(crate) use catalogue::TopicEntry;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use catalogue::TOPICS_FILE;
 pub use close::CloseReport;
 pub use listeners::Notify;
 pub use notices::{Alarm, LogLevel, Notice};

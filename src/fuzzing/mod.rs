@@ -1,5 +1,14 @@
 //! Where the fuzzer comes in: one function a target, each calling into its room. Any input must return; a panic is a find.
 
+mod index_files;
+mod partition_files;
+#[cfg(test)]
+mod seeds;
+mod segment_recover;
+
+pub use index_files::index_files;
+pub use segment_recover::segment_recover;
+
 /// Any bytes as the bytes of a log, of a produce request and of a compressed payload.
 pub fn record_batch(data: &[u8]) {
     crate::record::fuzz::record_batch(data);
@@ -14,7 +23,9 @@ mod tests {
         let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
         let mut count = 0;
         for seed in std::fs::read_dir(&seeds).unwrap() {
-            run(&std::fs::read(seed.unwrap().path()).unwrap());
+            let path = seed.unwrap().path();
+            println!("{}", path.display()); // the last one is the one that failed
+            run(&std::fs::read(path).unwrap());
             count += 1;
         }
         assert!(count > 0, "{} is empty", seeds.display());
@@ -23,5 +34,15 @@ mod tests {
     #[test]
     fn every_seed_of_record_batch_passes() {
         replay("record_batch", super::record_batch);
+    }
+
+    #[test]
+    fn every_seed_of_segment_recover_passes() {
+        replay("segment_recover", super::segment_recover);
+    }
+
+    #[test]
+    fn every_seed_of_index_files_passes() {
+        replay("index_files", super::index_files);
     }
 }
