@@ -236,6 +236,10 @@ impl Log {
         now: Timestamp,
     ) -> Result<Admitted> {
         let base = self.log_end();
+        if base.plus(u64::from(incoming.last_offset_delta)) > Offset::MAX {
+            let what = format!("{}: no offsets are left after {base}", self.partition);
+            return Err(Error::new(ErrorCode::OFFSET_OUT_OF_RANGE, what));
+        }
         self.roll_if_needed(appender, incoming, base, now)?;
         if let Some(batch) = incoming.for_producer(base) {
             if let Verdict::Duplicate { base_offset, last_offset, .. } =

@@ -65,13 +65,16 @@ impl Mark {
             let what = format!("{}: format version {}, this program knows {VERSION}", path.display(), u16_at(8));
             return Err(Error::new(ErrorCode::UNSUPPORTED_VERSION, what));
         }
-        Ok(Some(Mark {
+        let mark = Mark {
             flushed: Offset(u64_at(12)),
             indexed: Offset(u64_at(20)),
             segment: Offset(u64_at(28)),
             position: u64_at(36),
             no_producers: u16_at(10) & FLAG_NO_PRODUCERS != 0,
-        }))
+        };
+        // No log ends past the largest offset and the one after it.
+        let is_sane = mark.flushed.max(mark.indexed) <= Offset::MAX.next();
+        Ok(is_sane.then_some(mark))
     }
 }
 

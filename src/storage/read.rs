@@ -157,22 +157,28 @@ fn read_segment(segment: &Segment, fetch: Fetch, bound: Offset) -> Result<Bytes>
     }
     let at = u64::from(position.0);
     let bytes = segment.bytes_at(at, want)?;
-    let whole = whole_below(&bytes, first.base_offset, bound).map_err(|e| segment.placed(e, at))?;
+    // What lies past the segment's end is damage, and the next segment's offsets.
+    let whole = whole_below(&bytes, first.base_offset, bound.min(segment.end())).map_err(|e| segment.placed(e, at))?;
     Ok(bytes.slice(..whole))
 }
 
-/// How many bytes of `bytes` are whole batches below `bound`, with offsets that grow from `from` on.
+/// How many bytes of `bytes` are whole batches below `bound`, with offsets that grow from `from` on. What makes no sense is an error
+/// only for whoever asks for it: the whole batches before it are answered first.
 fn whole_below(bytes: &[u8], from: Offset, bound: Offset) -> Result<usize> {
     let (mut at, mut next) = (0, from);
-    while bytes.len() - at >= BATCH_HEADER_BYTES {
-        let header = BatchHeader::parse(&bytes[at..])?;
+    while next < bound && bytes.len() - at >= BATCH_HEADER_BYTES {
+        let header = match BatchHeader::parse(&bytes[at..]) {
+            Ok(header) if header.base_offset >= next => header,
+            _ if at > 0 => break,
+            Ok(header) => {
+                let what = format!("a batch at offset {} where {next} or more was expected", header.base_offset);
+                return Err(Error::new(ErrorCode::CORRUPT_MESSAGE, what));
+            }
+            Err(e) => return Err(e),
+        };
         let end = at + header.batch_bytes as usize;
         if end > bytes.len() || header.end_offset() > bound {
             break;
-        }
-        if header.base_offset < next {
-            let what = format!("a batch at offset {} where {next} or more was expected", header.base_offset);
-            return Err(Error::new(ErrorCode::CORRUPT_MESSAGE, what));
         }
         (at, next) = (end, header.end_offset());
     }

@@ -13,7 +13,7 @@ use super::mark::{Mark, MarkFile};
 use super::names::{file_name, FileKind};
 use super::partition_metadata;
 use super::producer_states::{snapshot, ProducerStates};
-use super::scan::{scan, Scan, ScanPlan};
+use super::scan::{damage_in, scan, Scan, ScanPlan};
 use super::segment::{Segment, SegmentSetup};
 use super::segments::Segments;
 use crate::disk::Disk;
@@ -239,7 +239,9 @@ fn load_producers(
         if segment.end() <= covers {
             continue;
         }
-        super::scan::replay(segment, covers, &mut producers)?;
+        if let Some(damage) = damage_in(super::scan::replay(segment, covers, &mut producers))? {
+            report.damage.get_or_insert(damage);
+        }
         covers = covers.max(segment.end());
     }
     Ok((producers, covers))

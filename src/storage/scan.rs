@@ -2,7 +2,7 @@
 
 use super::append::end_txn_of;
 use super::leader_epochs::LeaderEpochs;
-use super::producer_states::{ProducerBatch, ProducerStates};
+use super::producer_states::{EndTxn, ProducerBatch, ProducerStates};
 use super::segment::Segment;
 use crate::error::{Error, ErrorCode, Result};
 use crate::record::{BatchHeader, BatchView, BATCH_HEADER_BYTES};
@@ -53,8 +53,9 @@ pub(super) fn scan(
         }
     }
     // Producers that the snapshot does not cover are below the place where the scan begins: replay them by their headers.
+    let mut damage = None;
     if covered < next {
-        replay_between(active, covered, position, &mut states)?;
+        damage = damage_in(replay_between(active, covered, position, &mut states))?;
     }
     if !plan.is_clean {
         active.offset_index.truncate_to(next)?;
@@ -64,7 +65,6 @@ pub(super) fn scan(
     let mut newest = newest_before(active, next);
     let mut walk = Walk::new(active, position);
     let mut since_index = 0_u64;
-    let mut damage = None;
     let mut bytes = u64::from(position.0);
     let mut end = if position == Position(0) { active.base } else { next };
     let mut refused = None;
@@ -80,18 +80,29 @@ pub(super) fn scan(
             Err(e) => return Err(e),
         };
         let header = *batch.header();
-        if header.base_offset < end || !active.offset_index.can_append(header.last_offset()) {
+        // Nothing of ours makes a file that long.
+        let place = u32::try_from(at).ok().map(Position);
+        let Some(place) =
+            place.filter(|_| header.base_offset >= end && active.offset_index.can_append(header.last_offset()))
+        else {
             let what = format!("batch at offset {} where {end} or more was expected", header.base_offset);
             refused = Some(Error::new(ErrorCode::CORRUPT_MESSAGE, what));
             break;
-        }
+        };
+        // A right checksum around a marker that says nothing.
+        let marker = match end_txn_of(&batch) {
+            Ok(marker) => marker,
+            Err(e) => {
+                refused = Some(e);
+                break;
+            }
+        };
         if newest.is_none_or(|(newest, _): (Timestamp, Offset)| newest.0 < header.max_timestamp) {
             newest = (header.max_timestamp >= 0).then_some((Timestamp(header.max_timestamp), header.last_offset()));
         }
         if since_index > u64::from(index_interval_bytes) && !plan.is_clean {
-            let at = Position(u32::try_from(at).expect("segments are smaller than 4 GiB"));
             // A full index has no more lines; the appender rolls.
-            if active.offset_index.append(header.last_offset(), at).is_ok() {
+            if active.offset_index.append(header.last_offset(), place).is_ok() {
                 if let Some((timestamp, offset)) = newest {
                     let _ = active.time_index.maybe_append(timestamp, offset, false);
                 }
@@ -103,18 +114,26 @@ pub(super) fn scan(
             epochs.assign_in_memory(epoch, header.base_offset);
         }
         if header.base_offset >= covered {
-            note(&mut states, &batch, active)?;
+            note(&mut states, &batch, marker, active)?;
         }
         end = header.end_offset();
         bytes = at + u64::from(header.batch_bytes);
     }
     let file_bytes = active.bytes();
-    if end < plan.durable && bytes < file_bytes {
+    if damage.is_some() {
+        // What was found first is what is told.
+    } else if end < plan.durable && bytes < file_bytes {
         let why = refused.unwrap_or_else(|| Error::new(ErrorCode::CORRUPT_MESSAGE, "a batch is cut short"));
         damage = Some(active.placed(why, bytes));
     } else if end < plan.durable && plan.durable_is_known {
         let what = format!("the log ends at offset {end}, but everything below {} was durable", plan.durable);
         damage = Some(active.placed(Error::new(ErrorCode::CORRUPT_MESSAGE, what), bytes));
+    }
+    if damage.is_none() {
+        // After a clean end nothing was rebuilt: lines of batches that are not there would stand in the way of those to come.
+        active.offset_index.truncate_to(end)?;
+        active.time_index.truncate_to(end)?;
+        active.txn_index.truncate_to(end)?;
     }
     active.set_end(bytes, end, newest);
     Ok(Scan {
@@ -155,6 +174,15 @@ fn replay_between(active: &Segment, from: Offset, until: Position, states: &mut 
     Ok(())
 }
 
+/// Bytes that make no sense are damage to be reported; only a disk that fails keeps a log from opening.
+pub(super) fn damage_in(replayed: Result<()>) -> Result<Option<Error>> {
+    match replayed {
+        Ok(()) => Ok(None),
+        Err(e) if e.code() == ErrorCode::KAFKA_STORAGE_ERROR => Err(e),
+        Err(e) => Ok(Some(e)),
+    }
+}
+
 /// Replays the producers of a sealed segment from `from` on: headers, and the bodies of control batches.
 pub(super) fn replay(segment: &Segment, from: Offset, states: &mut ProducerStates) -> Result<()> {
     let mut at = if from > segment.base { segment.confirmed_hint(from)? } else { Position(0) };
@@ -189,14 +217,15 @@ pub(super) fn replay_epochs(segment: &Segment, until: Option<Position>, epochs: 
 fn note_at(segment: &Segment, at: Position, header: &BatchHeader, states: &mut ProducerStates) -> Result<()> {
     let bytes = segment.bytes_at(u64::from(at.0), header.batch_bytes as usize)?;
     let view = BatchView::parse(&bytes).map_err(|e| segment.placed(e, u64::from(at.0)))?;
-    note(states, &view, segment)
+    let marker = end_txn_of(&view).map_err(|e| segment.placed(e, u64::from(at.0)))?;
+    note(states, &view, marker, segment)
 }
 
-fn note(states: &mut ProducerStates, batch: &BatchView<'_>, segment: &Segment) -> Result<()> {
+fn note(states: &mut ProducerStates, batch: &BatchView<'_>, marker: Option<EndTxn>, segment: &Segment) -> Result<()> {
     let header = batch.header();
     let Some(producer) = header.producer else { return Ok(()) };
     if header.is_control() {
-        if let Some(marker) = end_txn_of(batch)? {
+        if let Some(marker) = marker {
             if let Some(aborted) = states.end_txn(&marker) {
                 let known = segment.txn_index.last_offset().is_some_and(|last| last >= aborted.last_offset);
                 if !segment.is_sealed() && !known {
@@ -216,13 +245,22 @@ fn note(states: &mut ProducerStates, batch: &BatchView<'_>, segment: &Segment) -
     Ok(())
 }
 
-/// Compares every checksum of a segment. Bytes looked at, and the first damage.
+/// Compares every checksum of a sealed segment, and that its offsets grow. Bytes looked at, and the first damage.
 pub(super) fn verify(segment: &Segment) -> Result<(u64, Option<Error>)> {
     let mut walk = Walk::new(segment, Position(0));
+    let mut end = segment.base;
     loop {
         let at = walk.at;
         match walk.step(true) {
-            Ok(Some(_)) => {}
+            Ok(Some(batch)) => {
+                let header = batch.header();
+                if header.base_offset < end || header.end_offset() > segment.end() {
+                    let (from, to) = (header.base_offset, header.end_offset());
+                    let what = format!("offsets {from} to {to} in a place for {end} to {}", segment.end());
+                    return Ok((at, Some(segment.placed(Error::new(ErrorCode::CORRUPT_MESSAGE, what), at))));
+                }
+                end = header.end_offset();
+            }
             Ok(None) if at == segment.bytes() => return Ok((at, None)),
             Ok(None) => {
                 let what = format!("{} bytes that are no whole batch", segment.bytes() - at);

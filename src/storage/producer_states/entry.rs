@@ -181,6 +181,10 @@ impl ProducerEntry {
         }
     }
 
+    pub(super) fn txn_first_offset(&self) -> Option<Offset> {
+        self.txn_first_offset
+    }
+
     pub(super) fn is_expired(&self, now: Timestamp, expiration: Duration) -> bool {
         let idle = i128::from(now.0) - i128::from(self.last_timestamp);
         let expiration = i128::try_from(expiration.as_millis()).unwrap_or(i128::MAX);

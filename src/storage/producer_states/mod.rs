@@ -258,10 +258,12 @@ impl ProducerStates {
     fn from_snapshot(entries: &[snapshot::SnapshotEntry]) -> ProducerStates {
         let mut states = ProducerStates::new();
         for entry in entries {
-            if let Some(first) = entry.txn_first_offset {
-                states.ongoing.insert(first, entry.producer_id);
-            }
             states.producers.insert(entry.producer_id, ProducerEntry::from_snapshot(entry));
+        }
+        // Of the producers that are known, not of the entries: one that is named twice must not leave a transaction behind that
+        // nobody ends.
+        for (id, entry) in &states.producers {
+            states.ongoing.extend(entry.txn_first_offset().map(|first| (first, *id)));
         }
         states
     }

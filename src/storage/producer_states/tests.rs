@@ -432,6 +432,25 @@ fn replay(vector: &crate::storage::vectors::Vector, end: Offset) -> ProducerStat
     states
 }
 
+#[test]
+fn a_producer_that_a_snapshot_names_twice_leaves_no_transaction_behind() {
+    let entry = |first: u64| SnapshotEntry {
+        producer_id: ID,
+        epoch: 0,
+        last_sequence: None,
+        last_offset: None,
+        offset_delta: 0,
+        timestamp: 0,
+        coordinator_epoch: None,
+        txn_first_offset: Some(Offset(first)),
+    };
+    let mut states = ProducerStates::from_snapshot(&[entry(3), entry(9)]);
+    assert_eq!(states.first_unstable_offset(), Some(Offset(9)));
+    states.end_txn(&marker(0, 0, 20, false));
+    states.handle_high_watermark(Offset(21));
+    assert_eq!(states.first_unstable_offset(), None);
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_decoded_or_refused(mut bytes in prop::collection::vec(any::<u8>(), 0..200), fix in any::<bool>()) {

@@ -1,5 +1,7 @@
 use super::*;
 use crate::error::ErrorCode;
+use crate::record::control::{end_txn_marker, TxnResult};
+use crate::record::crc32c;
 use crate::time::Clock;
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -266,4 +268,107 @@ fn an_unreadable_epoch_file_is_rebuilt_from_the_batches_of_all_segments() {
     let log = place.open(small_segments(), false);
     assert_eq!(log.leader_epochs(), expected);
     assert!(log.recovery_report().leftovers.iter().any(|what| what.contains("leader-epoch-checkpoint")));
+}
+
+#[test]
+fn a_sealed_segment_that_cannot_be_walked_keeps_no_log_closed() {
+    let place = Place::new();
+    let model = killed(&place, 60);
+    let first = place.path.join("00000000000000000000.log");
+    let file = fs::OpenOptions::new().write(true).open(&first).expect("opens");
+    file.write_all_at(&[0, 0, 0, 1], 8).expect("damages the first batch's length");
+    let log = place.open(small_segments(), false);
+    let damage = log.recovery_report().damage.clone().expect("is noticed");
+    assert_eq!(damage.code(), ErrorCode::CORRUPT_MESSAGE);
+    let behind = log.segment_summaries()[1].base_offset;
+    assert_eq!(read_all(&log, behind, 999).expect("what lies behind is fine"), model[behind.0 as usize..]);
+    append(&log, &["more"]).expect_err("the log is off");
+}
+
+#[test]
+fn a_marker_that_says_nothing_is_cut_off_like_a_torn_batch() {
+    let place = Place::new();
+    let model = killed(&place, 3);
+    let mut marker = end_txn_marker(4, 0, TxnResult::Abort, 0, Timestamp(1));
+    marker.stamp(Offset(6), EPOCH);
+    let mut bytes = marker.bytes().to_vec();
+    bytes[66] = 0xff; // the key's version is negative now
+    let crc = crc32c(&bytes[21..]);
+    bytes[17..21].copy_from_slice(&crc.to_be_bytes());
+    let path = last_log(&place);
+    let file = fs::OpenOptions::new().write(true).open(&path).expect("opens");
+    file.write_all_at(&bytes, fs::metadata(&path).expect("a file").len()).expect("writes");
+    let log = place.open(small_segments(), false);
+    assert_eq!(log.recovery_report().truncated_at, Some(Offset(6)));
+    assert_eq!(read_all(&log, Offset(0), 999).expect("reads"), model);
+    append(&log, &["next"]).expect("goes on");
+}
+
+#[test]
+fn lines_of_batches_that_are_not_there_do_not_outlive_a_clean_open() {
+    let place = Place::new();
+    {
+        let log = place.open(LogConfig::default(), true);
+        append(&log, &["a"]).expect("appends");
+        log.close().expect("closes");
+    }
+    let path = place.path.join("00000000000000000000.timeindex");
+    let mut bytes = fs::read(&path).expect("reads");
+    bytes.extend(i64::MAX.to_be_bytes());
+    bytes.extend(1000_i32.to_be_bytes());
+    fs::write(&path, bytes).expect("writes");
+    let log = place.open(LogConfig::default(), true);
+    append(&log, &["b"]).expect("appends");
+    log.close().expect("closes");
+    assert_eq!(log.segment_summaries()[0].max_timestamp, Some(Timestamp(1_700_000_000_000)));
+}
+
+#[test]
+fn the_largest_offset_is_the_last_that_is_given_out() {
+    let place = Place::new();
+    let mut opening = place.opening(LogConfig::default(), false);
+    opening.log_start = Offset::MAX;
+    let log = Log::open(opening.clone()).expect("opens");
+    assert_eq!(append(&log, &["last"]).expect("fits").base_offset, Offset::MAX);
+    let refused = append(&log, &["one more"]).expect_err("offsets are at their end");
+    assert_eq!(refused.code(), ErrorCode::OFFSET_OUT_OF_RANGE);
+    drop(log);
+    let log = Log::open(opening).expect("opens again");
+    assert_eq!(read_all(&log, Offset::MAX, 999).expect("reads").len(), 1);
+}
+
+#[test]
+fn a_fetch_stops_where_its_segment_ends_whatever_lies_behind() {
+    let place = Place::new();
+    killed(&place, 60);
+    let (first, second) = {
+        let log = place.open(small_segments(), false);
+        (log.segment_summaries()[0], log.segment_summaries()[1])
+    };
+    let mut stranger = batch(&["stranger"]);
+    stranger.stamp(second.base_offset, EPOCH);
+    let file = fs::OpenOptions::new().write(true).open(place.path.join("00000000000000000000.log")).expect("opens");
+    file.write_all_at(stranger.bytes(), first.log_bytes).expect("writes");
+    let log = place.open(small_segments(), false);
+    let fetch = Fetch { from: Offset(0), bytes_max: 4096, up_to: UpTo::LogEnd, min_one_message: true };
+    let fetched = log.read(fetch).expect("reads").batches;
+    assert_eq!(fetched.len() as u64, first.log_bytes);
+}
+
+#[test]
+fn batches_before_a_damaged_one_are_read_however_much_is_asked_for() {
+    let place = Place::new();
+    killed(&place, 60);
+    let first = place.path.join("00000000000000000000.log");
+    let second_batch = u64::try_from(batch(&values(2, "0")).bytes().len()).expect("small");
+    let file = fs::OpenOptions::new().write(true).open(&first).expect("opens");
+    file.write_all_at(&[0, 0, 0, 1], second_batch + 8).expect("damages the second batch's length");
+    let log = place.open(small_segments(), false);
+    for bytes_max in [1, 1 << 20] {
+        let fetch = |from| Fetch { from: Offset(from), bytes_max, up_to: UpTo::LogEnd, min_one_message: true };
+        let fetched = log.read(fetch(0)).expect("the first batch is whole").batches;
+        assert_eq!(fetched.len() as u64, second_batch);
+        let refused = log.read(fetch(2)).expect_err("the second is not");
+        assert_eq!(refused.code(), ErrorCode::CORRUPT_MESSAGE);
+    }
 }
