@@ -40,7 +40,8 @@ struct Batch {
 
 fn live(files: &PartitionFiles, clean: bool) {
     let disk = files.lay_out();
-    let Some(log) = open(files, &disk, clean) else { return };
+    let log_start = Offset(files.log_start.into());
+    let Some(log) = open(files, &disk, log_start, clean) else { return };
     let first = look(&log);
     ask(&log);
     if !clean && !files.has_mark() && first.damage.is_none() && files.recovery_point == 0 {
@@ -48,7 +49,7 @@ fn live(files: &PartitionFiles, clean: bool) {
     }
     drop(log);
     let disk = disk.restart();
-    let log = open(files, &disk, clean).expect("it opened before");
+    let log = open(files, &disk, log_start, clean).expect("it opened before");
     assert_eq!(look(&log), first, "a log that is opened twice is the same log");
     if first.damage.is_some() {
         assert!(append_one(&log, 1, None).is_err(), "a damaged log takes nothing");
@@ -89,21 +90,23 @@ fn append_and_reopen(files: &PartitionFiles, disk: &SimDisk, log: Log, clean: bo
     assert!(own.0.len() >= 4 && own.0[0].base == from);
     ask(&log);
     let before_close = look(&log);
+    // A cut through a batch that holds the log start takes the log start down: whoever closes the log writes that down.
+    let log_start = log.log_start();
     log.close().expect("a disk without faults");
     drop(log);
-    let again = open(files, disk, true).expect("what was closed opens");
+    let again = open(files, disk, log_start, true).expect("what was closed opens");
     assert_eq!(look(&again).offsets.log_end, before_close.offsets.log_end);
     assert_eq!(look(&again), before_close, "a log that was closed is the same log");
     drop(again);
     if !clean {
         let disk = disk.crash(1);
-        let again = open(files, &disk, false).expect("what was closed opens");
+        let again = open(files, &disk, log_start, false).expect("what was closed opens");
         assert_eq!(look(&again), before_close, "what was closed survives a power cut");
     }
 }
 
 /// `None` for files of a newer program and of another topic, the only things that keep a directory closed.
-fn open(files: &PartitionFiles, disk: &SimDisk, clean: bool) -> Option<Log> {
+fn open(files: &PartitionFiles, disk: &SimDisk, log_start: Offset, clean: bool) -> Option<Log> {
     let config = LogConfig {
         segment_bytes: if files.has(SMALL_SEGMENTS) { 300 } else { 1 << 20 },
         index_interval_bytes: u32::from(files.interval) * 8,
@@ -118,7 +121,7 @@ fn open(files: &PartitionFiles, disk: &SimDisk, clean: bool) -> Option<Log> {
         partition: TopicPartition::new("t", 0),
         config,
         recovery_point: Offset(files.recovery_point.into()),
-        log_start: Offset(files.log_start.into()),
+        log_start,
         high_watermark: Offset::MAX,
         clean,
         topic_id: None,

@@ -12,8 +12,8 @@ use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 impl Log {
-    /// Drops every batch that holds `end` or lies behind it: afterwards the log ends at `end` or, when a batch straddles it, at that
-    /// batch's base. Nothing happens when the log ends there already.
+    /// Drops every batch that holds `end` or lies behind it: afterwards the log ends where the last batch before `end` ends. Nothing
+    /// happens when the log ends there already.
     ///
     /// # Durability
     /// On return the cut is durable. The recovery mark is lowered first, so a crash at any moment leaves a log that ends somewhere
@@ -144,10 +144,18 @@ impl Log {
     }
 }
 
-/// Where to cut: the first batch that holds `end` or lies behind it.
+/// Where to cut: the first batch that holds `end` or lies behind it; and where the log ends then, which is where the batch before it
+/// ends (compaction leaves gaps, and a reopening would not see one at the log's end).
 fn cut_of(segment: &Segment, end: Offset) -> Result<(Position, Offset)> {
-    match segment.locate(end)? {
-        Some((position, header)) => Ok((position, header.base_offset.min(end))),
-        None => Ok((Position(u32::try_from(segment.bytes()).unwrap_or(u32::MAX)), segment.end().min(end))),
+    let position = match segment.locate(end)? {
+        Some((position, _)) => position,
+        None => Position(u32::try_from(segment.bytes()).unwrap_or(u32::MAX)),
+    };
+    let (mut at, mut kept) = (Position(0), segment.base);
+    while at < position {
+        let Some(header) = segment.header_at(at)? else { break };
+        kept = header.end_offset();
+        at = segment.after(at, &header)?;
     }
+    Ok((position, kept.min(end)))
 }

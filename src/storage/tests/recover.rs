@@ -372,3 +372,21 @@ fn batches_before_a_damaged_one_are_read_however_much_is_asked_for() {
         assert_eq!(refused.code(), ErrorCode::CORRUPT_MESSAGE);
     }
 }
+
+#[test]
+fn a_cut_into_a_gap_leaves_a_log_that_ends_where_its_last_batch_does() {
+    let place = Place::new();
+    let log = place.open(LogConfig::default(), true);
+    append(&log, &["a"]).expect("appends");
+    let mut far = batch(&["far"]);
+    far.stamp(Offset(10), EPOCH);
+    log.append_verbatim(far.bytes()).expect("a gap is no damage");
+    log.flush().expect("flushes");
+    log.truncate_to(Offset(5)).expect("truncates");
+    assert_eq!(log.log_end(), Offset(1));
+    drop(log);
+    let log = place.open(LogConfig::default(), false);
+    assert!(log.recovery_report().damage.is_none(), "{:?}", log.recovery_report());
+    assert_eq!(log.log_end(), Offset(1));
+    append(&log, &["b"]).expect("goes on");
+}
