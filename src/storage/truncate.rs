@@ -127,6 +127,8 @@ impl Log {
         };
         appender.epochs.truncate_from_end(end);
         let found = scan(&active, &plan, &mut appender.epochs, (producers, covers), config.index_interval_bytes)?;
+        // The scan has read batches below the log start, too.
+        appender.epochs.truncate_from_start(self.log_start());
         appender.epochs.persist()?;
         debug_assert_eq!(found.end, end.max(active.base));
         appender.producers = found.producers;
