@@ -1,8 +1,8 @@
 //! What a producer promises, through the public API, on real files.
 
 use kafkalog::{
-    Acks, Delivery, DeliveryReport, DeliverySink, Engine, ErrorCode, Header, Offset, ProducerBuilder, Record,
-    Result, Rung, TopicConfig,
+    Acks, Delivery, DeliveryReport, DeliverySink, Engine, ErrorCode, Header, Offset, ProducerBuilder, Record, Result,
+    Rung, TopicConfig,
 };
 use std::future::Future;
 use std::pin::pin;

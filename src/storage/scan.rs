@@ -110,7 +110,9 @@ pub(super) fn scan(
             since_index = 0;
         }
         since_index += u64::from(header.batch_bytes);
-        if let Some(epoch) = header.leader_epoch {
+        // What the file knows already is not noted again: the batch may lie in the middle of its epoch, and behind it others began.
+        let unknown = header.leader_epoch.filter(|epoch| epochs.epoch_for_offset(header.base_offset) != Some(*epoch));
+        if let Some(epoch) = unknown {
             epochs.assign_in_memory(epoch, header.base_offset);
         }
         if header.base_offset >= covered {

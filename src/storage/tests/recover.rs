@@ -394,3 +394,26 @@ fn a_cut_into_a_gap_leaves_a_log_that_ends_where_its_last_batch_does() {
     assert_eq!(log.log_end(), Offset(1));
     append(&log, &["b"]).expect("goes on");
 }
+
+#[test]
+fn an_epoch_that_began_in_a_sealed_segment_keeps_its_start_when_the_active_one_has_a_newer_epoch() {
+    let place = Place::new();
+    let expected = {
+        let log = place.open(small_segments(), true);
+        let mut epoch = 0;
+        // Three segments of epoch 0; the last one has two batches of it before epoch 1 begins.
+        while epoch < 1 {
+            let summary = *log.segment_summaries().last().expect("a segment");
+            if log.segment_summaries().len() == 3 && summary.end_offset.since(summary.base_offset) > 2 {
+                epoch = 1;
+            }
+            log.append(&mut batch(&["a", "b"]), LeaderEpoch(epoch), Timestamp(1_700_000_000_000)).expect("appends");
+        }
+        log.append(&mut batch(&["a", "b"]), LeaderEpoch(1), Timestamp(1_700_000_000_000)).expect("appends");
+        log.leader_epochs()
+    };
+    assert_eq!(expected.len(), 2);
+    for _ in 0..2 {
+        assert_eq!(place.open(small_segments(), false).leader_epochs(), expected);
+    }
+}
