@@ -22,16 +22,24 @@ fn zigzag64(value: i64) -> u64 {
 #[inline]
 #[must_use]
 pub fn len_i32(value: i32) -> usize {
-    let bits = 32 - (zigzag32(value) | 1).leading_zeros() as usize;
-    bits.div_ceil(7)
+    len_unsigned(u64::from(zigzag32(value)))
 }
 
 /// How many bytes [`put_i64`] writes.
 #[inline]
 #[must_use]
 pub fn len_i64(value: i64) -> usize {
-    let bits = 64 - (zigzag64(value) | 1).leading_zeros() as usize;
-    bits.div_ceil(7)
+    len_unsigned(zigzag64(value))
+}
+
+/// Nearly all numbers of a batch take one or two bytes, and a comparison is cheaper than counting bits.
+#[inline]
+fn len_unsigned(value: u64) -> usize {
+    match value {
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        _ => (64 - value.leading_zeros() as usize).div_ceil(7),
+    }
 }
 
 /// Writes `value` at `at` and returns the place after it. Panics when `into` is too short.
@@ -48,6 +56,14 @@ pub fn put_i64(into: &mut [u8], at: usize, value: i64) -> usize {
 
 #[inline]
 fn put_unsigned(into: &mut [u8], mut at: usize, mut rest: u64) -> usize {
+    if rest < 0x80 {
+        into[at] = rest as u8;
+        return at + 1;
+    }
+    if rest < 0x4000 {
+        into[at..at + 2].copy_from_slice(&[rest as u8 | 0x80, (rest >> 7) as u8]);
+        return at + 2;
+    }
     while rest >= 0x80 {
         into[at] = rest as u8 | 0x80;
         rest >>= 7;
