@@ -170,7 +170,7 @@ fn send_one_thread(bench: &Bench) {
         || {
             let began = Instant::now();
             for _ in 0..RECORDS {
-                producer.send(Record::new("t", &value)).expect("sends");
+                drop(producer.send(Record::new("t", &value)).expect("sends"));
             }
             let took = began.elapsed();
             producer.flush(Duration::from_secs(10)).expect("flushes");
@@ -207,7 +207,7 @@ fn send_threads(bench: &Bench, threads: u32, partitions: u32) {
                 scope.spawn(move || {
                     start.wait();
                     for _ in 0..RECORDS {
-                        producer.send(Record::new("t", value).partition(thread % partitions)).expect("sends");
+                        drop(producer.send(Record::new("t", value).partition(thread % partitions)).expect("sends"));
                     }
                 });
             }
@@ -505,7 +505,7 @@ fn bytes_per_record(bench: &Bench) {
     let value = vec![b'x'; 100];
     const RECORDS: u64 = 1_000_000;
     for _ in 0..RECORDS {
-        producer.send(Record::new("t", &value)).expect("sends");
+        drop(producer.send(Record::new("t", &value)).expect("sends"));
     }
     producer.flush(Duration::from_secs(10)).expect("flushes");
     drop(producer);

@@ -201,8 +201,8 @@ impl Indexes {
             (dir.join(file_name(base, FileKind::Index)), dir.join(file_name(base, FileKind::TimeIndex)));
         let disk = real_disk();
         // The files before their entries, so that what a live writer adds in between does not count as nonsense.
-        let offset_bytes = read_index(&offset_path, report);
-        let time_bytes = read_index(&time_path, report);
+        let offset_bytes = read_index(&offset_path, log, report);
+        let time_bytes = read_index(&time_path, log, report);
         let offsets = OffsetIndex::open_foreign(&disk, &offset_path, base).entries().unwrap_or_default();
         let times = TimeIndex::open_foreign(&disk, &time_path, base).entries().unwrap_or_default();
         check_rest(&offset_path, &offset_bytes, offsets.len() * 8, report);
@@ -263,8 +263,17 @@ fn bad_index(path: &Path, what: String) -> Damage {
 }
 
 /// The bytes of an index; a file that cannot be read is reported and counts as empty.
-fn read_index(path: &Path, report: &mut CheckReport) -> Vec<u8> {
-    std::fs::read(path).unwrap_or_else(|error| {
+fn read_index(path: &Path, log: &Path, report: &mut CheckReport) -> Vec<u8> {
+    let first = std::fs::read(path);
+    let is_missing = first.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+    // A writer makes the log of a new segment first, then its indexes, and writes only then: beside an empty log nothing is
+    // missing, and beside one that is not empty the index was made before this second look.
+    let found = match is_missing {
+        true if std::fs::metadata(log).is_ok_and(|log| log.len() == 0) => return Vec::new(),
+        true => std::fs::read(path),
+        false => first,
+    };
+    found.unwrap_or_else(|error| {
         let what = format!("cannot be read: {error}");
         report.add(Damage::new(Severity::Rebuildable, DamageKind::MissingFile, path, what));
         Vec::new()
