@@ -107,28 +107,19 @@ impl BatchBuilder {
             check_header_keys(record.headers)?;
         }
 
-        // Lengths are below BATCH_BYTES_MAX from here on.
-        self.buffer.reserve(body_bytes + 2 * SMALL_BYTES);
-        let mut small = [0; SMALL_BYTES];
-        let mut at = put_i32(&mut small, 0, body_bytes as i32);
-        small[at] = 0;
-        at = put_i64(&mut small, at + 1, timestamp_delta);
-        at = put_i32(&mut small, at, offset_delta);
-        at = put_i32(&mut small, at, field_length(record.key));
-        if let Some(key) = record.key {
-            extend_small(&mut self.buffer, &small, at);
-            self.buffer.extend_from_slice(key);
-            at = 0;
-        }
-        at = put_i32(&mut small, at, field_length(record.value));
-        extend_small(&mut self.buffer, &small, at);
-        if let Some(value) = record.value {
-            self.buffer.extend_from_slice(value);
-        }
-        if record.headers.is_empty() {
-            self.buffer.push(0);
-        } else {
-            self.append_headers(record.headers);
+        // Lengths are below BATCH_BYTES_MAX from here on. The room is made once and then filled in place.
+        let start = self.buffer.len();
+        let length_bytes = len_i32(body_bytes as i32);
+        self.buffer.resize(start + length_bytes + body_bytes, 0);
+        let out = &mut self.buffer[start..];
+        // The attributes behind the length stay 0.
+        let mut at = put_i32(out, 0, body_bytes as i32) + 1;
+        at = put_i64(out, at, timestamp_delta);
+        at = put_i32(out, at, offset_delta);
+        at = put_field(out, at, record.key);
+        at = put_field(out, at, record.value);
+        if !record.headers.is_empty() {
+            put_headers(out, at, record.headers);
         }
 
         self.count += 1;
@@ -220,19 +211,6 @@ impl BatchBuilder {
         Ok(())
     }
 
-    fn append_headers(&mut self, headers: &[Header<'_>]) {
-        let mut small = [0; SMALL_BYTES];
-        let end = put_i32(&mut small, 0, headers.len() as i32);
-        extend_small(&mut self.buffer, &small, end);
-        for header in headers {
-            for field in [Some(header.key), header.value] {
-                let end = put_i32(&mut small, 0, field_length(field));
-                extend_small(&mut self.buffer, &small, end);
-                self.buffer.extend_from_slice(field.unwrap_or_default());
-            }
-        }
-    }
-
     fn finish(&mut self, producer: Option<ProducerStamp>, transactional: bool, control: bool) -> Result<SealedBatch> {
         if self.count == 0 {
             return Err(state("a batch needs a record"));
@@ -287,16 +265,23 @@ impl BatchBuilder {
     }
 }
 
-/// Holds the largest run of numbers between two fields: length, attributes, deltas, key and value length take 31.
-const SMALL_BYTES: usize = 32;
-
-/// Puts the first `bytes` of `small` behind `buffer`. All of it is copied, because a copy of a length known to the compiler
-/// is two instructions and one of a few bytes is a call; what is too much is taken off again.
+/// A length and as many bytes; returns the place behind them.
 #[inline]
-fn extend_small(buffer: &mut Vec<u8>, small: &[u8; SMALL_BYTES], bytes: usize) {
-    let end = buffer.len() + bytes;
-    buffer.extend_from_slice(small);
-    buffer.truncate(end);
+fn put_field(out: &mut [u8], at: usize, field: Option<&[u8]>) -> usize {
+    let at = put_i32(out, at, field_length(field));
+    let Some(bytes) = field else { return at };
+    let end = at + bytes.len();
+    out[at..end].copy_from_slice(bytes);
+    end
+}
+
+/// Their count, which is 0 where there are none, and the headers.
+fn put_headers(out: &mut [u8], at: usize, headers: &[Header<'_>]) {
+    let mut at = put_i32(out, at, headers.len() as i32);
+    for header in headers {
+        at = put_field(out, at, Some(header.key));
+        at = put_field(out, at, header.value);
+    }
 }
 
 /// The length that announces a field; the caller has seen that all lengths are small.

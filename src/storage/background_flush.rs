@@ -31,7 +31,7 @@ impl Log {
             active.finish_time_index();
         }
         // Twice at the most: `commit` may find that somebody's sync covered us already.
-        self.commit.commit(mark.indexed, || self.sync_log())?;
+        self.commit.commit(mark.indexed, || self.log_end(), || self.sync_log())?;
         self.sync_dir_if_dirty()?;
         if active.is_sealed() {
             return Ok(self.flushed()); // rolled meanwhile: the roll has written a newer mark

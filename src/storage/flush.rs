@@ -12,22 +12,20 @@ use super::api::SyncCounters;
 use crate::error::{Error, Result};
 use crate::types::Offset;
 use parking_lot::{Condvar, Mutex};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a waiter looks before it parks. Waking a parked thread costs about as much on an idle machine.
 const SPIN: Duration = Duration::from_micros(40);
-/// A leader waits at most this part of the last sync for those who came with it the last time.
-const GATHER_PART: u32 = 4;
+/// A leader waits at most this part of the last sync for as many records as the last one covered.
+const GATHER_PART: u32 = 2;
 /// And never longer than this.
-const GATHER_MAX: Duration = Duration::from_micros(100);
+const GATHER_MAX: Duration = Duration::from_micros(250);
 
 #[derive(Debug, Default)]
 pub(super) struct GroupCommit {
     /// End of what a sync has covered.
     flushed: AtomicU64,
-    /// Threads inside `commit`.
-    present: AtomicU32,
     syncs: AtomicU64,
     sync_nanos: AtomicU64,
     state: Mutex<State>,
@@ -38,8 +36,8 @@ pub(super) struct GroupCommit {
 struct State {
     leading: bool,
     failure: Option<Error>,
-    /// Threads that the last round released.
-    last_group: u32,
+    /// Records that the last round covered.
+    last_covered: u64,
     last_sync: Duration,
 }
 
@@ -76,20 +74,16 @@ impl GroupCommit {
         self.done.notify_all();
     }
 
-    /// Returns when everything below `end` is durable. `sync` takes the written end, syncs, and returns that end.
-    pub(super) fn commit(&self, end: Offset, sync: impl Fn() -> Result<Offset>) -> Result<()> {
-        if self.flushed() >= end {
-            return Ok(());
-        }
-        self.present.fetch_add(1, Ordering::AcqRel);
-        let outcome = self.commit_present(end, sync);
-        self.present.fetch_sub(1, Ordering::AcqRel);
-        outcome
-    }
-
-    fn commit_present(&self, end: Offset, sync: impl Fn() -> Result<Offset>) -> Result<()> {
-        loop {
-            let (last_group, last_sync) = {
+    /// Returns when everything below `end` is durable. `sync` takes the written end, syncs, and returns that end; `written` only
+    /// tells it.
+    pub(super) fn commit(
+        &self,
+        end: Offset,
+        written: impl Fn() -> Offset,
+        sync: impl Fn() -> Result<Offset>,
+    ) -> Result<()> {
+        while self.flushed() < end {
+            let (last_covered, last_sync) = {
                 let mut state = self.state.lock();
                 if self.flushed() >= end {
                     return Ok(());
@@ -103,35 +97,40 @@ impl GroupCommit {
                     continue;
                 }
                 state.leading = true;
-                (state.last_group, state.last_sync)
+                (state.last_covered, state.last_sync)
             };
-            self.gather(last_group, last_sync);
-            self.lead(&sync)?;
+            self.gather(last_covered, last_sync, written);
+            return self.lead(&sync);
         }
+        Ok(())
     }
 
-    /// Whoever came together the last time is probably on its way again: a few microseconds here save a whole sync for them.
-    fn gather(&self, last_group: u32, last_sync: Duration) {
+    /// Those whom the last round released are probably on their way again: a few microseconds here save a whole sync for them. A
+    /// lone sender's rounds cover one record, and that one is here already.
+    fn gather(&self, last_covered: u64, last_sync: Duration, written: impl Fn() -> Offset) {
+        let flushed = self.flushed();
+        if last_covered <= 1 || written().since(flushed) >= last_covered {
+            return;
+        }
         let patience = (last_sync / GATHER_PART).min(GATHER_MAX);
         let began = Instant::now();
-        while self.present.load(Ordering::Acquire) < last_group && began.elapsed() < patience {
+        while written().since(flushed) < last_covered && began.elapsed() < patience {
             std::thread::yield_now();
         }
     }
 
     fn lead(&self, sync: &impl Fn() -> Result<Offset>) -> Result<()> {
-        // Whoever is here now has written before the end is taken.
-        let group = self.present.load(Ordering::Acquire);
+        let before = self.flushed();
         let began = Instant::now();
         let outcome = sync();
         let took = began.elapsed();
         self.note_sync(took);
         let mut state = self.state.lock();
         state.leading = false;
-        state.last_group = group;
         state.last_sync = took;
         let outcome = match outcome {
             Ok(covered) => {
+                state.last_covered = covered.since(before);
                 self.raise(covered);
                 Ok(())
             }
@@ -174,9 +173,9 @@ mod tests {
             written.store(9, Ordering::SeqCst); // somebody writes while the disk works
             Ok(Offset(end))
         };
-        commit.commit(Offset(5), sync).expect("syncs");
+        commit.commit(Offset(5), || Offset(5), sync).expect("syncs");
         assert_eq!(commit.flushed(), Offset(5));
-        commit.commit(Offset(9), sync).expect("syncs again");
+        commit.commit(Offset(9), || Offset(9), sync).expect("syncs again");
         assert_eq!(commit.counters().syncs, 2);
     }
 
@@ -188,8 +187,8 @@ mod tests {
             calls.fetch_add(1, Ordering::SeqCst);
             Err(Error::new(ErrorCode::KAFKA_STORAGE_ERROR, "gone"))
         };
-        commit.commit(Offset(1), sync).expect_err("fails");
-        commit.commit(Offset(2), sync).expect_err("and stays failed");
+        commit.commit(Offset(1), || Offset(1), sync).expect_err("fails");
+        commit.commit(Offset(2), || Offset(2), sync).expect_err("and stays failed");
         assert_eq!(calls.load(Ordering::SeqCst), 1, "a failed sync must never be tried again");
     }
 
@@ -205,11 +204,15 @@ mod tests {
                     for _ in 0..200 {
                         let end = Offset(written.fetch_add(1, Ordering::SeqCst) + 1);
                         commit
-                            .commit(end, || {
-                                let end = written.load(Ordering::SeqCst);
-                                synced.fetch_max(end, Ordering::SeqCst);
-                                Ok(Offset(end))
-                            })
+                            .commit(
+                                end,
+                                || Offset(written.load(Ordering::SeqCst)),
+                                || {
+                                    let end = written.load(Ordering::SeqCst);
+                                    synced.fetch_max(end, Ordering::SeqCst);
+                                    Ok(Offset(end))
+                                },
+                            )
                             .expect("never fails");
                         assert!(synced.load(Ordering::SeqCst) >= end.0);
                     }

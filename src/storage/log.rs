@@ -325,7 +325,7 @@ impl Log {
     /// KAFKA_STORAGE_ERROR, fatal: the sync failed, now or earlier.
     pub fn flush_up_to(&self, end: Offset) -> Result<()> {
         debug_assert!(end <= self.log_end(), "{end} is not written yet");
-        self.commit.commit(end, || self.sync_log())
+        self.commit.commit(end, || self.log_end(), || self.sync_log())
     }
 
     /// Syncs the active segment's file; everything before it was synced when it was rolled.
