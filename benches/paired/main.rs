@@ -36,6 +36,10 @@ impl Bench {
         let dir = self.dir.join(name);
         let engine = Engine::open(&dir).expect("opens");
         let mut topic = TopicConfig::new().partitions(partitions);
+        // Without KAFKALOG_BENCH_FLUSH_MS the background flush of the defaults runs beside us, which the raw loop does not have.
+        if let Ok(flush_ms) = std::env::var("KAFKALOG_BENCH_FLUSH_MS") {
+            topic = topic.set("flush.ms", &flush_ms).expect("a setting");
+        }
         for (key, value) in config {
             topic = topic.set(key, value).expect("a setting");
         }

@@ -5,7 +5,7 @@
 
 use super::header::{attributes, BatchHeader, NO_TIMESTAMP};
 use super::iter::Header;
-use super::varint::{len_i32, len_i64, put_i32, put_i64, VARINT_BYTES_MAX};
+use super::varint::{len_i32, len_i64, push_i32, push_i64, VARINT_BYTES_MAX};
 use super::{Compressor, SealedBatch, BATCH_BYTES_MAX, BATCH_HEADER_BYTES};
 use crate::error::{Error, ErrorCode, Result};
 use crate::types::{Codec, Offset, ProducerStamp};
@@ -107,19 +107,19 @@ impl BatchBuilder {
             check_header_keys(record.headers)?;
         }
 
-        // Lengths are below BATCH_BYTES_MAX from here on. The room is made once and then filled in place.
-        let start = self.buffer.len();
-        let length_bytes = len_i32(body_bytes as i32);
-        self.buffer.resize(start + length_bytes + body_bytes, 0);
-        let out = &mut self.buffer[start..];
-        // The attributes behind the length stay 0.
-        let mut at = put_i32(out, 0, body_bytes as i32) + 1;
-        at = put_i64(out, at, timestamp_delta);
-        at = put_i32(out, at, offset_delta);
-        at = put_field(out, at, record.key);
-        at = put_field(out, at, record.value);
-        if !record.headers.is_empty() {
-            put_headers(out, at, record.headers);
+        // Lengths are below BATCH_BYTES_MAX from here on; the room is made once.
+        let buffer = &mut self.buffer;
+        buffer.reserve(VARINT_BYTES_MAX + body_bytes);
+        push_i32(buffer, body_bytes as i32);
+        buffer.push(0); // attributes
+        push_i64(buffer, timestamp_delta);
+        push_i32(buffer, offset_delta);
+        push_field(buffer, record.key);
+        push_field(buffer, record.value);
+        push_i32(buffer, record.headers.len() as i32);
+        for header in record.headers {
+            push_field(buffer, Some(header.key));
+            push_field(buffer, header.value);
         }
 
         self.count += 1;
@@ -265,22 +265,12 @@ impl BatchBuilder {
     }
 }
 
-/// A length and as many bytes; returns the place behind them.
-#[inline]
-fn put_field(out: &mut [u8], at: usize, field: Option<&[u8]>) -> usize {
-    let at = put_i32(out, at, field_length(field));
-    let Some(bytes) = field else { return at };
-    let end = at + bytes.len();
-    out[at..end].copy_from_slice(bytes);
-    end
-}
-
-/// Their count, which is 0 where there are none, and the headers.
-fn put_headers(out: &mut [u8], at: usize, headers: &[Header<'_>]) {
-    let mut at = put_i32(out, at, headers.len() as i32);
-    for header in headers {
-        at = put_field(out, at, Some(header.key));
-        at = put_field(out, at, header.value);
+/// A length and as many bytes.
+#[inline(always)]
+fn push_field(buffer: &mut Vec<u8>, field: Option<&[u8]>) {
+    push_i32(buffer, field_length(field));
+    if let Some(bytes) = field {
+        buffer.extend_from_slice(bytes);
     }
 }
 

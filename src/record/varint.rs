@@ -18,14 +18,14 @@ fn zigzag64(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
-/// How many bytes [`put_i32`] writes.
+/// How many bytes [`push_i32`] appends.
 #[inline]
 #[must_use]
 pub fn len_i32(value: i32) -> usize {
     len_unsigned(u64::from(zigzag32(value)))
 }
 
-/// How many bytes [`put_i64`] writes.
+/// How many bytes [`push_i64`] appends.
 #[inline]
 #[must_use]
 pub fn len_i64(value: i64) -> usize {
@@ -42,35 +42,35 @@ fn len_unsigned(value: u64) -> usize {
     }
 }
 
-/// Writes `value` at `at` and returns the place after it. Panics when `into` is too short.
-#[inline]
-pub fn put_i32(into: &mut [u8], at: usize, value: i32) -> usize {
-    put_unsigned(into, at, u64::from(zigzag32(value)))
+/// Appends `value`.
+#[inline(always)]
+pub fn push_i32(into: &mut Vec<u8>, value: i32) {
+    push_unsigned(into, u64::from(zigzag32(value)));
 }
 
-/// Writes `value` at `at` and returns the place after it. Panics when `into` is too short.
-#[inline]
-pub fn put_i64(into: &mut [u8], at: usize, value: i64) -> usize {
-    put_unsigned(into, at, zigzag64(value))
+/// Appends `value`.
+#[inline(always)]
+pub fn push_i64(into: &mut Vec<u8>, value: i64) {
+    push_unsigned(into, zigzag64(value));
 }
 
-#[inline]
-fn put_unsigned(into: &mut [u8], mut at: usize, mut rest: u64) -> usize {
-    if rest < 0x80 {
-        into[at] = rest as u8;
-        return at + 1;
+#[inline(always)]
+fn push_unsigned(into: &mut Vec<u8>, value: u64) {
+    match value {
+        0..0x80 => into.push(value as u8),
+        0x80..0x4000 => into.extend_from_slice(&[value as u8 | 0x80, (value >> 7) as u8]),
+        _ => push_long(into, value),
     }
-    if rest < 0x4000 {
-        into[at..at + 2].copy_from_slice(&[rest as u8 | 0x80, (rest >> 7) as u8]);
-        return at + 2;
-    }
+}
+
+#[cold]
+#[inline(never)]
+fn push_long(into: &mut Vec<u8>, mut rest: u64) {
     while rest >= 0x80 {
-        into[at] = rest as u8 | 0x80;
+        into.push(rest as u8 | 0x80);
         rest >>= 7;
-        at += 1;
     }
-    into[at] = rest as u8;
-    at + 1
+    into.push(rest as u8);
 }
 
 /// Reads a 32-bit number at `at` and moves `at` behind it.
@@ -133,9 +133,9 @@ mod tests {
     use super::*;
 
     fn bytes_of_i64(value: i64) -> Vec<u8> {
-        let mut into = [0; VARLONG_BYTES_MAX];
-        let end = put_i64(&mut into, 0, value);
-        into[..end].to_vec()
+        let mut into = Vec::new();
+        push_i64(&mut into, value);
+        into
     }
 
     #[test]
@@ -161,9 +161,9 @@ mod tests {
             assert_eq!(len_i64(*value), bytes.len());
             assert_eq!(get_i64(bytes, &mut 0), Some(*value));
             if let Ok(small) = i32::try_from(*value) {
-                let mut into = [0; VARINT_BYTES_MAX];
-                let end = put_i32(&mut into, 0, small);
-                assert_eq!(&into[..end], *bytes);
+                let mut into = Vec::new();
+                push_i32(&mut into, small);
+                assert_eq!(into, *bytes);
                 assert_eq!(len_i32(small), bytes.len());
                 assert_eq!(get_i32(bytes, &mut 0), Some(small));
             }
@@ -190,11 +190,11 @@ mod tests {
             let mut at = 0;
             proptest::prop_assert_eq!(get_i64(&bytes, &mut at), Some(value));
             proptest::prop_assert_eq!((at, len_i64(value)), (bytes.len(), bytes.len()));
-            let mut into = [0; VARINT_BYTES_MAX];
-            let end = put_i32(&mut into, 0, small);
+            let mut into = Vec::new();
+            push_i32(&mut into, small);
             let mut at = 0;
-            proptest::prop_assert_eq!(get_i32(&into[..end], &mut at), Some(small));
-            proptest::prop_assert_eq!((at, len_i32(small)), (end, end));
+            proptest::prop_assert_eq!(get_i32(&into, &mut at), Some(small));
+            proptest::prop_assert_eq!((at, len_i32(small)), (into.len(), into.len()));
         }
     }
 }
