@@ -230,22 +230,32 @@ fn a_panic_on_a_thread_of_ours_ends_the_engine_and_not_the_host() {
 fn threads_of_ours_take_no_asynchronous_signals() {
     let dir = tempfile::tempdir().expect("temp dir");
     let _engine = open(dir.path(), &[]);
-    let mut seen = 0;
-    for task in fs::read_dir("/proc/self/task").expect("lists") {
-        let task = task.expect("entry").path();
-        let Ok(name) = fs::read_to_string(task.join("comm")) else { continue };
-        if name.trim_end() != "kafkalog-node" {
-            continue;
-        }
-        let Ok(status) = fs::read_to_string(task.join("status")) else { continue };
-        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).expect("is told");
-        let blocked = u64::from_str_radix(blocked.trim(), 16).expect("is a mask");
+    // A thread gives itself its name when it begins to run, which may be after `open` has returned.
+    let begun = Instant::now();
+    while masks_of("kafkalog-node").is_empty() {
+        assert!(begun.elapsed() < PATIENCE);
+        std::thread::yield_now();
+    }
+    for blocked in masks_of("kafkalog-node") {
         let has = |signal: u32| blocked & (1 << (signal - 1)) != 0;
         assert!([1, 2, 13, 14, 15, 17].into_iter().all(has), "HUP, INT, PIPE, ALRM, TERM, CHLD: {blocked:x}");
         assert!(![4, 6, 7, 8, 11, 27].into_iter().any(has), "ILL, ABRT, BUS, FPE, SEGV, PROF: {blocked:x}");
-        seen += 1;
     }
-    assert!(seen > 0);
+}
+
+/// The signals that the threads of this name block.
+fn masks_of(thread: &str) -> Vec<u64> {
+    let mut masks = Vec::new();
+    for task in fs::read_dir("/proc/self/task").expect("lists") {
+        let task = task.expect("entry").path();
+        let Ok(name) = fs::read_to_string(task.join("comm")) else { continue };
+        let Ok(status) = fs::read_to_string(task.join("status")) else { continue };
+        if name.trim_end() == thread {
+            let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).expect("is told");
+            masks.push(u64::from_str_radix(blocked.trim(), 16).expect("is a mask"));
+        }
+    }
+    masks
 }
 
 #[test]

@@ -115,13 +115,7 @@ fn append(bench: &Bench, name: &str, bytes: usize, count: u32, calls: u32) {
     raw_ns.sort_unstable();
     let (ours, by_hand) = (percentile(&ours_ns, 0.999), percentile(&raw_ns, 0.999));
     let ratio = ours as f64 / by_hand as f64;
-    row(
-        &format!("  p99.9 of one call"),
-        format!("{} us", ours / 1000),
-        format!("{} us", by_hand / 1000),
-        ratio,
-        "<= 1.5",
-    );
+    row("  p99.9 of one call", format!("{} us", ours / 1000), format!("{} us", by_hand / 1000), ratio, "<= 1.5");
 }
 
 fn append_raw(bench: &Bench) {
