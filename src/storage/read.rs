@@ -49,8 +49,12 @@ impl Log {
         let mut index = segments.floor(fetch.from);
         while let Some(segment) = segments.get(index) {
             match read_segment(segment, fetch, bound) {
-                Ok(bytes) if bytes.is_empty() => index += 1, // a gap at the segment's end
-                Ok(bytes) => return Ok(bytes),
+                Ok(Some(bytes)) => return Ok(bytes),
+                // Compaction may leave a gap at a segment's end, but nothing leaves an empty one in the middle.
+                Ok(None) if segment.is_sealed() && segment.bytes() == 0 => {
+                    return Err(self.missing(segment, fetch.from))
+                }
+                Ok(None) => index += 1,
                 // Retention took the file away between the look at the list and the look at the disk.
                 Err(e) if e.io_kind() == Some(io::ErrorKind::NotFound) && fetch.from < self.log_start() => {
                     return Err(self.out_of_range(fetch.from));
@@ -58,7 +62,17 @@ impl Log {
                 Err(e) => return Err(e),
             }
         }
-        Ok(Bytes::new())
+        // A truncation or retention may have come between the look at the numbers and the look at the list.
+        if self.log_end() < bound || fetch.from < self.log_start() {
+            return Ok(Bytes::new());
+        }
+        Err(self.missing(segments.active(), fetch.from))
+    }
+
+    /// Offsets that the log has given out, and no batch that holds them.
+    fn missing(&self, segment: &Segment, from: Offset) -> Error {
+        let what = format!("no batch holds offset {from}, and the log goes on to {}", self.log_end());
+        segment.placed(Error::new(ErrorCode::CORRUPT_MESSAGE, what), segment.bytes())
     }
 
     fn out_of_range(&self, asked: Offset) -> Error {
@@ -146,10 +160,11 @@ impl Log {
     }
 }
 
-fn read_segment(segment: &Segment, fetch: Fetch, bound: Offset) -> Result<Bytes> {
-    let Some((position, first)) = segment.locate(fetch.from)? else { return Ok(Bytes::new()) };
+/// `None` when the segment has nothing from there on; empty when what it has does not lie below the bound, or is too large.
+fn read_segment(segment: &Segment, fetch: Fetch, bound: Offset) -> Result<Option<Bytes>> {
+    let Some((position, first)) = segment.locate(fetch.from)? else { return Ok(None) };
     if first.end_offset() > bound {
-        return Ok(Bytes::new());
+        return Ok(Some(Bytes::new()));
     }
     let mut want = fetch.bytes_max;
     if fetch.min_one_message {
@@ -159,7 +174,7 @@ fn read_segment(segment: &Segment, fetch: Fetch, bound: Offset) -> Result<Bytes>
     let bytes = segment.bytes_at(at, want)?;
     // What lies past the segment's end is damage, and the next segment's offsets.
     let whole = whole_below(&bytes, first.base_offset, bound.min(segment.end())).map_err(|e| segment.placed(e, at))?;
-    Ok(bytes.slice(..whole))
+    Ok(Some(bytes.slice(..whole)))
 }
 
 /// How many bytes of `bytes` are whole batches below `bound`, with offsets that grow from `from` on. What makes no sense is an error

@@ -249,6 +249,11 @@ fn note(states: &mut ProducerStates, batch: &BatchView<'_>, marker: Option<EndTx
 
 /// Compares every checksum of a sealed segment, and that its offsets grow. Bytes looked at, and the first damage.
 pub(super) fn verify(segment: &Segment) -> Result<(u64, Option<Error>)> {
+    if segment.bytes() == 0 {
+        // Nothing rolls an empty segment.
+        let what = format!("nothing is left of offsets {} to {}", segment.base, segment.end());
+        return Ok((0, Some(segment.placed(Error::new(ErrorCode::CORRUPT_MESSAGE, what), 0))));
+    }
     let mut walk = Walk::new(segment, Position(0));
     let mut end = segment.base;
     loop {

@@ -417,3 +417,29 @@ fn an_epoch_that_began_in_a_sealed_segment_keeps_its_start_when_the_active_one_h
         assert_eq!(place.open(small_segments(), false).leader_epochs(), expected);
     }
 }
+
+#[test]
+fn a_sealed_segment_that_lost_its_content_is_damage_and_no_reader_waits_for_it() {
+    let place = Place::new();
+    let model = killed(&place, 60);
+    fs::write(place.path.join("00000000000000000000.log"), []).expect("empties");
+    let log = place.open(small_segments(), false);
+    let refused = read_all(&log, Offset(0), 999).expect_err("the loss is met");
+    assert_eq!(refused.code(), ErrorCode::CORRUPT_MESSAGE);
+    assert!(refused.message().contains("no batch holds offset 0"), "{refused}");
+    let behind = log.segment_summaries()[1].base_offset;
+    assert_eq!(read_all(&log, behind, 999).expect("what lies behind is fine"), model[behind.0 as usize..]);
+}
+
+#[test]
+fn a_log_whose_segments_are_all_empty_does_not_answer_as_if_nothing_had_been_written() {
+    let place = Place::new();
+    killed(&place, 60);
+    for name in place.files().iter().filter(|name| name.ends_with(".log")) {
+        fs::write(place.path.join(name), []).expect("empties");
+    }
+    fs::remove_file(place.path.join("kafkalog-recovery-mark")).expect("removes");
+    let log = place.open(small_segments(), false);
+    assert!(log.log_end() > Offset(0));
+    assert_eq!(read_all(&log, Offset(0), 999).expect_err("the loss is met").code(), ErrorCode::CORRUPT_MESSAGE);
+}
