@@ -443,3 +443,19 @@ fn a_log_whose_segments_are_all_empty_does_not_answer_as_if_nothing_had_been_wri
     assert!(log.log_end() > Offset(0));
     assert_eq!(read_all(&log, Offset(0), 999).expect_err("the loss is met").code(), ErrorCode::CORRUPT_MESSAGE);
 }
+
+#[test]
+fn an_index_line_that_points_past_its_batch_is_not_believed() {
+    let place = Place::new();
+    let model = killed(&place, 60);
+    let bytes = fs::read(place.path.join("00000000000000000000.log")).expect("a log");
+    let places: Vec<u32> =
+        batches(&bytes).map(|found| u32::try_from(found.expect("whole").0).expect("small")).collect();
+    // "Offset 3 ends at the fifth batch": it ends at the second.
+    let lie = [3_u32.to_be_bytes(), places[4].to_be_bytes()].concat();
+    fs::write(place.path.join("00000000000000000000.index"), lie).expect("writes");
+    let log = place.open(small_segments(), false);
+    for from in 0..12_usize {
+        assert_eq!(read_all(&log, Offset(from as u64), 200).expect("reads"), model[from..], "from {from}");
+    }
+}
