@@ -75,6 +75,12 @@ pub trait DiskFile: Send + Sync {
     fn write_two_at(&self, at: u64, first: &[u8], second: &[u8]) -> io::Result<()>;
     /// Cuts or extends (with zeros) the file. Never shrink below what a mapping handed out covers.
     fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Asks for `bytes` of allocated blocks from byte `from` on, behind the end of the file; its length stays. False where that
+    /// is not possible or not known to pay. [`set_len`](DiskFile::set_len) to the file's own length gives the blocks back.
+    fn reserve_behind(&self, from: u64, bytes: u64) -> io::Result<bool> {
+        let _ = (from, bytes);
+        Ok(false)
+    }
     /// fdatasync: bytes and length are durable on return. After an error nothing written since the last success may be
     /// believed, ever: the caller gives the file up.
     fn sync_data(&self) -> io::Result<()>;

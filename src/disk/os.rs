@@ -35,15 +35,29 @@ fn lock_whole(file: &File, kind: libc::c_int) -> io::Result<()> {
 
 /// Allocates `bytes` behind the end of an empty file without making it longer; a file system that cannot is left alone.
 pub(super) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
-    match fallocate(file, libc::FALLOC_FL_KEEP_SIZE, bytes) {
-        Err(e) if cannot_allocate(&e) => Ok(()),
-        outcome => outcome,
+    reserve_from(file, 0, bytes).map(|_| ())
+}
+
+/// The same from byte `from` on. False where the file system cannot.
+pub(super) fn reserve_from(file: &File, from: u64, bytes: u64) -> io::Result<bool> {
+    match fallocate(file, libc::FALLOC_FL_KEEP_SIZE, from, bytes) {
+        Err(e) if cannot_allocate(&e) => Ok(false),
+        outcome => outcome.map(|()| true),
     }
+}
+
+/// Whether a file lies on ext4.
+pub(super) fn is_ext4(file: &File) -> io::Result<bool> {
+    let mut stat = MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: an open descriptor, and the structure is ours to fill.
+    retry(|| unsafe { libc::fstatfs(file.as_raw_fd(), stat.as_mut_ptr()) })?;
+    // SAFETY: the call succeeded, so the kernel filled it.
+    Ok(unsafe { stat.assume_init() }.f_type as u32 == EXT4_MAGIC)
 }
 
 /// Allocates the first `len` bytes of a file and makes it that long if it was shorter.
 pub(super) fn allocate(file: &File, len: u64) -> io::Result<()> {
-    match fallocate(file, 0, len) {
+    match fallocate(file, 0, 0, len) {
         Err(e) if cannot_allocate(&e) => allocate_by_writing(file, len),
         outcome => outcome,
     }
@@ -66,13 +80,14 @@ fn allocate_by_writing(file: &File, len: u64) -> io::Result<()> {
     Ok(())
 }
 
-fn fallocate(file: &File, mode: libc::c_int, bytes: u64) -> io::Result<()> {
+fn fallocate(file: &File, mode: libc::c_int, from: u64, bytes: u64) -> io::Result<()> {
     if bytes == 0 {
         return Ok(());
     }
-    let bytes = libc::off_t::try_from(bytes).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+    let off_t = |n| libc::off_t::try_from(n).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge));
+    let (from, bytes) = (off_t(from)?, off_t(bytes)?);
     // SAFETY: an open descriptor and three numbers.
-    retry(|| unsafe { libc::fallocate(file.as_raw_fd(), mode, 0, bytes) }).map(|_| ())
+    retry(|| unsafe { libc::fallocate(file.as_raw_fd(), mode, from, bytes) }).map(|_| ())
 }
 
 fn cannot_allocate(error: &io::Error) -> bool {
@@ -147,10 +162,12 @@ enum Place {
     Network,
 }
 
+const EXT4_MAGIC: u32 = 0xef53;
+
 /// From statfs(2) and the kernel's `magic.h`.
 fn kind_of(magic: u32) -> (&'static str, Place) {
     match magic {
-        0xef53 => ("ext4", Place::Device),
+        EXT4_MAGIC => ("ext4", Place::Device),
         0x5846_5342 => ("xfs", Place::Device),
         0x9123_683e => ("btrfs", Place::Device),
         0xf2f5_2010 => ("f2fs", Place::Device),

@@ -3,6 +3,7 @@
 use super::api::Appended;
 use super::log::{draw_jitter, duplicate, Appender, Log};
 use super::producer_states::{EndTxn, Origin, ProducerBatch, Verdict};
+use super::room_ahead::RoomAhead;
 use super::segment::Segment;
 use crate::config::LogConfig;
 use crate::error::{Error, ErrorCode, Result};
@@ -83,7 +84,7 @@ impl Log {
             Admitted::Duplicate(earlier) => return Ok(earlier),
         };
         batch.stamp(base, epoch);
-        self.write(&appender, |file, at| file.write_at(at, batch.bytes()))?;
+        self.write(&mut appender, incoming.bytes, |file, at| file.write_at(at, batch.bytes()))?;
         self.place(&mut appender, &incoming, base);
         if self.tail.is_wanted() {
             let end = base.plus(u64::from(incoming.last_offset_delta) + 1);
@@ -125,7 +126,7 @@ impl Log {
         let mut head: [u8; BATCH_HEADER_BYTES] =
             batch[..BATCH_HEADER_BYTES].try_into().expect("a parsed batch has a whole header");
         stamp_header(&mut head, base, epoch);
-        self.write(&appender, |file, at| file.write_two_at(at, &head, &batch[BATCH_HEADER_BYTES..]))?;
+        self.write(&mut appender, incoming.bytes, |file, at| file.write_two_at(at, &head, &batch[BATCH_HEADER_BYTES..]))?;
         self.place(&mut appender, &incoming, base);
         let last_offset = base.plus(u64::from(incoming.last_offset_delta));
         if self.tail.is_wanted() {
@@ -162,7 +163,7 @@ impl Log {
             if let Some(epoch) = header.leader_epoch {
                 appender.epochs.assign(epoch, header.base_offset).map_err(|e| self.fail(e))?;
             }
-            self.write(&appender, |file, at| file.write_at(at, view.bytes()))?;
+            self.write(&mut appender, incoming.bytes, |file, at| file.write_at(at, view.bytes()))?;
             self.place(&mut appender, &incoming, header.base_offset);
             self.note_control_batch(&mut appender, &view)?;
             let last_offset = header.last_offset();
@@ -255,10 +256,12 @@ impl Log {
     /// Writes at the end of the active segment. A failed write is final; what it left is cut off again as far as the disk allows.
     fn write(
         &self,
-        appender: &Appender,
+        appender: &mut Appender,
+        bytes: u32,
         write: impl FnOnce(&dyn crate::disk::DiskFile, u64) -> io::Result<()>,
     ) -> Result<()> {
         let at = appender.active.bytes();
+        appender.room.make(&*appender.file, at, u64::from(bytes), u64::from(appender.config.segment_bytes));
         let Err(source) = write(&*appender.file, at) else {
             return Ok(());
         };
@@ -333,6 +336,7 @@ impl Log {
         }
         self.changed.store(true, Ordering::Release);
         old.finish_time_index();
+        self.give_room_back(appender)?;
         let began = std::time::Instant::now();
         if !cfg!(feature = "bug-ack-before-fsync") {
             appender.file.sync_data().map_err(|e| self.fail(Error::io("sync segment", old.path(), e)))?;
@@ -343,11 +347,15 @@ impl Log {
         self.commit.raise(old.end());
         // Indexes can be rebuilt, but a disk that fails to write them is failing: nobody shall hear of it later than now.
         old.sync_indexes().map_err(|e| self.fail(e))?;
-        let reserve = if config.preallocate { u64::from(config.segment_bytes) } else { 0 };
+        let (reserve, room) = match config.preallocate {
+            true => (u64::from(config.segment_bytes), RoomAhead::unwanted()),
+            false => (0, RoomAhead::default()),
+        };
         let new = Arc::new(self.setup(&config).create(base, reserve).map_err(|e| self.fail(e))?);
         appender.producers.take_snapshot(&*self.disk, &self.dir, base, false).map_err(|e| self.fail(e))?;
         self.dir_dirty.store(true, Ordering::Release);
         appender.file = new.writer()?;
+        appender.room = room;
         appender.active = new.clone();
         appender.bytes_since_index = 0;
         appender.jitter = draw_jitter(&config, &self.partition, base);

@@ -15,6 +15,7 @@ use super::open_files::OpenFiles;
 use super::producer_states::ProducerStates;
 use super::recovery::{self, RecoveryReport};
 use super::retention::Doomed;
+use super::room_ahead::RoomAhead;
 use super::segment::{Segment, SegmentSetup};
 use super::segments::Segments;
 use super::tail::Tail;
@@ -67,6 +68,8 @@ pub struct Log {
 pub(super) struct Appender {
     pub(super) active: Arc<Segment>,
     pub(super) file: Arc<dyn DiskFile>,
+    /// Blocks behind the end of `file`.
+    pub(super) room: RoomAhead,
     pub(super) config: Arc<LogConfig>,
     /// Bytes appended since the last index entry.
     pub(super) bytes_since_index: u64,
@@ -99,6 +102,7 @@ impl Log {
         let config = Arc::new(opening.config);
         let appender = Appender {
             file: active.writer()?,
+            room: if config.preallocate { RoomAhead::unwanted() } else { RoomAhead::default() },
             active,
             config: config.clone(),
             bytes_since_index: loaded.bytes_since_index,
@@ -351,6 +355,13 @@ impl Log {
         Ok(())
     }
 
+    /// The active segment is at its end, or nobody writes it any more: blocks that were allocated behind it are given back.
+    pub(super) fn give_room_back(&self, appender: &mut Appender) -> Result<()> {
+        let len = appender.active.bytes();
+        let outcome = appender.room.give_back(&*appender.file, len);
+        outcome.map_err(|e| self.fail(Error::io("give back room behind", appender.active.path(), e)))
+    }
+
     /// Closes the log: flushes everything, trims the indexes, snapshots the producers. Appends are refused afterwards; reads go on
     /// while somebody holds the log.
     ///
@@ -373,6 +384,7 @@ impl Log {
             self.appender.lock().active.seal();
             return Ok(());
         }
+        self.give_room_back(&mut self.appender.lock())?;
         self.flush()?;
         let mut appender = self.appender.lock();
         appender.epochs.persist()?;

@@ -21,6 +21,7 @@ pub mod producer_states;
 mod read;
 mod recovery;
 mod retention;
+mod room_ahead;
 mod scan;
 mod segment;
 mod segments;

@@ -13,6 +13,7 @@ use super::mark::{Mark, MarkFile};
 use super::names::{file_name, FileKind};
 use super::partition_metadata;
 use super::producer_states::{snapshot, ProducerStates};
+use super::room_ahead;
 use super::scan::{damage_in, scan, Scan, ScanPlan};
 use super::segment::{Segment, SegmentSetup};
 use super::segments::Segments;
@@ -269,6 +270,10 @@ fn settle(
     }
     if opening.clean && found.bytes == file_bytes {
         return Ok(());
+    }
+    if !opening.config.preallocate {
+        room_ahead::give_back_leftover(&*file, found.bytes)
+            .map_err(|e| Error::io("give back room behind", active.path(), e))?;
     }
     // The process may have died with these pages in the cache: they are served only after they are on the disk.
     file.sync_data().map_err(|e| Error::io("sync segment", active.path(), e))?;

@@ -134,6 +134,7 @@ impl Log {
         appender.producers = found.producers;
         appender.bytes_since_index = 0;
         appender.file = active.writer()?;
+        appender.room.lost();
         appender.active = active.clone();
         kept.push(active);
         self.replace_segments(Segments::new(kept));
