@@ -5,13 +5,16 @@
 
 use super::header::{attributes, BatchHeader, NO_TIMESTAMP};
 use super::iter::Header;
-use super::varint::{len_i32, len_i64, push_i32, push_i64, VARINT_BYTES_MAX};
+use super::varint::{len_i32, len_i64, push_i32, push_i64, Word, VARINT_BYTES_MAX};
 use super::{Compressor, SealedBatch, BATCH_BYTES_MAX, BATCH_HEADER_BYTES};
 use crate::error::{Error, ErrorCode, Result};
 use crate::types::{Codec, Offset, ProducerStamp};
 
 /// Length 5, attributes 1, timestamp delta 10, offset delta 5.
 const RECORD_OVERHEAD_BYTES_MAX: usize = 21;
+
+/// A word is copied whole, although it may be empty.
+const WORD_SLACK_BYTES: usize = 8;
 
 /// A new buffer begins with room for as much as the batch before it had, up to here.
 const CAPACITY_FORESEEN_MAX: usize = 1 << 20;
@@ -109,13 +112,33 @@ impl BatchBuilder {
 
         // Lengths are below BATCH_BYTES_MAX from here on; the room is made once.
         let buffer = &mut self.buffer;
-        buffer.reserve(VARINT_BYTES_MAX + body_bytes);
-        push_i32(buffer, body_bytes as i32);
-        buffer.push(0); // attributes
-        push_i64(buffer, timestamp_delta);
-        push_i32(buffer, offset_delta);
-        push_field(buffer, record.key);
-        push_field(buffer, record.value);
+        buffer.reserve(VARINT_BYTES_MAX + body_bytes + WORD_SLACK_BYTES);
+        // Both in registers first: the numbers of an ordinary record are one or two bytes each.
+        let (mut front, mut back) = (Word::default(), Word::default());
+        let mut is_short = front.put(body_bytes as i64);
+        front.put_byte(0); // attributes
+        is_short &= front.put(timestamp_delta) && front.put(i64::from(offset_delta));
+        match (is_short, record.key, record.value) {
+            (true, None, Some(value)) if value.len() < 0x2000 => {
+                let _ = back.put(-1) && back.put(value.len() as i64); // both short, as was just seen
+                front.push_to(buffer);
+                back.push_to(buffer);
+                buffer.extend_from_slice(value);
+            }
+            (true, ..) => {
+                front.push_to(buffer);
+                push_field(buffer, record.key);
+                push_field(buffer, record.value);
+            }
+            (false, ..) => {
+                push_i32(buffer, body_bytes as i32);
+                buffer.push(0);
+                push_i64(buffer, timestamp_delta);
+                push_i32(buffer, offset_delta);
+                push_field(buffer, record.key);
+                push_field(buffer, record.value);
+            }
+        }
         push_i32(buffer, record.headers.len() as i32);
         for header in record.headers {
             push_field(buffer, Some(header.key));

@@ -109,6 +109,92 @@ fn get_short(bytes: &[u8], at: &mut usize) -> Option<u32> {
     }
 }
 
+/// The next eight bytes, from which numbers of one or two bytes each are taken without going back to memory. Reading the fields
+/// of a record so takes half of the time that one read a field takes.
+#[derive(Clone, Copy)]
+pub struct Window {
+    bits: u64,
+    /// Bytes taken so far.
+    taken: usize,
+}
+
+impl Window {
+    /// `None` when fewer than eight bytes are left at `at`.
+    #[inline(always)]
+    pub fn at(bytes: &[u8], at: usize) -> Option<Window> {
+        let eight = bytes.get(at..)?.first_chunk()?;
+        Some(Window { bits: u64::from_le_bytes(*eight), taken: 0 })
+    }
+
+    #[inline(always)]
+    pub fn taken(&self) -> usize {
+        self.taken
+    }
+
+    #[inline(always)]
+    pub fn skip_byte(&mut self) {
+        self.bits >>= 8;
+        self.taken += 1;
+    }
+
+    /// The next number; `None` when it is longer than two bytes. At most four are in a window.
+    #[inline(always)]
+    pub fn take(&mut self) -> Option<i32> {
+        let bits = self.bits as u32;
+        let raw = if bits & 0x80 == 0 {
+            self.skip_byte();
+            bits & 0x7f
+        } else if bits & 0x8000 == 0 {
+            self.bits >>= 16;
+            self.taken += 2;
+            bits & 0x7f | bits >> 1 & 0x3f80
+        } else {
+            return None;
+        };
+        Some((raw >> 1) as i32 ^ -((raw & 1) as i32))
+    }
+}
+
+/// Up to eight bytes in the making: the mirror of [`Window`].
+#[derive(Clone, Copy, Default)]
+pub struct Word {
+    bits: u64,
+    bytes: u32,
+}
+
+impl Word {
+    /// Puts one byte behind the others.
+    #[inline(always)]
+    pub fn put_byte(&mut self, byte: u8) {
+        self.bits |= u64::from(byte) << (8 * self.bytes);
+        self.bytes += 1;
+    }
+
+    /// Puts a number behind the others. False, with nothing put, when it takes more than two bytes. At most eight bytes in all.
+    #[inline(always)]
+    #[must_use]
+    pub fn put(&mut self, value: i64) -> bool {
+        let raw = zigzag64(value);
+        match raw {
+            0..0x80 => self.put_byte(raw as u8),
+            0x80..0x4000 => {
+                self.bits |= (raw & 0x7f | 0x80 | raw << 1 & 0x7f00) << (8 * self.bytes);
+                self.bytes += 2;
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Appends the bytes, with one copy of a constant length.
+    #[inline(always)]
+    pub fn push_to(self, into: &mut Vec<u8>) {
+        let end = into.len() + self.bytes as usize;
+        into.extend_from_slice(&self.bits.to_le_bytes());
+        into.truncate(end);
+    }
+}
+
 #[cold]
 #[inline(never)]
 fn get_unsigned(bytes: &[u8], at: &mut usize, bytes_max: usize) -> Option<u64> {
@@ -181,6 +267,36 @@ mod tests {
         assert_eq!(get_i64(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02], &mut 0), None);
         assert_eq!(get_i64(&[0x80; 11], &mut 0), None);
         assert_eq!(get_i32(&[0x80, 0x00], &mut 0), Some(0));
+    }
+
+    #[test]
+    fn a_window_takes_what_a_word_was_given_and_what_the_slow_way_reads() {
+        let numbers = [0, -1, 1, 63, -64, 64, -65, 8191, -8192];
+        for first in numbers {
+            for second in numbers {
+                let mut word = Word::default();
+                assert!(word.put(first) && word.put(second));
+                word.put_byte(7);
+                let mut bytes = Vec::new();
+                word.push_to(&mut bytes);
+                let mut slow = Vec::new();
+                push_i64(&mut slow, first);
+                push_i64(&mut slow, second);
+                slow.push(7);
+                assert_eq!(bytes, slow);
+                bytes.extend_from_slice(&[0xff; 8]);
+                let mut window = Window::at(&bytes, 0).expect("eight bytes");
+                assert_eq!((window.take(), window.take()), (Some(first as i32), Some(second as i32)));
+                assert_eq!(window.taken(), slow.len() - 1);
+            }
+        }
+        let mut word = Word::default();
+        assert!(!word.put(8192) && !word.put(-8193));
+        let mut nothing = Vec::new();
+        word.push_to(&mut nothing);
+        assert!(nothing.is_empty());
+        assert!(Window::at(&[0; 7], 0).is_none() && Window::at(&[0; 8], 1).is_none());
+        assert_eq!(Window::at(&[0x80, 0x80, 1, 0, 0, 0, 0, 0], 0).expect("eight bytes").take(), None);
     }
 
     proptest::proptest! {
