@@ -3,6 +3,7 @@
 //! [`RealDisk`] is the operating system; the simulator's disk (feature `sim`) keeps files in memory and forgets what
 //! was not synced. A path is whatever the disk makes of it; rooms above only join names to the directory they were given.
 
+mod clock;
 mod mmap;
 mod os;
 mod process;
@@ -11,6 +12,7 @@ mod real;
 mod tests;
 mod watch;
 
+pub use clock::coarse_realtime_ms;
 pub use os::{file_system, page_cache, FileSystem};
 pub use process::{fork_generation, open_files_limit, BlockedSignals};
 pub use real::RealDisk;
@@ -59,6 +61,9 @@ pub trait Disk: Send + Sync + 'static {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DirLock>>;
 }
 
+/// Pieces that one call writes at the most.
+pub const PIECES_MAX: usize = 16;
+
 /// One open file. Dropping it closes it and syncs nothing.
 pub trait DiskFile: Send + Sync {
     /// Length in bytes.
@@ -71,8 +76,9 @@ pub trait DiskFile: Send + Sync {
     fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<()>;
     /// Writes all of `bytes` at byte `at`, growing the file. After an error any prefix may have been written.
     fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()>;
-    /// Writes two pieces behind each other as [`write_at`](DiskFile::write_at) does, in one system call where possible.
-    fn write_two_at(&self, at: u64, first: &[u8], second: &[u8]) -> io::Result<()>;
+    /// Writes pieces (at most [`PIECES_MAX`]) behind each other as [`write_at`](DiskFile::write_at) does, in one system call where
+    /// possible.
+    fn write_pieces_at(&self, at: u64, pieces: &[&[u8]]) -> io::Result<()>;
     /// Cuts or extends (with zeros) the file. Never shrink below what a mapping handed out covers.
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Asks for `bytes` of allocated blocks from byte `from` on, behind the end of the file; its length stays. False where that

@@ -1,5 +1,6 @@
 //! System calls that the standard library has no word for, each behind a safe function.
 
+use super::PIECES_MAX;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
@@ -94,13 +95,17 @@ fn cannot_allocate(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL))
 }
 
-/// One `pwritev` of two pieces; answers how many bytes of both together were written.
-pub(super) fn write_two_once(file: &File, at: u64, first: &[u8], second: &[u8]) -> io::Result<usize> {
+/// One `pwritev` of at most [`PIECES_MAX`] pieces; answers how many bytes of all together were written.
+pub(super) fn write_pieces_once(file: &File, at: u64, pieces: &[&[u8]]) -> io::Result<usize> {
     let at = libc::off_t::try_from(at).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
-    let pieces = [first, second].map(|piece| libc::iovec { iov_base: piece.as_ptr() as *mut _, iov_len: piece.len() });
+    assert!(pieces.len() <= PIECES_MAX, "{} pieces in one write", pieces.len());
+    let mut vector = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; PIECES_MAX];
+    for (slot, piece) in vector.iter_mut().zip(pieces) {
+        *slot = libc::iovec { iov_base: piece.as_ptr() as *mut _, iov_len: piece.len() };
+    }
     loop {
-        // SAFETY: both pieces are borrowed for the length of the call, and the kernel only reads from them.
-        let written = unsafe { libc::pwritev(file.as_raw_fd(), pieces.as_ptr(), 2, at) };
+        // SAFETY: the pieces are borrowed for the length of the call, there are as many as is said, and the kernel only reads.
+        let written = unsafe { libc::pwritev(file.as_raw_fd(), vector.as_ptr(), pieces.len() as libc::c_int, at) };
         match usize::try_from(written) {
             Ok(written) => return Ok(written),
             Err(_) => {

@@ -132,11 +132,11 @@ impl DiskFile for RealFile {
         self.file.write_all_at(bytes, at)
     }
 
-    fn write_two_at(&self, at: u64, first: &[u8], second: &[u8]) -> io::Result<()> {
-        self.check_end(at, (first.len() + second.len()) as u64)?;
-        let written = os::write_two_once(&self.file, at, first, second)?;
+    fn write_pieces_at(&self, at: u64, pieces: &[&[u8]]) -> io::Result<()> {
+        self.check_end(at, pieces.iter().map(|piece| piece.len() as u64).sum())?;
+        let written = os::write_pieces_once(&self.file, at, pieces)?;
         // A short write is rare: finish each piece by itself.
-        for (start, rest) in rests(written, first, second) {
+        for (start, rest) in rests(written, pieces) {
             self.write_at(at + start as u64, rest)?;
         }
         Ok(())
@@ -170,12 +170,19 @@ impl DiskFile for RealFile {
     }
 }
 
-/// What is still to be written of two pieces when `written` bytes of both have been, and where it belongs.
-fn rests<'a>(written: usize, first: &'a [u8], second: &'a [u8]) -> impl Iterator<Item = (usize, &'a [u8])> {
-    let of_first = written.min(first.len());
-    let of_second = written - of_first;
-    let rests = [(of_first, &first[of_first..]), (first.len() + of_second, &second[of_second..])];
-    rests.into_iter().filter(|(_, rest)| !rest.is_empty())
+/// What is still to be written of some pieces when `written` bytes of them have been, and where it belongs.
+fn rests<'a>(written: usize, pieces: &'a [&'a [u8]]) -> impl Iterator<Item = (usize, &'a [u8])> {
+    let starts = pieces.iter().scan(0, |end, piece| {
+        let start = *end;
+        *end += piece.len();
+        Some((start, *piece))
+    });
+    starts
+        .map(move |(start, piece)| {
+            let done = written.saturating_sub(start).min(piece.len());
+            (start + done, &piece[done..])
+        })
+        .filter(|(_, rest)| !rest.is_empty())
 }
 
 #[derive(Debug)]
@@ -190,12 +197,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_short_write_of_two_pieces_is_finished_wherever_it_stopped() {
-        for (first, second) in [("abc", "defg"), ("", "xy"), ("xy", ""), ("", "")] {
-            let whole = [first, second].concat();
+    fn a_short_write_of_several_pieces_is_finished_wherever_it_stopped() {
+        for pieces in [&["abc", "defg", "h"][..], &["", "xy"], &["xy", ""], &["", ""], &["solo"], &[]] {
+            let whole = pieces.concat();
+            let pieces: Vec<&[u8]> = pieces.iter().map(|piece| piece.as_bytes()).collect();
             for written in 0..=whole.len() {
                 let mut file = whole.as_bytes()[..written].to_vec();
-                for (start, rest) in rests(written, first.as_bytes(), second.as_bytes()) {
+                for (start, rest) in rests(written, &pieces) {
                     assert_eq!(start, file.len());
                     file.extend_from_slice(rest);
                 }

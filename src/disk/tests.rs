@@ -192,7 +192,7 @@ fn full_disk(dir: &Path) {
     assert!(!RealDisk.exists(&dir.join("reserved")).unwrap(), "what could not be reserved is not there");
     let map = file.map_mut(32 << 10).unwrap();
     let other = RealDisk.create(&dir.join("other"), 0).unwrap();
-    full(other.write_two_at(0, &[1; 20 << 10], &[2; 40 << 10]).unwrap_err());
+    full(other.write_pieces_at(0, &[&[1; 20 << 10], &[2; 40 << 10]]).unwrap_err());
     map.write(0, &[7; 32 << 10]);
     map.sync().unwrap();
 }
@@ -207,7 +207,7 @@ fn a_limit_on_the_size_of_files_is_an_error_and_no_signal() {
         let too_big = |outcome: io::Result<()>| assert_eq!(outcome.unwrap_err().raw_os_error(), Some(libc::EFBIG));
         file.write_at(9_000, &[1; 1_000]).unwrap();
         too_big(file.write_at(9_500, &[1; 501]));
-        too_big(file.write_two_at(9_500, &[1; 250], &[1; 251]));
+        too_big(file.write_pieces_at(9_500, &[&[1; 250], &[1; 251]]));
         too_big(file.write_at(u64::MAX, &[1]));
         too_big(file.set_len(10_001));
         too_big(file.map_mut(10_001).map(|_| ()));
@@ -223,10 +223,10 @@ fn a_limit_on_the_size_of_files_is_an_error_and_no_signal() {
 }
 
 #[test]
-fn writing_two_pieces_equals_writing_them_joined() {
+fn writing_pieces_equals_writing_them_joined() {
     let (_dir, file) = file_with(b"..");
     for (at, first, second) in [(2, "header", "payload"), (15, "", "tail"), (19, "end", ""), (22, "", "")] {
-        file.write_two_at(at, first.as_bytes(), second.as_bytes()).unwrap();
+        file.write_pieces_at(at, &[first.as_bytes(), second.as_bytes()]).unwrap();
     }
     let mut bytes = [0; 22];
     file.read_at(0, &mut bytes).unwrap();

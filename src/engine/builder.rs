@@ -7,7 +7,7 @@ use super::node_thread::{NodeThread, StatsSink};
 use super::timer::Timer;
 use super::{Engine, LogSink};
 use crate::config::EngineConfig;
-use crate::disk::{fork_generation, RealDisk};
+use crate::disk::{coarse_realtime_ms, fork_generation, RealDisk};
 use crate::error::{Error, ErrorCode, Result};
 use crate::node::{Alarm, Node, World};
 use crate::time::SystemClock;
@@ -63,7 +63,7 @@ impl EngineBuilder {
     pub fn open(self) -> Result<Engine> {
         self.config.check()?;
         let born = fork_generation();
-        let world = World { clock: Arc::new(SystemClock::new()), disk: Arc::new(RealDisk), seed: seed()? };
+        let world = World { clock: Arc::new(SystemClock::with_coarse(coarse_realtime_ms)), disk: Arc::new(RealDisk), seed: seed()? };
         let stats_sink = self.stats_sink.zip(self.config.statistics_interval);
         let node = Arc::new(Node::open(&self.dir, self.config, world)?);
         let timer = Arc::new(Timer::new());

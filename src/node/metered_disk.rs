@@ -245,9 +245,9 @@ impl DiskFile for MeteredFile {
         self.inner.write_at(at, bytes)
     }
 
-    fn write_two_at(&self, at: u64, first: &[u8], second: &[u8]) -> io::Result<()> {
-        self.grow_to(at + (first.len() + second.len()) as u64)?;
-        self.inner.write_two_at(at, first, second)
+    fn write_pieces_at(&self, at: u64, pieces: &[&[u8]]) -> io::Result<()> {
+        self.grow_to(at + pieces.iter().map(|piece| piece.len() as u64).sum::<u64>())?;
+        self.inner.write_pieces_at(at, pieces)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

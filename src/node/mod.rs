@@ -36,7 +36,7 @@ pub(crate) use catalogue::TOPICS_FILE;
 pub use close::CloseReport;
 pub use listeners::Notify;
 pub use notices::{Alarm, LogLevel, Notice};
-pub use partition::{Partition, Placed};
+pub use partition::{Grouped, Partition, Placed};
 pub use stats::{NodeStats, PartitionStats};
 pub use topic::{Topic, TopicDescription};
 

@@ -28,6 +28,25 @@ pub struct Placed {
     pub duplicate: bool,
 }
 
+/// What became of batches that went to the log together.
+#[derive(Debug, Default)]
+pub struct Grouped {
+    /// How many are in the log, counted from the first.
+    pub placed: usize,
+    /// The log's offsets then; what they say of the end of each batch is its rung.
+    pub offsets: LogOffsets,
+    /// Why the next one is not.
+    pub refused: Option<Error>,
+}
+
+impl Grouped {
+    /// The rung that everything below `end` had reached.
+    #[must_use]
+    pub fn rung(&self, end: Offset) -> Rung {
+        rung_in(self.offsets, end)
+    }
+}
+
 /// What appending has done since the node was opened.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
@@ -120,6 +139,35 @@ impl Partition {
         self.append_with(batch.len(), acks, |log, epoch, now| log.append_raw(batch, epoch, now))
     }
 
+    /// Appends batches of a producer without an id one behind the other in one write, where the topic's settings allow; otherwise,
+    /// and when `dir.max.bytes` leaves no room for all of them, nothing is done and `placed` is 0: then append them one by one.
+    pub fn append_group(&self, batches: &mut [SealedBatch], acks: Acks) -> Grouped {
+        let bytes = batches.iter().map(|batch| batch.bytes().len()).sum();
+        let Ok(_promise) = self.house.space.promise(bytes) else { return Grouped::default() };
+        let (log, epoch) = match self.log().and_then(|log| Ok((log, self.admit(acks)?))) {
+            Ok(admitted) => admitted,
+            Err(refused) => return Grouped { refused: Some(refused), ..Grouped::default() },
+        };
+        if !log.takes_groups() {
+            return Grouped::default();
+        }
+        let (placed, outcome) = log.append_group(batches, epoch, self.now());
+        let mut grouped = Grouped { placed, ..Grouped::default() };
+        if let Some(last) = batches[..placed].last() {
+            let (first, last) = (batches[0].header().base_offset, last.header().last_offset());
+            let placed_bytes = batches[..placed].iter().map(|batch| batch.bytes().len()).sum();
+            self.count(placed as u64, last.next().since(first), placed_bytes);
+            grouped.offsets = self.settled(log);
+        } else {
+            drop(log);
+        }
+        if let Err(failed) = outcome {
+            self.tell_failure(&failed);
+            grouped.refused = Some(failed);
+        }
+        grouped
+    }
+
     fn append_with(
         &self,
         bytes: usize,
@@ -136,7 +184,7 @@ impl Partition {
             };
             let log = self.log()?;
             let epoch = self.admit(acks)?;
-            return match put(&log, epoch, self.house.clock.realtime()) {
+            return match put(&log, epoch, self.now()) {
                 Ok(appended) => Ok(self.placed(log, appended, bytes)),
                 Err(failed) => {
                     drop(log);
@@ -144,6 +192,15 @@ impl Partition {
                     Err(failed)
                 }
             };
+        }
+    }
+
+    /// The leader's time, as exactly as the topic needs it.
+    fn now(&self) -> Timestamp {
+        if self.settings.is_time_critical() {
+            self.house.clock.realtime()
+        } else {
+            self.house.clock.realtime_coarse()
         }
     }
 
@@ -160,12 +217,28 @@ impl Partition {
 
     fn placed(&self, log: OpenLog<'_>, appended: Appended, bytes: usize) -> Placed {
         let end = appended.last_offset.next();
-        let moved = self.settle(&log);
         if !appended.duplicate {
-            self.counters.appends.fetch_add(1, Ordering::Relaxed);
-            self.counters.records.fetch_add(end.since(appended.base_offset), Ordering::Relaxed);
-            self.counters.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+            self.count(1, end.since(appended.base_offset), bytes);
         }
+        let rung = rung_in(self.settled(log), end);
+        Placed {
+            base_offset: appended.base_offset,
+            last_offset: appended.last_offset,
+            timestamp: appended.log_append_time,
+            rung,
+            duplicate: appended.duplicate,
+        }
+    }
+
+    fn count(&self, appends: u64, records: u64, bytes: usize) {
+        self.counters.appends.fetch_add(appends, Ordering::Relaxed);
+        self.counters.records.fetch_add(records, Ordering::Relaxed);
+        self.counters.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Something was appended: moves the high watermark, sees to it that the flush comes, tells the listeners.
+    fn settled(&self, log: OpenLog<'_>) -> LogOffsets {
+        let moved = self.settle(&log);
         // A read-modify-write, not a load: a tick that took us off the list before this sees the append, one that does so
         // after it finds us on the list again.
         if !self.enlisted.swap(true, Ordering::AcqRel) {
@@ -175,15 +248,8 @@ impl Partition {
         if offsets.log_end.since(offsets.flushed) >= self.settings.flush_count() {
             self.house.wake_by(self.house.clock.monotonic()); // flush.messages: not on the way to this acknowledgement
         }
-        let rung = rung_in(offsets, end);
         self.tell(log, moved);
-        Placed {
-            base_offset: appended.base_offset,
-            last_offset: appended.last_offset,
-            timestamp: appended.log_append_time,
-            rung,
-            duplicate: appended.duplicate,
-        }
+        offsets
     }
 
     /// Raises the high watermark to what every in-sync replica vouches for: with one replica, to what this one does, which

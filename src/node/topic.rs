@@ -2,10 +2,15 @@
 
 use super::partition::Partition;
 use crate::config::{LogConfig, TopicOverrides};
+use crate::types::TimestampType;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// A limit for timestamps below this is a question of milliseconds.
+const TIGHT_BELOW: Duration = Duration::from_secs(60);
 
 /// The settings of a topic, shared by its partitions. What every append asks lies in atomics.
 #[derive(Debug)]
@@ -15,6 +20,7 @@ pub(super) struct Settings {
     min_insync_replicas: AtomicU32,
     /// `flush.messages` where it is more than one; `u64::MAX` is never.
     flush_count: AtomicU64,
+    is_time_critical: AtomicBool,
     log_config: RwLock<Arc<LogConfig>>,
     partitions: RwLock<Vec<Weak<Partition>>>,
 }
@@ -26,6 +32,7 @@ impl Settings {
             must_flush_before_ack: AtomicBool::new(false),
             min_insync_replicas: AtomicU32::new(1),
             flush_count: AtomicU64::new(u64::MAX),
+            is_time_critical: AtomicBool::new(false),
             log_config: RwLock::new(Arc::new(LogConfig::default())),
             partitions: RwLock::default(),
         };
@@ -38,6 +45,11 @@ impl Settings {
         self.min_insync_replicas.store(config.min_insync_replicas, Ordering::Release);
         let count = config.flush_messages.filter(|count| *count > 1).unwrap_or(u64::MAX);
         self.flush_count.store(count, Ordering::Release);
+        let is_tight = |limit: Option<Duration>| limit.is_some_and(|limit| limit < TIGHT_BELOW);
+        let is_time_critical = config.timestamp_type == TimestampType::LogAppendTime
+            || is_tight(config.timestamp_after_max)
+            || is_tight(config.timestamp_before_max);
+        self.is_time_critical.store(is_time_critical, Ordering::Release);
         *self.log_config.write() = Arc::new(config);
     }
 
@@ -51,6 +63,11 @@ impl Settings {
 
     pub(super) fn flush_count(&self) -> u64 {
         self.flush_count.load(Ordering::Acquire)
+    }
+
+    /// Whether milliseconds of the leader's clock decide something: otherwise the coarse clock does.
+    pub(super) fn is_time_critical(&self) -> bool {
+        self.is_time_critical.load(Ordering::Acquire)
     }
 
     pub(super) fn set_partitions(&self, partitions: &[Arc<Partition>]) {

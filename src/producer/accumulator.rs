@@ -1,6 +1,6 @@
 //! One partition's batches, pure: who may be filled, who is sendable, who waits for its acknowledgement.
 //!
-//! No clock, no log, no lock: time comes as an argument, batches go out by `poll_*`. Whoever takes a batch out has the
+//! No clock of its own, no log, no lock: time comes as an argument, batches go out by `poll_*`. Whoever takes a batch out has the
 //! *appender's role* until he gives it back by [`handle_appended`](Accumulator::handle_appended), so that one thread at a
 //! time appends and the order is kept.
 //!
@@ -14,7 +14,7 @@ use super::batch::{Audience, Batch, Completion, Outcome, Receipt};
 use super::partitioner;
 use crate::error::Result;
 use crate::record::RecordRef;
-use crate::time::Instant;
+use crate::time::{Clock, Instant};
 use crate::types::{Offset, Timestamp};
 use std::collections::VecDeque;
 use std::ops::AddAssign;
@@ -120,6 +120,7 @@ impl Accumulator {
         assert!(self.open.is_none(), "one open batch at a time");
         self.sequence_last += 1;
         batch.sequence = self.sequence_last;
+        batch.begun_at = None;
         self.open = Some(batch);
     }
 
@@ -132,6 +133,17 @@ impl Accumulator {
         let open = self.open.as_mut().expect("has_room_for said yes, or a batch was opened");
         let offset_delta = open.builder.append(record, timestamp.0)?;
         Ok((open, Receipt::new(offset_delta, record, timestamp)))
+    }
+
+    /// The timestamp for a record that has none: exact for the first one of a batch, from the coarse clock for those that follow
+    /// within its linger, and never before the first.
+    #[inline]
+    pub fn timestamp(&mut self, clock: &dyn Clock) -> Timestamp {
+        let open = self.open.as_mut().expect("has_room_for said yes, or a batch was opened");
+        match open.begun_at {
+            Some(begun_at) => clock.realtime_coarse().max(begun_at),
+            None => *open.begun_at.insert(clock.realtime()),
+        }
     }
 
     /// Takes back an open batch that has no records, because its first one was refused.

@@ -313,6 +313,8 @@ pub(super) struct Batch {
     pub reserved_bytes: usize,
     /// Counts the batches of a partition from 1.
     pub sequence: u64,
+    /// The wall clock when its first record without a timestamp of its own came.
+    pub begun_at: Option<Timestamp>,
     /// Somebody has to be told of its outcome by whoever has it.
     pub is_owed: bool,
 }

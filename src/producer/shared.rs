@@ -94,7 +94,6 @@ impl Shared {
         if record_bytes > self.config.request_bytes_max as usize {
             return Err(self.too_large(record, record_bytes));
         }
-        let timestamp = record.timestamp.unwrap_or_else(|| self.clock.realtime());
         let (mut partition, choice) = self.choose(&topic, record)?;
         let mut spare: Option<Box<Batch>> = None;
         loop {
@@ -138,6 +137,10 @@ impl Shared {
                 accumulator.open(bound(batch, queue));
             }
             let goes_at_once = accumulator.goes_at_once();
+            let timestamp = match record.timestamp {
+                Some(told) => told,
+                None => accumulator.timestamp(&*self.clock),
+            };
             let (open, receipt) = match accumulator.handle_record(bytes, timestamp) {
                 Ok(taken) => taken,
                 Err(refused) => {

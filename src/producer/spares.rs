@@ -44,6 +44,7 @@ impl Shared {
                 audience: Default::default(),
                 reserved_bytes: 0,
                 sequence: 0,
+                begun_at: None,
                 is_owed: false,
             })
         });

@@ -5,7 +5,7 @@
 
 use super::header::{attributes, BatchHeader, NO_TIMESTAMP};
 use super::iter::Header;
-use super::varint::{len_i32, len_i64, push_i32, push_i64, Word, VARINT_BYTES_MAX};
+use super::varint::{len_i32, len_i64, push_i32, push_i64, Word, SHORT_END, VARINT_BYTES_MAX};
 use super::{Compressor, SealedBatch, BATCH_BYTES_MAX, BATCH_HEADER_BYTES};
 use crate::error::{Error, ErrorCode, Result};
 use crate::types::{Codec, Offset, ProducerStamp};
@@ -13,8 +13,11 @@ use crate::types::{Codec, Offset, ProducerStamp};
 /// Length 5, attributes 1, timestamp delta 10, offset delta 5.
 const RECORD_OVERHEAD_BYTES_MAX: usize = 21;
 
-/// A word is copied whole, although it may be empty.
-const WORD_SLACK_BYTES: usize = 8;
+/// The length -1 as a varint.
+const NULL: u8 = 1;
+
+/// A word is copied whole, and cut to what it holds.
+const WORD_BYTES: usize = 16;
 
 /// A new buffer begins with room for as much as the batch before it had, up to here.
 const CAPACITY_FORESEEN_MAX: usize = 1 << 20;
@@ -89,6 +92,55 @@ impl BatchBuilder {
     /// also what [`check_level`](super::check_level) says.
     #[inline]
     pub fn append(&mut self, record: RecordRef<'_>, timestamp: i64) -> Result<u32> {
+        match self.append_plain(record, timestamp) {
+            Some(offset_delta) => Ok(offset_delta),
+            None => self.append_any(record, timestamp),
+        }
+    }
+
+    /// A record without headers whose numbers are all short, as nearly all are: they are put together in a register. `None`
+    /// leaves it to [`append_any`](BatchBuilder::append_any), with nothing done.
+    #[inline(always)]
+    fn append_plain(&mut self, record: RecordRef<'_>, timestamp: i64) -> Option<u32> {
+        let value = record.value?;
+        let offset_delta = self.count;
+        let timestamp_delta = timestamp.wrapping_sub(self.base_timestamp) as u64;
+        let key_bytes = record.key.map_or(0, <[u8]>::len);
+        if offset_delta == 0
+            || offset_delta >= SHORT_END as u32
+            || timestamp_delta >= SHORT_END as u64
+            || key_bytes.saturating_add(value.len()) >= SHORT_END / 2
+            || !record.headers.is_empty()
+            || self.buffer.len() > BATCH_BYTES_MAX as usize - SHORT_END
+        {
+            return None;
+        }
+        let numbers = Word::default().byte(0).short(timestamp_delta as usize).short(offset_delta as usize);
+        let buffer = &mut self.buffer;
+        buffer.reserve(3 * WORD_BYTES + key_bytes + value.len());
+        match record.key {
+            None => {
+                let front = numbers.byte(NULL).short(value.len());
+                let body_bytes = front.bytes() + value.len() + 1;
+                Word::default().short(body_bytes).word(front).push_to(buffer);
+            }
+            Some(key) => {
+                let front = numbers.short(key.len());
+                let back = Word::default().short(value.len());
+                let body_bytes = front.bytes() + key.len() + back.bytes() + value.len() + 1;
+                Word::default().short(body_bytes).word(front).push_to(buffer);
+                buffer.extend_from_slice(key);
+                back.push_to(buffer);
+            }
+        }
+        buffer.extend_from_slice(value);
+        buffer.push(0); // headers
+        self.count += 1;
+        self.max_timestamp = self.max_timestamp.max(timestamp);
+        Some(offset_delta)
+    }
+
+    fn append_any(&mut self, record: RecordRef<'_>, timestamp: i64) -> Result<u32> {
         if self.count == 0 {
             self.begin(timestamp)?;
         }
@@ -112,33 +164,13 @@ impl BatchBuilder {
 
         // Lengths are below BATCH_BYTES_MAX from here on; the room is made once.
         let buffer = &mut self.buffer;
-        buffer.reserve(VARINT_BYTES_MAX + body_bytes + WORD_SLACK_BYTES);
-        // Both in registers first: the numbers of an ordinary record are one or two bytes each.
-        let (mut front, mut back) = (Word::default(), Word::default());
-        let mut is_short = front.put(body_bytes as i64);
-        front.put_byte(0); // attributes
-        is_short &= front.put(timestamp_delta) && front.put(i64::from(offset_delta));
-        match (is_short, record.key, record.value) {
-            (true, None, Some(value)) if value.len() < 0x2000 => {
-                let _ = back.put(-1) && back.put(value.len() as i64); // both short, as was just seen
-                front.push_to(buffer);
-                back.push_to(buffer);
-                buffer.extend_from_slice(value);
-            }
-            (true, ..) => {
-                front.push_to(buffer);
-                push_field(buffer, record.key);
-                push_field(buffer, record.value);
-            }
-            (false, ..) => {
-                push_i32(buffer, body_bytes as i32);
-                buffer.push(0);
-                push_i64(buffer, timestamp_delta);
-                push_i32(buffer, offset_delta);
-                push_field(buffer, record.key);
-                push_field(buffer, record.value);
-            }
-        }
+        buffer.reserve(VARINT_BYTES_MAX + body_bytes);
+        push_i32(buffer, body_bytes as i32);
+        buffer.push(0); // attributes
+        push_i64(buffer, timestamp_delta);
+        push_i32(buffer, offset_delta);
+        push_field(buffer, record.key);
+        push_field(buffer, record.value);
         push_i32(buffer, record.headers.len() as i32);
         for header in record.headers {
             push_field(buffer, Some(header.key));

@@ -155,41 +155,54 @@ impl Window {
     }
 }
 
-/// Up to eight bytes in the making: the mirror of [`Window`].
+/// Up to sixteen bytes in the making: the mirror of [`Window`].
 #[derive(Clone, Copy, Default)]
 pub struct Word {
-    bits: u64,
+    bits: u128,
     bytes: u32,
 }
+
+/// Numbers from 0 up to here (exclusive) take one or two bytes.
+pub const SHORT_END: usize = 0x2000;
 
 impl Word {
     /// Puts one byte behind the others.
     #[inline(always)]
-    pub fn put_byte(&mut self, byte: u8) {
-        self.bits |= u64::from(byte) << (8 * self.bytes);
+    pub fn byte(mut self, byte: u8) -> Word {
+        self.bits |= u128::from(byte) << (8 * self.bytes);
         self.bytes += 1;
+        self
     }
 
-    /// Puts a number behind the others. False, with nothing put, when it takes more than two bytes. At most eight bytes in all.
+    /// Puts a number below [`SHORT_END`] behind the others.
     #[inline(always)]
-    #[must_use]
-    pub fn put(&mut self, value: i64) -> bool {
-        let raw = zigzag64(value);
-        match raw {
-            0..0x80 => self.put_byte(raw as u8),
-            0x80..0x4000 => {
-                self.bits |= (raw & 0x7f | 0x80 | raw << 1 & 0x7f00) << (8 * self.bytes);
-                self.bytes += 2;
-            }
-            _ => return false,
-        }
-        true
+    pub fn short(mut self, value: usize) -> Word {
+        debug_assert!(value < SHORT_END);
+        let raw = (value as u32) << 1; // zigzag of what is not negative
+        let is_long = raw >= 0x80;
+        let bits = if is_long { raw & 0x7f | 0x80 | raw << 1 & 0x7f00 } else { raw };
+        self.bits |= u128::from(bits) << (8 * self.bytes);
+        self.bytes += 1 + u32::from(is_long);
+        self
+    }
+
+    /// Puts the bytes of another word behind the others; sixteen in all at most.
+    #[inline(always)]
+    pub fn word(mut self, other: Word) -> Word {
+        self.bits |= other.bits << (8 * self.bytes);
+        self.bytes += other.bytes;
+        self
+    }
+
+    #[inline(always)]
+    pub fn bytes(&self) -> usize {
+        self.bytes as usize
     }
 
     /// Appends the bytes, with one copy of a constant length.
     #[inline(always)]
     pub fn push_to(self, into: &mut Vec<u8>) {
-        let end = into.len() + self.bytes as usize;
+        let end = into.len() + self.bytes();
         into.extend_from_slice(&self.bits.to_le_bytes());
         into.truncate(end);
     }
@@ -270,33 +283,27 @@ mod tests {
     }
 
     #[test]
-    fn a_window_takes_what_a_word_was_given_and_what_the_slow_way_reads() {
-        let numbers = [0, -1, 1, 63, -64, 64, -65, 8191, -8192];
+    fn a_window_takes_what_a_word_was_given_and_both_are_what_the_slow_way_writes() {
+        let numbers = [0, 1, 63, 64, 127, 128, 8190, SHORT_END - 1];
         for first in numbers {
             for second in numbers {
-                let mut word = Word::default();
-                assert!(word.put(first) && word.put(second));
-                word.put_byte(7);
                 let mut bytes = Vec::new();
-                word.push_to(&mut bytes);
+                Word::default().short(first).word(Word::default().byte(7).short(second)).push_to(&mut bytes);
                 let mut slow = Vec::new();
-                push_i64(&mut slow, first);
-                push_i64(&mut slow, second);
+                push_i64(&mut slow, first as i64);
                 slow.push(7);
+                push_i64(&mut slow, second as i64);
                 assert_eq!(bytes, slow);
                 bytes.extend_from_slice(&[0xff; 8]);
                 let mut window = Window::at(&bytes, 0).expect("eight bytes");
-                assert_eq!((window.take(), window.take()), (Some(first as i32), Some(second as i32)));
-                assert_eq!(window.taken(), slow.len() - 1);
+                assert_eq!(window.take(), Some(first as i32));
+                window.skip_byte();
+                assert_eq!((window.take(), window.taken()), (Some(second as i32), slow.len()));
             }
         }
-        let mut word = Word::default();
-        assert!(!word.put(8192) && !word.put(-8193));
-        let mut nothing = Vec::new();
-        word.push_to(&mut nothing);
-        assert!(nothing.is_empty());
         assert!(Window::at(&[0; 7], 0).is_none() && Window::at(&[0; 8], 1).is_none());
         assert_eq!(Window::at(&[0x80, 0x80, 1, 0, 0, 0, 0, 0], 0).expect("eight bytes").take(), None);
+        assert_eq!(Window::at(&[1, 0, 0, 0, 0, 0, 0, 0], 0).expect("eight bytes").take(), Some(-1));
     }
 
     proptest::proptest! {

@@ -26,7 +26,7 @@ pub enum Call {
     /// `len`, `modified_ms` and `allocated_bytes`.
     Stat,
     Read,
-    /// `write_at` and `write_two_at`.
+    /// `write_at` and `write_pieces_at`.
     Write,
     SetLen,
     Sync,
@@ -264,9 +264,9 @@ impl DiskFile for CountingFile {
         self.file.write_at(at, bytes)
     }
 
-    fn write_two_at(&self, at: u64, first: &[u8], second: &[u8]) -> io::Result<()> {
-        self.count_write(first.len() + second.len());
-        self.file.write_two_at(at, first, second)
+    fn write_pieces_at(&self, at: u64, pieces: &[&[u8]]) -> io::Result<()> {
+        self.count_write(pieces.iter().map(|piece| piece.len()).sum());
+        self.file.write_pieces_at(at, pieces)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

@@ -22,16 +22,16 @@ use std::time::Duration;
 const TAIL_COPY_BYTES_MAX: usize = 4096;
 
 /// What the append path has to know of a batch.
-struct Incoming {
-    bytes: u32,
-    last_offset_delta: u32,
+pub(super) struct Incoming {
+    pub(super) bytes: u32,
+    pub(super) last_offset_delta: u32,
     max_timestamp: i64,
     producer: Option<ProducerStamp>,
     is_transactional: bool,
 }
 
 impl Incoming {
-    fn of(header: &BatchHeader) -> Incoming {
+    pub(super) fn of(header: &BatchHeader) -> Incoming {
         Incoming {
             bytes: header.batch_bytes,
             last_offset_delta: header.last_offset_delta,
@@ -84,17 +84,9 @@ impl Log {
             Admitted::Duplicate(earlier) => return Ok(earlier),
         };
         batch.stamp(base, epoch);
-        self.write(&mut appender, incoming.bytes, |file, at| file.write_at(at, batch.bytes()))?;
+        self.write(&mut appender, u64::from(incoming.bytes), |file, at| file.write_at(at, batch.bytes()))?;
         self.place(&mut appender, &incoming, base);
-        if self.tail.is_wanted() {
-            let end = base.plus(u64::from(incoming.last_offset_delta) + 1);
-            let bytes = if batch.bytes().len() <= TAIL_COPY_BYTES_MAX {
-                Bytes::copy_from_slice(batch.bytes())
-            } else {
-                Bytes::from(batch.take_bytes())
-            };
-            self.tail.push(base, end, bytes);
-        }
+        self.keep_for_tail(batch, base, &incoming);
         let last_offset = base.plus(u64::from(incoming.last_offset_delta));
         Ok(Appended { base_offset: base, last_offset, log_append_time, duplicate: false })
     }
@@ -126,7 +118,7 @@ impl Log {
         let mut head: [u8; BATCH_HEADER_BYTES] =
             batch[..BATCH_HEADER_BYTES].try_into().expect("a parsed batch has a whole header");
         stamp_header(&mut head, base, epoch);
-        self.write(&mut appender, incoming.bytes, |file, at| file.write_two_at(at, &head, &batch[BATCH_HEADER_BYTES..]))?;
+        self.write(&mut appender, u64::from(incoming.bytes), |file, at| file.write_pieces_at(at, &[&head, &batch[BATCH_HEADER_BYTES..]]))?;
         self.place(&mut appender, &incoming, base);
         let last_offset = base.plus(u64::from(incoming.last_offset_delta));
         if self.tail.is_wanted() {
@@ -163,7 +155,7 @@ impl Log {
             if let Some(epoch) = header.leader_epoch {
                 appender.epochs.assign(epoch, header.base_offset).map_err(|e| self.fail(e))?;
             }
-            self.write(&mut appender, incoming.bytes, |file, at| file.write_at(at, view.bytes()))?;
+            self.write(&mut appender, u64::from(incoming.bytes), |file, at| file.write_at(at, view.bytes()))?;
             self.place(&mut appender, &incoming, header.base_offset);
             self.note_control_batch(&mut appender, &view)?;
             let last_offset = header.last_offset();
@@ -177,7 +169,21 @@ impl Log {
         appended.ok_or_else(|| Error::new(ErrorCode::INVALID_REQUEST, "no batch to append"))
     }
 
-    fn check_size(&self, config: &LogConfig, bytes: u32) -> Result<()> {
+    /// Hands the bytes of a batch that is in the file to the readers who follow the end, if there are any.
+    pub(super) fn keep_for_tail(&self, batch: &mut SealedBatch, base: Offset, incoming: &Incoming) {
+        if !self.tail.is_wanted() {
+            return;
+        }
+        let end = base.plus(u64::from(incoming.last_offset_delta) + 1);
+        let bytes = if batch.bytes().len() <= TAIL_COPY_BYTES_MAX {
+            Bytes::copy_from_slice(batch.bytes())
+        } else {
+            Bytes::from(batch.take_bytes())
+        };
+        self.tail.push(base, end, bytes);
+    }
+
+    pub(super) fn check_size(&self, config: &LogConfig, bytes: u32) -> Result<()> {
         if bytes > config.max_message_bytes {
             let what = format!(
                 "{}: a batch of {bytes} bytes, max.message.bytes is {}",
@@ -206,7 +212,7 @@ impl Log {
     }
 
     /// `message.timestamp.before.max.ms` and `.after.max.ms`, for batches of our own making.
-    fn check_timestamps(&self, config: &LogConfig, batch: &SealedBatch, now: Timestamp) -> Result<()> {
+    pub(super) fn check_timestamps(&self, config: &LogConfig, batch: &SealedBatch, now: Timestamp) -> Result<()> {
         let newest = batch.header().max_timestamp;
         if is_beyond(newest.saturating_sub(now.0), config.timestamp_after_max) {
             let what = format!("timestamp {newest} is more than message.timestamp.after.max.ms after now ({})", now.0);
@@ -226,6 +232,20 @@ impl Log {
             }
         }
         Ok(())
+    }
+
+    /// [`admit`](Log::admit) for a batch without a producer: never a duplicate.
+    pub(super) fn admit_fresh(
+        &self,
+        appender: &mut Appender,
+        incoming: &Incoming,
+        epoch: LeaderEpoch,
+        now: Timestamp,
+    ) -> Result<Offset> {
+        match self.admit(appender, incoming, epoch, now)? {
+            Admitted::At(base) => Ok(base),
+            Admitted::Duplicate(_) => unreachable!("only batches of an idempotent producer can be duplicates"),
+        }
     }
 
     /// Every decision before the write: segment, duplicate or gap, epoch.
@@ -254,14 +274,14 @@ impl Log {
     }
 
     /// Writes at the end of the active segment. A failed write is final; what it left is cut off again as far as the disk allows.
-    fn write(
+    pub(super) fn write(
         &self,
         appender: &mut Appender,
-        bytes: u32,
+        bytes: u64,
         write: impl FnOnce(&dyn crate::disk::DiskFile, u64) -> io::Result<()>,
     ) -> Result<()> {
         let at = appender.active.bytes();
-        appender.room.make(&*appender.file, at, u64::from(bytes), u64::from(appender.config.segment_bytes));
+        appender.room.make(&*appender.file, at, bytes, u64::from(appender.config.segment_bytes));
         let Err(source) = write(&*appender.file, at) else {
             return Ok(());
         };
@@ -272,7 +292,7 @@ impl Log {
     }
 
     /// The batch is in the file: the index may learn a line, then the readers may see it.
-    fn place(&self, appender: &mut Appender, incoming: &Incoming, base: Offset) {
+    pub(super) fn place(&self, appender: &mut Appender, incoming: &Incoming, base: Offset) {
         let last_offset = base.plus(u64::from(incoming.last_offset_delta));
         let at = appender.active.bytes();
         if appender.bytes_since_index > u64::from(appender.config.index_interval_bytes) {

@@ -2,6 +2,7 @@
 
 mod api;
 mod append;
+mod append_group;
 mod background_flush;
 pub mod checkpoint;
 #[cfg(all(test, feature = "sim"))]

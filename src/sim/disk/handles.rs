@@ -108,8 +108,8 @@ impl DiskFile for SimFile {
         }
     }
 
-    fn write_two_at(&self, at: u64, first: &[u8], second: &[u8]) -> io::Result<()> {
-        self.write_at(at, &[first, second].concat())
+    fn write_pieces_at(&self, at: u64, pieces: &[&[u8]]) -> io::Result<()> {
+        self.write_at(at, &pieces.concat())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

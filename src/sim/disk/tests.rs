@@ -348,7 +348,7 @@ fn a_process_can_be_made_to_die_at_each_change() {
 fn calls_and_bytes_are_counted() {
     let (disk, file) = disk_with_file(b"12345678");
     let before = disk.counts();
-    file.write_two_at(8, b"ab", b"cd").unwrap();
+    file.write_pieces_at(8, &[b"ab", b"cd"]).unwrap();
     file.read_at(0, &mut [0; 12]).unwrap();
     file.sync_data().unwrap();
     let cost = disk.counts() - before;
@@ -396,7 +396,7 @@ fn the_counting_disk_counts_over_any_disk() {
     let map = file.map_mut(64).unwrap();
     map.write(0, b"entry");
     map.sync().unwrap();
-    file.write_two_at(64, b"ab", b"c").unwrap();
+    file.write_pieces_at(64, &[b"ab", b"c"]).unwrap();
     disk.sync_dir(path("/")).unwrap();
     let counts = disk.counts();
     assert_eq!(
