@@ -3,7 +3,7 @@
 use super::core::Core;
 use crate::config::TopicOverrides;
 use crate::error::{Error, ErrorCode, Result};
-use crate::node::{Alarm, LogLevel, Partition, Topic};
+use crate::node::{Alarm, Grouped, LogLevel, Partition, Topic};
 use crate::producer::{Appended, Host, HostPartition, HostTopic, Wakeable};
 use crate::record::SealedBatch;
 use crate::time::{Clock, Instant};
@@ -83,6 +83,10 @@ impl HostPartition for Partition {
             log_append_time: placed.timestamp,
             rung: placed.rung,
         })
+    }
+
+    fn append_group(&self, batches: &mut [SealedBatch], acks: Acks) -> Grouped {
+        Partition::append_group(self, batches, acks)
     }
 
     fn must_flush_before_ack(&self) -> bool {

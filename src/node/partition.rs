@@ -155,7 +155,7 @@ impl Partition {
         let mut grouped = Grouped { placed, ..Grouped::default() };
         if let Some(last) = batches[..placed].last() {
             let (first, last) = (batches[0].header().base_offset, last.header().last_offset());
-            let placed_bytes = batches[..placed].iter().map(|batch| batch.bytes().len()).sum();
+            let placed_bytes = batches[..placed].iter().map(|batch| batch.header().batch_bytes as usize).sum();
             self.count(placed as u64, last.next().since(first), placed_bytes);
             grouped.offsets = self.settled(log);
         } else {

@@ -12,21 +12,45 @@
 
 use super::batch::{Audience, Batch, Completion, Outcome, Receipt};
 use super::partitioner;
+use super::sender::Load;
 use crate::error::Result;
 use crate::record::RecordRef;
 use crate::time::{Clock, Instant};
 use crate::types::{Offset, Timestamp};
+use crate::disk::PIECES_MAX;
 use std::collections::VecDeque;
 use std::ops::AddAssign;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Full batches wait for each other up to this many bytes: one write of 64 KiB costs half of four of 16 KiB.
+const TOGETHER_BYTES: usize = 64 * 1024;
+/// Only within a linger that is no longer than this: a full batch of a patient producer goes at once.
+const TOGETHER_LINGER_MAX: Duration = Duration::from_millis(10);
+/// Batches that one write takes at the most.
+const TOGETHER_MAX: usize = PIECES_MAX;
+
+/// How much of a hurry somebody is in who asks for a batch to append.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Hurry {
+    /// The timer: only what has lingered long enough.
+    Due(Instant),
+    /// A waiter: what is full, and what has lingered long enough.
+    Full(Instant),
+    /// A flush, a shortage of memory, the end: everything.
+    Everything,
+}
 
 /// A partition's queue.
 pub(super) struct Accumulator {
     batch_bytes: usize,
+    // As many bytes of full batches are worth a write.
+    together_bytes: usize,
     // linger.ms is 0: whoever has nobody before him does not wait for company.
     lingers: bool,
     open: Option<Box<Batch>>,
     ready: VecDeque<Box<Batch>>,
+    ready_bytes: usize,
     in_hand: Option<InHand>,
     unfinished: VecDeque<Unfinished>,
     /// Somebody is telling outcomes; the others leave it to him, so that they come in order.
@@ -44,6 +68,8 @@ pub(super) struct Accumulator {
     pub keeps_spare: bool,
     /// What went well here.
     pub tally: Tally,
+    /// For him who carries several batches at once.
+    pub load: Option<Box<Load>>,
 }
 
 /// Batches that were acknowledged as soon as they were appended, counted without atomics.
@@ -83,9 +109,14 @@ pub(super) struct Unfinished {
 }
 
 impl Accumulator {
-    pub fn new(batch_bytes: usize, lingers: bool) -> Accumulator {
+    pub fn new(batch_bytes: usize, linger: Duration) -> Accumulator {
+        let batch_bytes = batch_bytes.max(1);
+        let lingers = !linger.is_zero();
+        let waits = lingers && linger <= TOGETHER_LINGER_MAX;
         Accumulator {
-            batch_bytes: batch_bytes.max(1),
+            batch_bytes,
+            together_bytes: if waits { TOGETHER_BYTES.min(TOGETHER_MAX * batch_bytes / 2) } else { 1 },
+            ready_bytes: 0,
             lingers,
             open: None,
             ready: VecDeque::new(),
@@ -99,6 +130,7 @@ impl Accumulator {
             spare: None,
             keeps_spare: false,
             tally: Tally::default(),
+            load: None,
         }
     }
 
@@ -174,44 +206,82 @@ impl Accumulator {
         if open.builder.estimated_bytes() >= self.batch_bytes {
             self.close_open();
         }
-        if self.in_hand.is_some() || (self.lingers && self.ready.is_empty()) {
+        self.poll_full()
+    }
+
+    /// The batch to append now, if the role is free and there is enough for a write: full ones that are worth it together, or,
+    /// without linger, whatever there is.
+    #[inline]
+    pub fn poll_full(&mut self) -> Option<Box<Batch>> {
+        if self.in_hand.is_some() || (self.lingers && self.ready_bytes < self.together_bytes) {
             return None;
         }
         self.poll_ready()
     }
 
-    /// The batch to append now, if the role is free: the oldest ready one, or the open one when its linger has passed
-    /// (or `pressing`: a flush, a shortage of memory, the end).
-    pub fn poll_due(&mut self, now: Instant, pressing: bool) -> Option<Box<Batch>> {
+    /// The batch to append now, if the role is free and somebody is in such a hurry.
+    pub fn poll_due(&mut self, hurry: Hurry) -> Option<Box<Batch>> {
         if self.in_hand.is_some() {
             return None;
         }
-        if self.ready.is_empty()
-            && self.open.as_ref().is_some_and(|open| pressing || now >= open.completion.linger_until())
-        {
+        let is_over = |batch: &Batch| match hurry {
+            Hurry::Due(now) | Hurry::Full(now) => now >= batch.completion.linger_until(),
+            Hurry::Everything => true,
+        };
+        if self.open.as_deref().is_some_and(is_over) {
             self.close_open();
         }
-        self.poll_ready()
-    }
-
-    /// The batch that was taken out is done with; it may still wait for its rung. With `carry_on` the role stays and the
-    /// next batch comes out, if there is one.
-    pub fn handle_appended(&mut self, unfinished: Option<Unfinished>, carry_on: bool) -> Option<Box<Batch>> {
-        self.in_hand = None;
-        self.unfinished.extend(unfinished);
-        if carry_on {
+        let is_due = match hurry {
+            Hurry::Due(_) => self.ready_bytes >= self.together_bytes || self.ready.front().is_some_and(|first| is_over(first)),
+            Hurry::Full(_) | Hurry::Everything => true,
+        };
+        if is_due || !self.lingers {
             self.poll_ready()
         } else {
             None
         }
     }
 
+    /// For him who has the role: the batches that may go with the one he has, in one write.
+    pub fn poll_company(&mut self, into: &mut VecDeque<Box<Batch>>) {
+        let Some(in_hand) = &mut self.in_hand else { return };
+        let fits = TOGETHER_MAX.saturating_sub(into.len()).min(self.ready.len());
+        for batch in self.ready.drain(..fits) {
+            in_hand.records += batch.builder.count();
+            self.ready_bytes -= batch.builder.estimated_bytes();
+            into.push_back(batch);
+        }
+    }
+
+    /// What was taken out is done with; it may still wait for its rung ([`hold`](Accumulator::hold)). With `carry_on` the role stays and the
+    /// next batch comes out, if there is one.
+    pub fn handle_appended(&mut self, carry_on: bool) -> Option<Box<Batch>> {
+        self.in_hand = None;
+        if carry_on {
+            self.poll_full()
+        } else {
+            None
+        }
+    }
+
+    /// A batch is in the log and waits for its rung.
+    pub fn hold(&mut self, unfinished: Unfinished) {
+        self.unfinished.push_back(unfinished);
+    }
+
     fn poll_ready(&mut self) -> Option<Box<Batch>> {
         if self.ready.is_empty() && !self.lingers {
             self.close_open();
         }
-        let batch = self.ready.pop_front()?;
+        let mut batch = self.pop_ready()?;
+        batch.has_company = !self.ready.is_empty();
         self.in_hand = Some(InHand { sequence: batch.sequence, records: batch.builder.count() });
+        Some(batch)
+    }
+
+    fn pop_ready(&mut self) -> Option<Box<Batch>> {
+        let batch = self.ready.pop_front()?;
+        self.ready_bytes -= batch.builder.estimated_bytes();
         Some(batch)
     }
 
@@ -219,6 +289,7 @@ impl Accumulator {
     pub fn close_open(&mut self) {
         if let Some(open) = self.open.take_if(|open| open.builder.count() > 0) {
             self.sticky_bytes += open.builder.estimated_bytes();
+            self.ready_bytes += open.builder.estimated_bytes();
             self.ready.push_back(open);
         }
     }
@@ -233,8 +304,8 @@ impl Accumulator {
 
     /// Batches that expired before anybody appended them, oldest first.
     pub fn poll_expired(&mut self, now: Instant) -> Option<Box<Batch>> {
-        if let Some(oldest) = pop_front_if(&mut self.ready, |batch| now >= batch.completion.expires_at()) {
-            return Some(oldest);
+        if self.ready.front().is_some_and(|batch| now >= batch.completion.expires_at()) {
+            return self.pop_ready();
         }
         self.open.take_if(|open| now >= open.completion.expires_at())
     }
@@ -246,7 +317,7 @@ impl Accumulator {
 
     /// Whatever was not taken out, oldest first: for a purge.
     pub fn poll_queued(&mut self) -> Option<Box<Batch>> {
-        self.ready.pop_front().or_else(|| self.open.take())
+        self.pop_ready().or_else(|| self.open.take())
     }
 
     /// Whatever is in the log and waits for its rung, oldest first: for a purge or a failed disk.
@@ -293,12 +364,12 @@ impl Accumulator {
 
     /// Whether something could be appended right now, were there somebody to do it.
     pub fn is_sendable(&self) -> bool {
-        !self.ready.is_empty() || (!self.lingers && self.open.is_some())
+        (self.ready_bytes >= self.together_bytes && !self.ready.is_empty()) || (!self.lingers && self.open.is_some())
     }
 
-    /// When the open batch stops waiting for company.
+    /// When the oldest batch stops waiting for company.
     pub fn linger_until(&self) -> Option<Instant> {
-        self.open.as_ref().map(|open| open.completion.linger_until())
+        self.ready.front().or(self.open.as_ref()).map(|oldest| oldest.completion.linger_until())
     }
 
     /// When something has to be done here if nobody does anything: for the timer.

@@ -315,6 +315,8 @@ pub(super) struct Batch {
     pub sequence: u64,
     /// The wall clock when its first record without a timestamp of its own came.
     pub begun_at: Option<Timestamp>,
+    /// When it was taken out, others were ready behind it.
+    pub has_company: bool,
     /// Somebody has to be told of its outcome by whoever has it.
     pub is_owed: bool,
 }

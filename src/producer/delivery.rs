@@ -1,5 +1,6 @@
 //! `Delivery`: one slot, three doors: wait for it, poll it as a future, or forget it.
 
+use super::accumulator::Hurry;
 use super::batch::{Completion, Outcome, Receipt, Stage};
 use super::{BatchPlacement, RecordMetadata};
 use crate::error::{ErrorCode, Result};
@@ -133,7 +134,7 @@ impl Delivery {
                     let now = shared.clock.monotonic();
                     let (due, linger_until, is_appending) = {
                         let mut accumulator = queue.accumulator.lock();
-                        let due = accumulator.poll_due(now, false);
+                        let due = accumulator.poll_due(Hurry::Full(now));
                         (due, accumulator.linger_until(), accumulator.is_appending())
                     };
                     if let Some(due) = due {

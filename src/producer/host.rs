@@ -2,6 +2,7 @@
 
 use super::ProducerStats;
 use crate::error::{Error, Result};
+use crate::node::Grouped;
 use crate::record::SealedBatch;
 use crate::time::{Clock, Instant};
 use crate::types::{Acks, Offset, Rung, Timestamp};
@@ -40,6 +41,11 @@ pub(crate) trait HostTopic: Send + Sync {
 pub(crate) trait HostPartition: Send + Sync {
     /// Appends on this thread; waits neither for a flush nor for replicas.
     fn append(&self, batch: &mut SealedBatch, acks: Acks) -> Result<Appended>;
+    /// Appends batches in one write. Nothing is placed and nothing refused where they have to go one by one.
+    fn append_group(&self, batches: &mut [SealedBatch], acks: Acks) -> Grouped {
+        let _ = (batches, acks);
+        Grouped::default()
+    }
     /// `flush.messages=1`.
     fn must_flush_before_ack(&self) -> bool;
     /// Waits until everything below `end` is on `rung`, leading the group commit if need be; answers the rung reached.

@@ -9,6 +9,7 @@ use crate::types::Offset;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// Alone on its cache lines, so that senders to different partitions do not slow each other down.
 #[repr(align(128))]
@@ -26,9 +27,9 @@ pub(super) struct PartitionQueue {
 }
 
 impl PartitionQueue {
-    pub fn new(topic: &TopicState, partition: u32, batch_bytes: usize, lingers: bool) -> PartitionQueue {
+    pub fn new(topic: &TopicState, partition: u32, batch_bytes: usize, linger: Duration) -> PartitionQueue {
         PartitionQueue {
-            accumulator: Mutex::new(Accumulator::new(batch_bytes, lingers)),
+            accumulator: Mutex::new(Accumulator::new(batch_bytes, linger)),
             parking: Parking::default(),
             topic: topic.name.clone(),
             partition,

@@ -4,21 +4,23 @@
 //! its topic. A verdict "try again at" belongs into [`judge`], the producer's id and sequence into the `seal`, and a batch
 //! that is tried again goes back to the front of its accumulator before the appender's role is given up.
 
-use super::accumulator::{Tally, Unfinished};
+use super::accumulator::{Accumulator, Tally, Unfinished};
 use super::batch::{Batch, Outcome};
 use super::host::{Appended, HostPartition};
 use super::queue::PartitionQueue;
 use super::shared::Shared;
 use super::BatchPlacement;
+use crate::disk::PIECES_MAX;
 use crate::error::{Error, ErrorCode, Result};
 use crate::record::{batches, BatchBuilder, Header, Inflater, RecordRef, SealedBatch, INFLATED_BYTES_MAX};
 use crate::types::{Offset, Rung, Timestamp};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
 
-/// Batches that one thread carries in a row for others, before it goes its own way again.
-const HANDOVERS_MAX: u32 = 8;
+/// So many batches one thread carries in a row, before it goes its own way again.
+const HANDOVERS_MAX: usize = 32;
 
 /// What to do about a failed append.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,7 +44,7 @@ struct Role<'a> {
 
 impl Drop for Role<'_> {
     fn drop(&mut self) {
-        self.queue.accumulator.lock().handle_appended(None, false);
+        self.queue.accumulator.lock().handle_appended(false);
         self.queue.parking.announce();
     }
 }
@@ -52,7 +54,17 @@ struct Carried {
     outcome: Outcome,
     // End and rung of what was placed, if anything was.
     placed: Option<(Offset, Rung)>,
+    records: u32,
     bytes: usize,
+    queue_time_ns: u64,
+}
+
+/// Several batches on their way together. Kept by the accumulator, so that nothing is allocated for the next.
+#[derive(Default)]
+pub(super) struct Load {
+    batches: VecDeque<Box<Batch>>,
+    sealed: Vec<SealedBatch>,
+    backs: Vec<Back>,
 }
 
 impl Shared {
@@ -60,32 +72,54 @@ impl Shared {
     pub fn carry(&self, queue: &Arc<PartitionQueue>, batch: Box<Batch>) {
         let role = Role { queue };
         let mut next = Some(batch);
-        for carried in 1.. {
-            let Some(batch) = next.take() else { break };
-            let back = self.carry_one(queue, batch);
-            next = self.hand_in(queue, back, carried < HANDOVERS_MAX);
+        let mut carried = 0;
+        while let Some(batch) = next.take() {
+            let (last, load) = if batch.has_company {
+                let mut load = self.carry_several(queue, batch);
+                carried += load.backs.len();
+                (load.backs.pop().expect("one batch at least"), Some(load))
+            } else {
+                carried += 1;
+                (self.carry_one(queue, batch), None)
+            };
+            next = self.hand_in(queue, last, load, carried < HANDOVERS_MAX);
         }
         std::mem::forget(role);
     }
 
-    /// Gives up the appender's role, or takes over what the others have filled meanwhile.
-    fn hand_in(&self, queue: &Arc<PartitionQueue>, back: Back, carry_on: bool) -> Option<Box<Batch>> {
-        let Back { unfinished, emptied, tally } = back;
-        let written = unfinished.as_ref().map(|one| (one.completion.clone(), one.outcome.clone(), one.end));
-        let has_audience = unfinished.as_ref().is_some_and(|one| !one.audience.is_empty());
-        let (next, is_watched, is_left_behind, linger_until, is_new_on_list, surplus);
+    /// Gives up the appender's role, or takes over what the others have filled meanwhile. `load` has what came back before `last`.
+    fn hand_in(
+        &self,
+        queue: &Arc<PartitionQueue>,
+        last: Back,
+        load: Option<Box<Load>>,
+        carry_on: bool,
+    ) -> Option<Box<Batch>> {
+        let mut surplus: [Option<Box<Batch>>; PIECES_MAX] = [const { None }; PIECES_MAX];
+        let mut is_watched = false;
+        let (next, is_left_behind, linger_until, is_new_on_list);
         {
             let mut accumulator = queue.accumulator.lock();
-            accumulator.tally += tally;
-            let keeps = accumulator.keeps_spare && accumulator.spare.is_none() && !accumulator.is_closed;
-            surplus = if keeps { accumulator.spare.replace(emptied) } else { Some(emptied) };
-            next = accumulator.handle_appended(unfinished, carry_on);
+            let mut put_back = |accumulator: &mut Accumulator, back: Back, slot: &mut Option<Box<Batch>>| {
+                accumulator.tally += back.tally;
+                let keeps = accumulator.keeps_spare && accumulator.spare.is_none() && !accumulator.is_closed;
+                *slot = if keeps { accumulator.spare.replace(back.emptied) } else { Some(back.emptied) };
+                let Some(unfinished) = back.unfinished else { return };
+                // Only now may a waiter see it written: here is where he will look for it.
+                unfinished.completion.set_written(unfinished.outcome.clone(), unfinished.end);
+                is_watched |= unfinished.completion.is_watched() || !unfinished.audience.is_empty();
+                accumulator.hold(unfinished);
+            };
+            let mut slots = surplus.iter_mut();
+            if let Some(mut load) = load {
+                for (back, slot) in load.backs.drain(..).zip(&mut slots) {
+                    put_back(&mut accumulator, back, slot);
+                }
+                accumulator.load = Some(load);
+            }
+            put_back(&mut accumulator, last, slots.next().expect("a load is no larger than one write"));
+            next = accumulator.handle_appended(carry_on);
             queue.set_load(accumulator.load());
-            // Only now may a waiter see it written: here is where he will look for it.
-            is_watched = written.is_some_and(|(completion, outcome, end)| {
-                completion.set_written(outcome, end);
-                completion.is_watched() || has_audience
-            });
             is_left_behind = next.is_none() && accumulator.is_sendable();
             linger_until = if next.is_none() { accumulator.linger_until() } else { None };
             // The timer may have let go of the queue, because it could not do anything while the role was taken.
@@ -93,8 +127,8 @@ impl Shared {
             is_new_on_list = needs_timer && !std::mem::replace(&mut accumulator.is_listed, true);
         }
         queue.parking.announce();
-        if let Some(surplus) = surplus {
-            self.recycle(surplus);
+        for batch in surplus.into_iter().flatten() {
+            self.recycle(batch);
         }
         if is_new_on_list {
             self.listed.lock().push(queue.clone());
@@ -110,11 +144,86 @@ impl Shared {
 
     /// One batch into the log, and its outcome told, unless its acknowledgement needs a higher rung.
     fn carry_one(&self, queue: &Arc<PartitionQueue>, mut batch: Box<Batch>) -> Back {
-        let records = batch.builder.count();
+        let queue_time_ns = self.queue_time_ns(&batch);
+        let failed = |batch: &mut Batch, error| {
+            let records = batch.builder.count();
+            batch.builder.clear();
+            Carried { outcome: Outcome::Failed(error), placed: None, records, bytes: 0, queue_time_ns }
+        };
+        let carried = match queue.log() {
+            Ok(log) => match batch.builder.seal(None, false) {
+                Ok(sealed) => self.append(queue, log.as_ref(), &mut batch, sealed, queue_time_ns),
+                Err(error) => failed(&mut batch, error),
+            },
+            Err(error) => failed(&mut batch, error),
+        };
+        self.close_books(queue, batch, carried)
+    }
+
+    /// As [`carry_one`](Shared::carry_one), for a batch and those that are ready behind it: in one write, where that is possible. What
+    /// is refused goes alone, before those behind it.
+    #[inline(never)]
+    fn carry_several(&self, queue: &Arc<PartitionQueue>, first: Box<Batch>) -> Box<Load> {
+        let mut load = {
+            let mut accumulator = queue.accumulator.lock();
+            let mut load = accumulator.load.take().unwrap_or_default();
+            load.batches.push_back(first);
+            accumulator.poll_company(&mut load.batches);
+            load
+        };
+        if let Ok(log) = queue.log() {
+            // One that cannot be sealed goes alone, and fails with the reason.
+            let sealed = load.batches.iter_mut().map_while(|batch| batch.builder.seal(None, false).ok());
+            load.sealed.extend(sealed);
+            while !load.sealed.is_empty() {
+                self.carry_group(queue, log.as_ref(), &mut load);
+            }
+        }
+        while let Some(batch) = load.batches.pop_front() {
+            let back = self.carry_one(queue, batch);
+            load.backs.push(back);
+        }
+        load
+    }
+
+    /// Appends sealed batches of a load up to the first that is refused, and that one alone.
+    fn carry_group(&self, queue: &Arc<PartitionQueue>, log: &dyn HostPartition, load: &mut Load) {
+        let Load { batches, sealed, backs } = load;
+        let grouped = log.append_group(sealed, self.config.acks);
+        for sealed in sealed.drain(..grouped.placed) {
+            let mut batch = batches.pop_front().expect("every sealed batch came from one");
+            let (header, end) = (sealed.header(), sealed.header().end_offset());
+            let rung = grouped.rung(end);
+            let placed = BatchPlacement { base_offset: Some(header.base_offset), log_append_time: None, rung };
+            let carried = Carried {
+                outcome: Outcome::Placed(placed),
+                placed: Some((end, rung)),
+                records: header.record_count.unsigned_abs(),
+                bytes: header.batch_bytes as usize,
+                queue_time_ns: self.queue_time_ns(&batch),
+            };
+            self.keep_buffer(&mut batch, sealed);
+            backs.push(self.close_books(queue, batch, carried));
+        }
+        if !sealed.is_empty() {
+            let alone = sealed.remove(0);
+            let mut batch = batches.pop_front().expect("every sealed batch came from one");
+            let queue_time_ns = self.queue_time_ns(&batch);
+            let carried = self.append(queue, log, &mut batch, alone, queue_time_ns);
+            backs.push(self.close_books(queue, batch, carried));
+        }
+    }
+
+    /// How long it lay in the producer; 0 when nobody had to ask the clock, because it goes at once.
+    fn queue_time_ns(&self, batch: &Batch) -> u64 {
         let queued_for = batch.completion.opened_at().map(|opened_at| self.clock.monotonic().since(opened_at));
-        let carried = self.append(queue, &mut batch, records);
-        let queue_time_ns = queued_for.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
-        let mut tally = Tally { queue_time_ns, ..Tally::default() };
+        queued_for.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// Tells what became of a batch, or says what its acknowledgement still waits for.
+    fn close_books(&self, queue: &Arc<PartitionQueue>, mut batch: Box<Batch>, carried: Carried) -> Back {
+        let records = carried.records;
+        let mut tally = Tally { queue_time_ns: carried.queue_time_ns, ..Tally::default() };
         if let Outcome::Failed(error) = &carried.outcome {
             if error.code() == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION {
                 queue.retire();
@@ -122,7 +231,7 @@ impl Shared {
         }
         if let Some((end, rung)) = carried.placed {
             if !queue.known_log().is_none_or(|log| self.is_enough(log.as_ref(), rung)) {
-                if queued_for.is_none() {
+                if batch.completion.opened_at().is_none() {
                     batch.completion.set_opened_at(self.clock.monotonic());
                 }
                 // From here on it holds only its own bytes of the budget, not a whole buffer.
@@ -154,39 +263,44 @@ impl Shared {
         Back { unfinished: None, emptied: batch, tally }
     }
 
-    fn append(&self, queue: &Arc<PartitionQueue>, batch: &mut Batch, records: u32) -> Carried {
-        let failed = |error| Carried { outcome: Outcome::Failed(error), placed: None, bytes: 0 };
-        let log = match queue.log() {
-            Ok(log) => log,
-            Err(error) => {
-                batch.builder.clear();
-                return failed(error);
-            }
-        };
-        let mut sealed = match batch.builder.seal(None, false) {
-            Ok(sealed) => sealed,
-            Err(error) => {
-                batch.builder.clear();
-                return failed(error);
-            }
-        };
+    fn append(
+        &self,
+        queue: &PartitionQueue,
+        log: &dyn HostPartition,
+        batch: &mut Batch,
+        mut sealed: SealedBatch,
+        queue_time_ns: u64,
+    ) -> Carried {
+        let records = sealed.header().record_count.unsigned_abs();
         let bytes = sealed.bytes().len();
+        let failed =
+            |error| Carried { outcome: Outcome::Failed(error), placed: None, records, bytes: 0, queue_time_ns };
         let carried = match log.append(&mut sealed, self.config.acks) {
             Ok(at) => Carried {
                 outcome: Outcome::Placed(placement(&at)),
                 placed: Some((at.last_offset.next(), at.rung)),
+                records,
                 bytes,
+                queue_time_ns,
             },
             Err(error) => match judge(&error, records) {
                 Verdict::Fail => failed(error.within(format_args!("{}-{}", queue.topic, queue.partition))),
-                Verdict::Split => self.append_split(log.as_ref(), &sealed).unwrap_or_else(failed),
+                Verdict::Split => match self.append_split(log, &sealed) {
+                    Ok(carried) => Carried { queue_time_ns, ..carried },
+                    Err(error) => failed(error),
+                },
             },
         };
+        self.keep_buffer(batch, sealed);
+        carried
+    }
+
+    /// Keeps the bytes of a sealed batch for the next one.
+    fn keep_buffer(&self, batch: &mut Batch, sealed: SealedBatch) {
         // A buffer that one huge record has blown up is not worth keeping.
-        if bytes <= 4 * self.config.batch_bytes as usize {
+        if sealed.header().batch_bytes <= 4 * self.config.batch_bytes {
             batch.builder.give_back(sealed.into_bytes());
         }
-        carried
     }
 
     /// Appends the records of a batch that is too large in smaller and smaller batches, so that only those fail which are
@@ -210,7 +324,13 @@ impl Shared {
         let middle = records.len() / 2;
         split.append(&records, 0..middle);
         split.append(&records, middle..records.len());
-        Ok(Carried { outcome: Outcome::Split(split.each.into()), placed: split.placed, bytes: split.bytes })
+        Ok(Carried {
+            records: split.each.len() as u32,
+            outcome: Outcome::Split(split.each.into()),
+            placed: split.placed,
+            bytes: split.bytes,
+            queue_time_ns: 0,
+        })
     }
 }
 

@@ -115,7 +115,7 @@ impl Shared {
                 // A full batch is a good moment to leave a sticky partition that has had its share.
                 let switch = choice == Choice::Sticky && accumulator.poll_sticky_switch();
                 // What is full goes first.
-                let full = accumulator.poll_due(Instant(0), false);
+                let full = accumulator.poll_full();
                 let batch = if switch || full.is_some() {
                     None
                 } else {
@@ -208,7 +208,7 @@ impl Shared {
     }
 
     fn new_queue(&self, topic: &TopicState, partition: u32) -> PartitionQueue {
-        let queue = PartitionQueue::new(topic, partition, self.config.batch_bytes as usize, self.lingers);
+        let queue = PartitionQueue::new(topic, partition, self.config.batch_bytes as usize, self.config.linger);
         let mut accumulator = queue.accumulator.lock();
         accumulator.keeps_spare = self.queues_made.fetch_add(1, Relaxed) < self.spares_max;
         // Close goes through the queues that exist after it has set this.

@@ -45,6 +45,7 @@ impl Shared {
                 reserved_bytes: 0,
                 sequence: 0,
                 begun_at: None,
+                has_company: false,
                 is_owed: false,
             })
         });

@@ -1,5 +1,6 @@
 //! What is done for all partitions at once: the timer's round, flush, purge, relief of memory, close.
 
+use super::accumulator::Hurry;
 use super::host::Wakeable;
 use super::queue::PartitionQueue;
 use super::shared::Shared;
@@ -36,7 +37,7 @@ impl Shared {
     /// Carries whatever is queued, unless somebody else is doing so.
     fn carry_all(&self, queue: &Arc<PartitionQueue>) {
         loop {
-            let due = queue.accumulator.lock().poll_due(Instant(0), true);
+            let due = queue.accumulator.lock().poll_due(Hurry::Everything);
             match due {
                 Some(batch) => self.carry(queue, batch),
                 None => return,
@@ -106,7 +107,7 @@ impl Shared {
                 let mut accumulator = queue.accumulator.lock();
                 let is_there = accumulator.sequence_queued().is_some_and(|oldest| oldest <= last);
                 if is_there {
-                    accumulator.poll_due(Instant(0), true)
+                    accumulator.poll_due(Hurry::Everything)
                 } else {
                     None
                 }
@@ -213,7 +214,7 @@ impl Shared {
 
     /// One round of the timer for one queue; when to come back for it.
     fn run_queue(&self, queue: &Arc<PartitionQueue>, now: Instant) -> Option<Instant> {
-        let due = queue.accumulator.lock().poll_due(now, false);
+        let due = queue.accumulator.lock().poll_due(Hurry::Due(now));
         if let Some(due) = due {
             self.carry(queue, due);
         }

@@ -106,7 +106,8 @@ impl BatchBuilder {
         let offset_delta = self.count;
         let timestamp_delta = timestamp.wrapping_sub(self.base_timestamp) as u64;
         let key_bytes = record.key.map_or(0, <[u8]>::len);
-        if offset_delta == 0
+        if timestamp < self.base_timestamp
+            || offset_delta == 0
             || offset_delta >= SHORT_END as u32
             || timestamp_delta >= SHORT_END as u64
             || key_bytes.saturating_add(value.len()) >= SHORT_END / 2
@@ -140,7 +141,7 @@ impl BatchBuilder {
         Some(offset_delta)
     }
 
-    fn append_any(&mut self, record: RecordRef<'_>, timestamp: i64) -> Result<u32> {
+    pub(super) fn append_any(&mut self, record: RecordRef<'_>, timestamp: i64) -> Result<u32> {
         if self.count == 0 {
             self.begin(timestamp)?;
         }

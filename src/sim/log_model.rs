@@ -12,6 +12,7 @@ use crate::storage::{Fetch, Log, OpenFiles, Opening, UpTo};
 use crate::time::Clock;
 use crate::types::{Codec, LeaderEpoch, Offset, TopicPartition};
 use std::path::Path;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,8 +34,8 @@ struct Life {
     log_start: u64,
     /// Offsets at which a batch ends: where the log may end after a cut.
     ends: Vec<u64>,
-    /// The batch of an append that failed or died: it may be there or not.
-    unknown: Vec<Vec<u8>>,
+    /// The batches of an append that failed or died: any number of them, from the first on, may be there.
+    unknown: Vec<Vec<Vec<u8>>>,
     clean: bool,
     serial: u64,
 }
@@ -124,9 +125,26 @@ impl Life {
             }
             Err(e) => {
                 assert_eq!(e.code(), ErrorCode::KAFKA_STORAGE_ERROR, "seed {}: {e}", self.seed);
-                self.unknown = values;
+                self.unknown = vec![values];
                 false
             }
+        }
+    }
+
+    /// Appends some batches together.
+    fn append_group(&mut self) {
+        let (mut batches, mut values): (Vec<_>, VecDeque<_>) = (0..self.rng.usize(2..8)).map(|_| self.batch()).unzip();
+        let log = self.log.as_ref().expect("open");
+        let (placed, outcome) = log.append_group(&mut batches, LeaderEpoch(0), self.clock.realtime());
+        for (batch, values) in batches.iter().zip(values.drain(..placed)) {
+            assert_eq!(batch.header().base_offset.0, self.written.len() as u64, "seed {}", self.seed);
+            self.written.extend(values);
+            self.ends.push(self.written.len() as u64);
+        }
+        log.advance_high_watermark(log.log_end());
+        if let Err(e) = outcome {
+            assert_eq!(e.code(), ErrorCode::KAFKA_STORAGE_ERROR, "seed {}: {e}", self.seed);
+            self.unknown = values.into();
         }
     }
 
@@ -220,9 +238,11 @@ impl Life {
     fn adopt(&mut self, log: Log) {
         let end = log.log_end().0;
         let unknown = std::mem::take(&mut self.unknown);
-        if !unknown.is_empty() && end == (self.written.len() + unknown.len()) as u64 {
-            self.written.extend(unknown);
-            self.ends.push(end);
+        for batch in unknown {
+            if end >= (self.written.len() + batch.len()) as u64 {
+                self.written.extend(batch);
+                self.ends.push(self.written.len() as u64);
+            }
         }
         let written = self.written.len() as u64;
         assert!(end <= written, "seed {}: the log ends at {end}, only {written} were written", self.seed);
@@ -275,9 +295,10 @@ impl Life {
         }
         match pick {
             _ if failed => self.power_cut(),
-            0..=54 => {
+            0..=44 => {
                 self.append();
             }
+            45..=54 => self.append_group(),
             55..=69 => self.flush(true),
             70..=74 => self.flush(false),
             75..=79 => self.retain(),

@@ -1,6 +1,6 @@
 //! The accumulator alone: events in, batches out, time as an argument.
 
-use super::super::accumulator::{Accumulator, Unfinished};
+use super::super::accumulator::{Accumulator, Hurry, Unfinished};
 use super::super::batch::{Audience, Batch, Outcome};
 use super::super::fake::{FakeHost, ToldClock};
 use super::super::queue::PartitionQueue;
@@ -10,10 +10,11 @@ use crate::config::ProducerConfig;
 use crate::record::RecordRef;
 use crate::time::Instant;
 use crate::types::{Offset, Timestamp};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-const LINGER_NS: u64 = 5_000_000;
+const LINGER_NS: u64 = 11_000_000;
 
 /// An accumulator whose batches belong to a producer that nobody uses.
 struct Desk {
@@ -22,17 +23,21 @@ struct Desk {
     accumulator: Accumulator,
 }
 
+/// With a linger that is too long for full batches to wait for each other, or with none.
 fn desk(lingers: bool) -> Desk {
+    desk_with(if lingers { LINGER_NS } else { 0 })
+}
+
+fn desk_with(linger_ns: u64) -> Desk {
+    let linger = Duration::from_nanos(linger_ns);
     let mut config = ProducerConfig::default();
     config.batch_bytes = 300;
-    if !lingers {
-        config.linger = Duration::ZERO;
-    }
+    config.linger = linger;
     let host = FakeHost::with_clock(Arc::new(ToldClock::default()));
     let topic = TopicState::new("t".into(), host.create("t", 1), 0);
     let shared = Shared::new(host, config, None, None);
-    let queue = Arc::new(PartitionQueue::new(&topic, 0, 300, lingers));
-    Desk { shared, queue, accumulator: Accumulator::new(300, lingers) }
+    let queue = Arc::new(PartitionQueue::new(&topic, 0, 300, linger));
+    Desk { shared, queue, accumulator: Accumulator::new(300, linger) }
 }
 
 impl Desk {
@@ -57,12 +62,12 @@ impl Desk {
     }
 
     fn due(&mut self, now: u64) -> Option<u64> {
-        let due = self.accumulator.poll_due(Instant(now), false);
+        let due = self.accumulator.poll_due(Hurry::Full(Instant(now)));
         due.map(|batch| self.take(batch))
     }
 
     fn back(&mut self, carry_on: bool) -> Option<u64> {
-        let next = self.accumulator.handle_appended(None, carry_on);
+        let next = self.accumulator.handle_appended(carry_on);
         next.map(|batch| self.take(batch))
     }
 
@@ -102,6 +107,34 @@ fn a_batch_is_sendable_when_full_or_when_its_linger_has_passed() {
 }
 
 #[test]
+fn within_a_short_linger_full_batches_wait_for_each_other_and_go_in_one_write() {
+    const SHORT_NS: u64 = 5_000_000;
+    let mut desk = desk_with(SHORT_NS);
+    let mut offered = 0;
+    let first = std::iter::from_fn(|| {
+        offered += 1;
+        Some(desk.offer(offered))
+    });
+    let first = first.flatten().next();
+    assert_eq!((first, offered), (Some(102), 23), "eleven batches are worth a write");
+    let mut company = VecDeque::new();
+    desk.accumulator.poll_company(&mut company);
+    assert_eq!((company.len(), desk.accumulator.records_pending()), (10, 23));
+    for batch in company {
+        desk.take(batch);
+    }
+    assert_eq!(desk.back(true), None);
+    // What is full waits no longer than its linger, and not at all for somebody who wants it now.
+    assert_eq!((desk.offer(40), desk.offer(41), desk.accumulator.poll_timeout()), (None, None, Some(Instant(23 + SHORT_NS))));
+    let on_time = desk.accumulator.poll_due(Hurry::Due(Instant(22 + SHORT_NS)));
+    assert!(on_time.is_none(), "not before");
+    assert_eq!(desk.due(42), Some(1202), "a waiter takes what is full at once");
+    assert_eq!(desk.back(true), None);
+    let on_time = desk.accumulator.poll_due(Hurry::Due(Instant(41 + SHORT_NS))).map(|batch| desk.take(batch));
+    assert_eq!(on_time, Some(1301));
+}
+
+#[test]
 fn while_somebody_appends_nobody_else_does_and_what_was_filled_meanwhile_is_handed_over() {
     let mut desk = desk(false);
     assert_eq!(desk.offer(0), Some(101));
@@ -129,7 +162,7 @@ fn unfinished_batches_are_done_in_order_as_far_as_the_rung_was_reached() {
     let mut desk = desk(false);
     for end in [10, 20, 30] {
         let unfinished = desk.unfinished(end);
-        desk.accumulator.handle_appended(Some(unfinished), false);
+        desk.accumulator.hold(unfinished);
     }
     assert_eq!(desk.accumulator.unfinished_end(), Some(Offset(30)));
     assert_eq!(desk.accumulator.watched_end(), None, "nobody asked from afar");
@@ -138,7 +171,7 @@ fn unfinished_batches_are_done_in_order_as_far_as_the_rung_was_reached() {
     assert_eq!(ends, [Offset(10), Offset(20)]);
     let last = desk.accumulator.poll_unfinished().unwrap();
     assert!(last.completion.watch());
-    desk.accumulator.handle_appended(Some(last), false);
+    desk.accumulator.hold(last);
     assert_eq!(desk.accumulator.watched_end(), Some(Offset(30)));
 }
 

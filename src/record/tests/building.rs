@@ -170,3 +170,35 @@ fn the_sequence_of_the_last_record_wraps() {
     let batch = builder.seal(Some(stamp), false).unwrap();
     assert_eq!(batch.header().last_sequence(), Some(0));
 }
+
+proptest::proptest! {
+    #[test]
+    fn the_short_way_and_the_long_way_write_the_same_record(
+        lengths in proptest::collection::vec((0usize..4200, 0usize..300, 0i64..9000, proptest::prelude::any::<u8>()), 1..40),
+    ) {
+        let mut short = BatchBuilder::new(Codec::None, None);
+        let mut long = BatchBuilder::new(Codec::None, None);
+        for (value_bytes, key_bytes, later, kind) in lengths {
+            let (value, key) = (vec![kind; value_bytes], vec![kind; key_bytes]);
+            let record = RecordRef {
+                key: (kind % 3 != 0).then_some(&key[..]),
+                value: (kind % 7 != 0).then_some(&value[..]),
+                headers: if kind % 5 == 0 { &[Header { key: b"h", value: None }] } else { &[] },
+            };
+            let timestamp = if kind % 11 == 0 { 1_000 - later } else { 1_000 + later }.max(-1);
+            proptest::prop_assert_eq!(short.append(record, timestamp).ok(), long.append_any(record, timestamp).ok());
+        }
+        let (short, long) = (short.seal(None, false).unwrap(), long.seal(None, false).unwrap());
+        proptest::prop_assert_eq!(short.bytes(), long.bytes());
+    }
+
+    #[test]
+    fn offsets_past_the_short_numbers_are_written_all_the_same(value_bytes in 0usize..3) {
+        let mut builder = BatchBuilder::new(Codec::None, None);
+        for _ in 0..8300 {
+            builder.append(value(&b"xyz"[..value_bytes]), 7).unwrap();
+        }
+        let batch = builder.seal(None, false).unwrap();
+        proptest::prop_assert_eq!(read(batch.bytes()).unwrap().len(), 8300);
+    }
+}

@@ -1,6 +1,7 @@
 //! The log as a whole: what it promises, on real files.
 
 mod append;
+mod group;
 mod recover;
 mod retain;
 mod vectors;
