@@ -9,7 +9,7 @@
 use super::faults::Faults;
 use super::records::{FetchedBatch, Slice};
 use crate::error::{Error, ErrorCode, Result};
-use crate::record::{batches, BatchHeader, BatchView, Inflater, RecordIter, BATCH_HEADER_BYTES};
+use crate::record::{batches, BatchHeader, Inflater, RecordIter, BATCH_HEADER_BYTES};
 use crate::storage::AbortedTxn;
 use crate::types::{Codec, Offset, TopicPartition};
 use bytes::Bytes;
@@ -215,7 +215,7 @@ impl Fetcher {
 
     fn open_batch(&self, header: BatchHeader, bytes: Bytes, checker: &mut Checker) -> Result<Option<OpenBatch>> {
         if checker.checks_crcs {
-            BatchView::parse(&bytes)?.verify()?;
+            header.verify(&bytes)?;
         }
         if header.is_control() || header.record_count == 0 || self.is_aborted(&header) {
             return Ok(None);

@@ -63,7 +63,11 @@ impl EngineBuilder {
     pub fn open(self) -> Result<Engine> {
         self.config.check()?;
         let born = fork_generation();
-        let world = World { clock: Arc::new(SystemClock::with_coarse(coarse_realtime_ms)), disk: Arc::new(RealDisk), seed: seed()? };
+        let world = World {
+            clock: Arc::new(SystemClock::with_coarse(coarse_realtime_ms)),
+            disk: Arc::new(RealDisk),
+            seed: seed()?,
+        };
         let stats_sink = self.stats_sink.zip(self.config.statistics_interval);
         let node = Arc::new(Node::open(&self.dir, self.config, world)?);
         let timer = Arc::new(Timer::new());

@@ -13,11 +13,11 @@
 use super::batch::{Audience, Batch, Completion, Outcome, Receipt};
 use super::partitioner;
 use super::sender::Load;
+use crate::disk::PIECES_MAX;
 use crate::error::Result;
 use crate::record::RecordRef;
 use crate::time::{Clock, Instant};
 use crate::types::{Offset, Timestamp};
-use crate::disk::PIECES_MAX;
 use std::collections::VecDeque;
 use std::ops::AddAssign;
 use std::sync::Arc;
@@ -232,7 +232,9 @@ impl Accumulator {
             self.close_open();
         }
         let is_due = match hurry {
-            Hurry::Due(_) => self.ready_bytes >= self.together_bytes || self.ready.front().is_some_and(|first| is_over(first)),
+            Hurry::Due(_) => {
+                self.ready_bytes >= self.together_bytes || self.ready.front().is_some_and(|first| is_over(first))
+            }
             Hurry::Full(_) | Hurry::Everything => true,
         };
         if is_due || !self.lingers {

@@ -10,7 +10,6 @@ use super::host::{Appended, HostPartition};
 use super::queue::PartitionQueue;
 use super::shared::Shared;
 use super::BatchPlacement;
-use crate::disk::PIECES_MAX;
 use crate::error::{Error, ErrorCode, Result};
 use crate::record::{batches, BatchBuilder, Header, Inflater, RecordRef, SealedBatch, INFLATED_BYTES_MAX};
 use crate::types::{Offset, Rung, Timestamp};
@@ -95,29 +94,32 @@ impl Shared {
         load: Option<Box<Load>>,
         carry_on: bool,
     ) -> Option<Box<Batch>> {
-        let mut surplus: [Option<Box<Batch>>; PIECES_MAX] = [const { None }; PIECES_MAX];
+        let mut load = load;
         let mut is_watched = false;
-        let (next, is_left_behind, linger_until, is_new_on_list);
+        let (next, is_left_behind, linger_until, is_new_on_list, surplus);
         {
             let mut accumulator = queue.accumulator.lock();
-            let mut put_back = |accumulator: &mut Accumulator, back: Back, slot: &mut Option<Box<Batch>>| {
+            let mut put_back = |accumulator: &mut Accumulator, back: Back| {
                 accumulator.tally += back.tally;
-                let keeps = accumulator.keeps_spare && accumulator.spare.is_none() && !accumulator.is_closed;
-                *slot = if keeps { accumulator.spare.replace(back.emptied) } else { Some(back.emptied) };
-                let Some(unfinished) = back.unfinished else { return };
-                // Only now may a waiter see it written: here is where he will look for it.
-                unfinished.completion.set_written(unfinished.outcome.clone(), unfinished.end);
-                is_watched |= unfinished.completion.is_watched() || !unfinished.audience.is_empty();
-                accumulator.hold(unfinished);
-            };
-            let mut slots = surplus.iter_mut();
-            if let Some(mut load) = load {
-                for (back, slot) in load.backs.drain(..).zip(&mut slots) {
-                    put_back(&mut accumulator, back, slot);
+                if let Some(unfinished) = back.unfinished {
+                    // Only now may a waiter see it written: here is where he will look for it.
+                    unfinished.completion.set_written(unfinished.outcome.clone(), unfinished.end);
+                    is_watched |= unfinished.completion.is_watched() || !unfinished.audience.is_empty();
+                    accumulator.hold(unfinished);
                 }
-                accumulator.load = Some(load);
+                let keeps = accumulator.keeps_spare && accumulator.spare.is_none() && !accumulator.is_closed;
+                if keeps {
+                    accumulator.spare.replace(back.emptied)
+                } else {
+                    Some(back.emptied)
+                }
+            };
+            if let Some(load) = &mut load {
+                for back in load.backs.drain(..) {
+                    load.batches.extend(put_back(&mut accumulator, back));
+                }
             }
-            put_back(&mut accumulator, last, slots.next().expect("a load is no larger than one write"));
+            surplus = put_back(&mut accumulator, last);
             next = accumulator.handle_appended(carry_on);
             queue.set_load(accumulator.load());
             is_left_behind = next.is_none() && accumulator.is_sendable();
@@ -127,8 +129,14 @@ impl Shared {
             is_new_on_list = needs_timer && !std::mem::replace(&mut accumulator.is_listed, true);
         }
         queue.parking.announce();
-        for batch in surplus.into_iter().flatten() {
-            self.recycle(batch);
+        if let Some(surplus) = surplus {
+            self.recycle(surplus);
+        }
+        if let Some(mut load) = load {
+            for batch in load.batches.drain(..) {
+                self.recycle(batch);
+            }
+            queue.accumulator.lock().load = Some(load);
         }
         if is_new_on_list {
             self.listed.lock().push(queue.clone());

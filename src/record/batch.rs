@@ -140,12 +140,7 @@ impl<'a> BatchView<'a> {
     /// # Errors
     /// CORRUPT_MESSAGE, with both checksums.
     pub fn verify(&self) -> Result<()> {
-        let found = crc32c(&self.bytes[ATTRIBUTES_AT..]);
-        if found == self.header.crc {
-            return Ok(());
-        }
-        let BatchHeader { base_offset, crc, .. } = self.header;
-        Err(corrupt(format!("the batch at offset {base_offset} says checksum {crc:08x} and has {found:08x}")))
+        self.header.verify(self.bytes)
     }
 
     /// The records without copying: straight from the bytes, or unfolded into the inflater's own buffer.

@@ -92,6 +92,9 @@ impl BatchBuilder {
     /// also what [`check_level`](super::check_level) says.
     #[inline]
     pub fn append(&mut self, record: RecordRef<'_>, timestamp: i64) -> Result<u32> {
+        if self.count == 0 {
+            self.begin(timestamp)?;
+        }
         match self.append_plain(record, timestamp) {
             Some(offset_delta) => Ok(offset_delta),
             None => self.append_any(record, timestamp),
@@ -107,7 +110,7 @@ impl BatchBuilder {
         let timestamp_delta = timestamp.wrapping_sub(self.base_timestamp) as u64;
         let key_bytes = record.key.map_or(0, <[u8]>::len);
         if timestamp < self.base_timestamp
-            || offset_delta == 0
+            || timestamp < NO_TIMESTAMP
             || offset_delta >= SHORT_END as u32
             || timestamp_delta >= SHORT_END as u64
             || key_bytes.saturating_add(value.len()) >= SHORT_END / 2
@@ -141,10 +144,17 @@ impl BatchBuilder {
         Some(offset_delta)
     }
 
-    pub(super) fn append_any(&mut self, record: RecordRef<'_>, timestamp: i64) -> Result<u32> {
+    /// What [`append`](BatchBuilder::append) does for any record, however it is made.
+    #[cfg(test)]
+    pub(super) fn append_slowly(&mut self, record: RecordRef<'_>, timestamp: i64) -> Result<u32> {
         if self.count == 0 {
             self.begin(timestamp)?;
         }
+        self.append_any(record, timestamp)
+    }
+
+    /// Any other record; the batch has begun.
+    fn append_any(&mut self, record: RecordRef<'_>, timestamp: i64) -> Result<u32> {
         // From -1 to the last millisecond it wraps; readers add likewise.
         let timestamp_delta = timestamp.wrapping_sub(self.base_timestamp);
         let offset_delta = self.count as i32;

@@ -72,6 +72,19 @@ pub struct BatchHeader {
 }
 
 impl BatchHeader {
+    /// Compares the checksum of `batch`, the whole batch that this is the header of.
+    ///
+    /// # Errors
+    /// CORRUPT_MESSAGE, with both checksums.
+    pub fn verify(&self, batch: &[u8]) -> Result<()> {
+        let found = crc32c(&batch[ATTRIBUTES_AT..]);
+        if found == self.crc {
+            return Ok(());
+        }
+        let BatchHeader { base_offset, crc, .. } = self;
+        Err(corrupt(format!("the batch at offset {base_offset} says checksum {crc:08x} and has {found:08x}")))
+    }
+
     /// Reads a header without looking at the checksum or behind the header: what recovery and readers walk with.
     ///
     /// # Errors

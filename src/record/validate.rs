@@ -1,7 +1,8 @@
 //! What a leader checks before it takes a client's batch.
 
+use super::alike::Alike;
 use super::header::NO_TIMESTAMP;
-use super::iter::{flawed, invalid, RawRecord};
+use super::iter::{flawed, invalid, plain_keyless, RawRecord};
 use super::{BatchHeader, BatchView, Inflater};
 use crate::config::LogConfig;
 use crate::error::{Error, ErrorCode, Result};
@@ -103,24 +104,43 @@ fn check_records(header: &BatchHeader, records: &[u8], rules: &ClientRules) -> R
     let mut at = 0;
     let mut max_timestamp = NO_TIMESTAMP;
     let mut first_without_key = None;
+    let mut like: Option<Alike> = None;
     for index in 0..header.record_count {
-        let record = RawRecord::parse(records, &mut at).map_err(|flaw| flawed(header, index as u32, flaw))?;
-        if record.offset_delta != index {
-            return Err(flawed(header, index as u32, "its offset does not follow the one before"));
+        if let Some(end) = like.and_then(|like| like.next_at(records, at)) {
+            at = end;
+            like = like.and_then(Alike::next);
+            continue; // its timestamp was judged when the first of its kind was
         }
+        let begin = at;
+        let (timestamp_delta, has_key) = match plain_keyless(records, at, index as u32) {
+            Some((end, timestamp_delta)) => {
+                like = Alike::of(records, begin, end, index as u32);
+                at = end;
+                (timestamp_delta, false)
+            }
+            None => {
+                like = None;
+                let record = RawRecord::parse(records, &mut at).map_err(|flaw| flawed(header, index as u32, flaw))?;
+                if record.offset_delta != index {
+                    return Err(flawed(header, index as u32, "its offset does not follow the one before"));
+                }
+                let is_bad = |key: &[u8]| std::str::from_utf8(key).is_err();
+                if record.header_count > 0 && record.headers().any(|header| is_bad(header.key)) {
+                    return Err(flawed(header, index as u32, "a header key is not UTF-8"));
+                }
+                (record.timestamp_delta, record.key.is_some())
+            }
+        };
         // Readers add likewise; what wraps around to a negative number is refused as one.
-        let timestamp = header.base_timestamp.wrapping_add(record.timestamp_delta);
+        let timestamp = header.base_timestamp.wrapping_add(timestamp_delta);
         if timestamp != NO_TIMESTAMP {
             if timestamp < rules.timestamp_earliest.0 || timestamp > rules.timestamp_latest.0 {
                 return Err(untimely(index, timestamp, rules));
             }
             max_timestamp = max_timestamp.max(timestamp);
         }
-        if record.header_count > 0 && record.headers().any(|header| std::str::from_utf8(header.key).is_err()) {
-            return Err(flawed(header, index as u32, "a header key is not UTF-8"));
-        }
         // A bad timestamp further on would be the batch's error, as it is in Kafka; so go on and see.
-        if rules.keys_required && record.key.is_none() {
+        if rules.keys_required && !has_key {
             first_without_key = first_without_key.or(Some(index as u32));
         }
     }

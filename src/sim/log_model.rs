@@ -11,8 +11,8 @@ use crate::record::{batches, BatchBuilder, Inflater, RecordRef, SealedBatch};
 use crate::storage::{Fetch, Log, OpenFiles, Opening, UpTo};
 use crate::time::Clock;
 use crate::types::{Codec, LeaderEpoch, Offset, TopicPartition};
-use std::path::Path;
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 

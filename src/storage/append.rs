@@ -118,7 +118,9 @@ impl Log {
         let mut head: [u8; BATCH_HEADER_BYTES] =
             batch[..BATCH_HEADER_BYTES].try_into().expect("a parsed batch has a whole header");
         stamp_header(&mut head, base, epoch);
-        self.write(&mut appender, u64::from(incoming.bytes), |file, at| file.write_pieces_at(at, &[&head, &batch[BATCH_HEADER_BYTES..]]))?;
+        self.write(&mut appender, u64::from(incoming.bytes), |file, at| {
+            file.write_pieces_at(at, &[&head, &batch[BATCH_HEADER_BYTES..]])
+        })?;
         self.place(&mut appender, &incoming, base);
         let last_offset = base.plus(u64::from(incoming.last_offset_delta));
         if self.tail.is_wanted() {

@@ -57,7 +57,11 @@ impl Log {
                 return (index, judged);
             }
             let base = if index > 0 {
-                if !has_room(appender, bytes + u64::from(incoming.bytes), end.plus(u64::from(incoming.last_offset_delta))) {
+                if !has_room(
+                    appender,
+                    bytes + u64::from(incoming.bytes),
+                    end.plus(u64::from(incoming.last_offset_delta)),
+                ) {
                     return (index, Ok(()));
                 }
                 end

@@ -20,6 +20,7 @@ mod open_files;
 pub mod partition_metadata;
 pub mod producer_states;
 mod read;
+mod read_buffers;
 mod recovery;
 mod retention;
 mod room_ahead;

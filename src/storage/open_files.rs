@@ -3,6 +3,7 @@
 //! A sealed segment never changes, so its mapping can be dropped and made again at will. Readers that still hold bytes of a
 //! mapping keep it alive; dropping it here only forgets it.
 
+use super::read_buffers::ReadBuffers;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ pub struct OpenFiles {
     count_max: usize,
     keys: AtomicU64,
     state: Mutex<State>,
+    pub(super) buffers: ReadBuffers,
 }
 
 #[derive(Debug, Default)]
@@ -43,7 +45,12 @@ impl OpenFiles {
     /// Keeps at most `count_max` mappings (at least one).
     #[must_use]
     pub fn new(count_max: usize) -> OpenFiles {
-        OpenFiles { count_max: count_max.max(1), keys: AtomicU64::new(0), state: Mutex::default() }
+        OpenFiles {
+            count_max: count_max.max(1),
+            keys: AtomicU64::new(0),
+            state: Mutex::default(),
+            buffers: ReadBuffers::default(),
+        }
     }
 
     /// A number that no other segment of this engine has.

@@ -9,6 +9,9 @@ use crate::types::{Offset, Position, Timestamp};
 use bytes::Bytes;
 use std::io;
 
+/// So many batches ahead a header is asked for.
+const HEADERS_AHEAD: usize = 4;
+
 /// A reader this close to the log end counts as one that follows it.
 const TAIL_OFFSETS: u64 = 4096;
 
@@ -195,6 +198,9 @@ fn whole_below(bytes: &[u8], from: Offset, bound: Offset) -> Result<usize> {
         if end > bytes.len() || header.end_offset() > bound {
             break;
         }
+        // Batches are mostly of one size: a look at where one of the next headers should be brings it nearer while this one is
+        // judged. Cold memory, header by header, would cost a tenth of a sequential read.
+        std::hint::black_box(bytes.get(end + HEADERS_AHEAD * header.batch_bytes as usize).copied());
         (at, next) = (end, header.end_offset());
     }
     Ok(at)

@@ -288,9 +288,8 @@ impl Segment {
         }
         let held = self.file.lock().clone();
         if let Some(file) = held {
-            let mut buffer = vec![0; len];
-            file.read_at(at, &mut buffer).map_err(|e| Error::io("read segment", &self.path, e))?;
-            return Ok(Bytes::from(buffer));
+            let read = self.files.buffers.filled(len, |into| file.read_at(at, into));
+            return read.map_err(|e| Error::io("read segment", &self.path, e));
         }
         let at = at as usize;
         Ok(self.mapping()?.slice(at..at + len))

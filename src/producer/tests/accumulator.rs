@@ -125,7 +125,10 @@ fn within_a_short_linger_full_batches_wait_for_each_other_and_go_in_one_write() 
     }
     assert_eq!(desk.back(true), None);
     // What is full waits no longer than its linger, and not at all for somebody who wants it now.
-    assert_eq!((desk.offer(40), desk.offer(41), desk.accumulator.poll_timeout()), (None, None, Some(Instant(23 + SHORT_NS))));
+    assert_eq!(
+        (desk.offer(40), desk.offer(41), desk.accumulator.poll_timeout()),
+        (None, None, Some(Instant(23 + SHORT_NS)))
+    );
     let on_time = desk.accumulator.poll_due(Hurry::Due(Instant(22 + SHORT_NS)));
     assert!(on_time.is_none(), "not before");
     assert_eq!(desk.due(42), Some(1202), "a waiter takes what is full at once");
