@@ -16,7 +16,7 @@ pub fn coarse_realtime_ms() -> i64 {
     }
     // SAFETY: the call succeeded, so the kernel filled it.
     let now = unsafe { now.assume_init() };
-    i64::from(now.tv_sec) * 1000 + i64::from(now.tv_nsec) / 1_000_000
+    now.tv_sec * 1000 + now.tv_nsec / 1_000_000
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 //! A batch is built once ([`BatchBuilder`]), looked at without copying ([`batches`], [`BatchView`], [`RecordIter`]), judged
 //! once at the door ([`BatchView::validate_from_client`]) and then carries the proof in its type ([`SealedBatch`]).
 
-mod alike;
 mod batch;
 mod builder;
 mod compression;

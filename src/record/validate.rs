@@ -1,6 +1,5 @@
 //! What a leader checks before it takes a client's batch.
 
-use super::alike::Alike;
 use super::header::NO_TIMESTAMP;
 use super::iter::{flawed, invalid, plain_keyless, RawRecord};
 use super::{BatchHeader, BatchView, Inflater};
@@ -104,22 +103,13 @@ fn check_records(header: &BatchHeader, records: &[u8], rules: &ClientRules) -> R
     let mut at = 0;
     let mut max_timestamp = NO_TIMESTAMP;
     let mut first_without_key = None;
-    let mut like: Option<Alike> = None;
     for index in 0..header.record_count {
-        if let Some(end) = like.and_then(|like| like.next_at(records, at)) {
-            at = end;
-            like = like.and_then(Alike::next);
-            continue; // its timestamp was judged when the first of its kind was
-        }
-        let begin = at;
         let (timestamp_delta, has_key) = match plain_keyless(records, at, index as u32) {
             Some((end, timestamp_delta)) => {
-                like = Alike::of(records, begin, end, index as u32);
                 at = end;
                 (timestamp_delta, false)
             }
             None => {
-                like = None;
                 let record = RawRecord::parse(records, &mut at).map_err(|flaw| flawed(header, index as u32, flaw))?;
                 if record.offset_delta != index {
                     return Err(flawed(header, index as u32, "its offset does not follow the one before"));
