@@ -24,6 +24,7 @@ mod record;
 pub mod sim;
 mod storage;
 mod time;
+mod transport;
 mod types;
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("record", 1),
     ("disk", 1),
     ("storage", 2),
+    ("transport", 2),
     ("node", 4),
     ("producer", 5),
     ("consumer", 5),

@@ -1,0 +1,98 @@
+//! Letting others in: one thread a listener, one more for each connection, which handshakes and then reads.
+
+use super::handshake::{self, HANDSHAKE_BYTES_MAX};
+use super::line::{Bounded, Line};
+use super::socket::Shared;
+use super::table::Listener;
+use socket2::Socket;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The pause after a failed accept, for instance for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The listener thread's work.
+pub(super) fn accept_all(shared: &Arc<Shared>, listener: &Listener) {
+    while !shared.is_stopping() {
+        match listener.socket.accept() {
+            Ok((socket, _)) => let_in(shared, socket),
+            Err(_) if shared.is_stopping() => return,
+            Err(error) => {
+                shared.notices.push(format!("accepting on {}: {error}", listener.address));
+                shared.pause(ACCEPT_PAUSE);
+            }
+        }
+    }
+}
+
+fn let_in(shared: &Arc<Shared>, socket: Socket) {
+    let line = Arc::new(Line::new(socket));
+    let Some(half_open) = HalfOpen::new(shared, &line) else { return };
+    let own = Arc::clone(shared);
+    // Dropping what the thread would have owned closes the socket.
+    if let Err(error) = shared.threads.spawn("conn", move || greet(&own, half_open)) {
+        shared.notices.push(format!("no thread for an accepted connection: {error}"));
+    }
+}
+
+fn greet(shared: &Arc<Shared>, half_open: HalfOpen) {
+    let line = Arc::clone(&half_open.line);
+    let Some(running) = shared.table.lock().running.clone() else { return };
+    let mut stream = Bounded::new(&line, &shared.clock, shared.settings.handshake_timeout, HANDSHAKE_BYTES_MAX);
+    let outcome = line.tune().map_err(handshake::End::from).and_then(|()| {
+        handshake::accept(
+            &mut stream,
+            &running.me,
+            |hello| shared.table.lock().number_for(hello, &shared.settings),
+            || shared.table.lock().next_generation(),
+        )
+    });
+    let round_trip = stream.round_trip;
+    let key = half_open.through();
+    match outcome {
+        Ok(agreed) => shared.serve(&running.inbox, agreed, &line, round_trip),
+        Err(handshake::End::RefusedByPeer(handshake::Refusal::NotWantedAnyMore)) => {}
+        Err(_) if shared.is_stopping() => {}
+        Err(end) => shared.notices.push(format!("an incoming connection: {end}")),
+    }
+    line.cut();
+    shared.table.lock().remove_line(key);
+}
+
+/// An accepted connection that nobody has answered for yet. There are only so many at a time.
+struct HalfOpen {
+    shared: Arc<Shared>,
+    line: Arc<Line>,
+    key: u64,
+    is_through: bool,
+}
+
+impl HalfOpen {
+    fn new(shared: &Arc<Shared>, line: &Arc<Line>) -> Option<HalfOpen> {
+        let mut table = shared.table.lock();
+        if table.handshakes >= shared.settings.handshakes_max {
+            drop(table);
+            shared.notices.push("too many connections are in their handshake: further ones are closed".to_owned());
+            return None;
+        }
+        let key = table.add_line(line)?;
+        table.handshakes += 1;
+        Some(HalfOpen { shared: Arc::clone(shared), line: Arc::clone(line), key, is_through: false })
+    }
+
+    /// The handshake is over, one way or the other; the line is still in the table under this key.
+    fn through(mut self) -> u64 {
+        self.is_through = true;
+        self.key
+    }
+}
+
+impl Drop for HalfOpen {
+    fn drop(&mut self) {
+        let mut table = self.shared.table.lock();
+        table.handshakes -= 1;
+        if !self.is_through {
+            table.remove_line(self.key);
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Nodes of one process: `inproc://name`. A frame is handed over on the sender's thread ([`trampoline`](super::trampoline)).
+//!
+//! Two members of a hub are connected while both are started and each is the other's peer, under the name and the number that
+//! it has. A client needs to be nobody's peer.
+
+use super::trampoline::{bounce, Call};
+use super::{errors, Frame, Inbox, PeerStats, Transport, CLIENT_ID_MIN, FRAME_BYTES_MAX};
+use crate::error::Result;
+use crate::types::NodeId;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// The scheme of a channel's addresses.
+const SCHEME: &str = "inproc://";
+
+/// What the members of one process share. Clones are the same hub.
+#[derive(Clone, Default)]
+pub struct ChannelHub(Arc<Mutex<Hub>>);
+
+#[derive(Default)]
+struct Hub {
+    members: BTreeMap<Arc<str>, Member>,
+    clients: u32,
+}
+
+struct Member {
+    /// The node's number, or the client's; known from the start on.
+    number: NodeId,
+    /// There from start to stop.
+    inbox: Option<Inbox>,
+    was_started: bool,
+    links: BTreeMap<NodeId, Link>,
+}
+
+/// One direction of a connection, and the account of both.
+struct Link {
+    /// The other member.
+    name: Arc<str>,
+    account: PeerStats,
+}
+
+/// One member's end of the hub. Leaves it when stopped or dropped.
+pub struct ChannelTransport {
+    hub: ChannelHub,
+    name: Arc<str>,
+}
+
+impl ChannelHub {
+    #[must_use]
+    pub fn new() -> ChannelHub {
+        ChannelHub::default()
+    }
+
+    /// A place in the hub under this name, which others reach as `inproc://name`.
+    ///
+    /// # Errors
+    /// INVALID_ARG when the name is empty or taken.
+    pub fn transport(&self, name: &str) -> Result<ChannelTransport> {
+        let mut hub = self.0.lock();
+        if name.is_empty() || hub.members.contains_key(name) {
+            return Err(errors::invalid(format!("the name '{name}' is empty or taken in this hub")));
+        }
+        let member = Member { number: NodeId(0), inbox: None, was_started: false, links: BTreeMap::new() };
+        let name: Arc<str> = name.into();
+        hub.members.insert(Arc::clone(&name), member);
+        Ok(ChannelTransport { hub: self.clone(), name })
+    }
+}
+
+impl Transport for ChannelTransport {
+    fn start(&self, me: NodeId, inbox: Inbox) -> Result<()> {
+        let mut hub = self.hub.0.lock();
+        let number = if me < CLIENT_ID_MIN { me } else { hub.next_client() };
+        let member = hub.members.get_mut(&self.name).ok_or_else(errors::stopped)?;
+        if member.was_started {
+            return Err(errors::started_before());
+        }
+        member.was_started = true;
+        member.number = number;
+        member.inbox = Some(inbox);
+        let told = hub.connect_who_can();
+        drop(hub);
+        tell(told);
+        Ok(())
+    }
+
+    fn send(&self, to: NodeId, frame: Frame) -> Result<()> {
+        frame.check(FRAME_BYTES_MAX)?;
+        let frame = frame.into_joined();
+        let call = {
+            let mut hub = self.hub.0.lock();
+            let member = hub.members.get_mut(&self.name).filter(|member| member.inbox.is_some());
+            let member = member.ok_or_else(errors::stopped)?;
+            let from = member.number;
+            let link = member.links.get_mut(&to).ok_or_else(|| errors::unknown_peer(to))?;
+            if !link.account.is_up {
+                return Err(errors::not_connected(to, link.account.reason.as_deref()));
+            }
+            let bytes = frame.len() as u64;
+            link.account.frames_sent += 1;
+            link.account.bytes_sent += bytes;
+            let name = Arc::clone(&link.name);
+            let other = hub.members.get_mut(&name).expect("a link that is up leads to a member");
+            let back = other.links.get_mut(&from).expect("links are up on both sides");
+            back.account.frames_received += 1;
+            back.account.bytes_received += bytes;
+            let inbox = other.inbox.clone().expect("a link that is up leads to a started member");
+            Call::Deliver { inbox, from, frame }
+        };
+        bounce(call)
+    }
+
+    fn set_peer(&self, peer: NodeId, address: Option<&str>) -> Result<()> {
+        let mut hub = self.hub.0.lock();
+        let member = hub.members.get(&self.name).ok_or_else(errors::stopped)?;
+        if peer >= CLIENT_ID_MIN || (member.was_started && member.number == peer) {
+            return Err(errors::invalid(format!("{peer} is no other node's number")));
+        }
+        let name = match address {
+            None => None,
+            Some(address) => Some(address.strip_prefix(SCHEME).ok_or_else(|| {
+                errors::invalid(format!("'{address}' is no address of a channel: {SCHEME}name"))
+            })?),
+        };
+        if member.links.get(&peer).map(|link| &*link.name) == name {
+            return Ok(());
+        }
+        let mut told = hub.disconnect(&self.name, peer, "the peer was removed or has moved");
+        let member = hub.members.get_mut(&self.name).expect("it was there");
+        member.links.remove(&peer);
+        if let Some(name) = name {
+            member.links.insert(peer, Link { name: name.into(), account: PeerStats::of(peer) });
+        }
+        told.extend(hub.connect_who_can());
+        drop(hub);
+        tell(told);
+        Ok(())
+    }
+
+    fn stop(&self) {
+        let (inbox, told) = {
+            let mut hub = self.hub.0.lock();
+            let Some(member) = hub.members.get(&self.name) else { return };
+            let peers: Vec<NodeId> = member.links.keys().copied().collect();
+            let told: Vec<Call> =
+                peers.into_iter().flat_map(|peer| hub.disconnect(&self.name, peer, "the peer has stopped")).collect();
+            (hub.members.get_mut(&self.name).and_then(|member| member.inbox.take()), told)
+        };
+        if let Some(inbox) = inbox {
+            inbox.close();
+        }
+        tell(told);
+        // Only now may a successor take the name, so that nobody hears of its coming before this one's going.
+        self.hub.0.lock().members.remove(&self.name);
+    }
+
+    fn peer_stats(&self) -> Vec<PeerStats> {
+        let hub = self.hub.0.lock();
+        let links = hub.members.get(&self.name).into_iter().flat_map(|member| member.links.values());
+        links.map(|link| link.account.clone()).collect()
+    }
+}
+
+impl Drop for ChannelTransport {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Hub {
+    fn next_client(&mut self) -> NodeId {
+        let number = CLIENT_ID_MIN.0 + self.clients % CLIENT_ID_MIN.0;
+        self.clients = self.clients.wrapping_add(1);
+        NodeId(number)
+    }
+
+    /// Connects every pair that may be and is not.
+    fn connect_who_can(&mut self) -> Vec<Call> {
+        let mut ready = Vec::new();
+        for (name, member) in &self.members {
+            for (peer, link) in member.links.iter().filter(|(_, link)| member.inbox.is_some() && !link.account.is_up) {
+                let Some(other) = self.members.get(&link.name) else { continue };
+                let is_let_in = member.number >= CLIENT_ID_MIN
+                    || other.links.get(&member.number).is_some_and(|back| back.name == *name);
+                if other.inbox.is_some() && other.number == *peer && is_let_in {
+                    ready.push((Arc::clone(name), Arc::clone(&link.name)));
+                }
+            }
+        }
+        // A pair of nodes is found from both ends; the second time it is up already.
+        ready.into_iter().flat_map(|(one, other)| [self.up(&one, &other), self.up(&other, &one)]).flatten().collect()
+    }
+
+    fn up(&mut self, name: &str, other: &str) -> Option<Call> {
+        let peer = self.members[other].number;
+        let member = self.members.get_mut(name)?;
+        let link = Link { name: other.into(), account: PeerStats::of(peer) };
+        let account = &mut member.links.entry(peer).or_insert(link).account;
+        if account.is_up {
+            return None;
+        }
+        account.is_up = true;
+        account.connects += 1;
+        Some(Call::PeerState { inbox: member.inbox.clone()?, peer, up: true })
+    }
+
+    /// Both ends of a link go down, if it is up.
+    fn disconnect(&mut self, name: &str, peer: NodeId, reason: &str) -> Vec<Call> {
+        let member = &self.members[name];
+        let number = member.number;
+        let Some(other) = member.links.get(&peer).filter(|link| link.account.is_up).map(|link| Arc::clone(&link.name)) else {
+            return Vec::new();
+        };
+        [self.down(name, peer, reason), self.down(&other, number, reason)].into_iter().flatten().collect()
+    }
+
+    fn down(&mut self, name: &str, peer: NodeId, reason: &str) -> Option<Call> {
+        let member = self.members.get_mut(name)?;
+        let account = &mut member.links.get_mut(&peer)?.account;
+        account.is_up = false;
+        account.reason = Some(reason.to_owned());
+        if peer >= CLIENT_ID_MIN {
+            member.links.remove(&peer);
+        }
+        Some(Call::PeerState { inbox: member.inbox.clone()?, peer, up: false })
+    }
+}
+
+fn tell(calls: Vec<Call>) {
+    for call in calls {
+        bounce(call).expect("states are always taken");
+    }
+}
+
+impl fmt::Debug for ChannelHub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChannelHub").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ChannelTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChannelTransport").field("name", &self.name).finish_non_exhaustive()
+    }
+}

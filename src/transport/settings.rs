@@ -1,0 +1,82 @@
+//! What a socket transport has to be told, and its limits.
+
+use super::FRAME_BYTES_MAX;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Which cluster a node belongs to (Kafka's `cluster.id`, decoded).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ClusterId(pub [u8; 16]);
+
+/// What all members of a cluster know and nobody else (`cluster.secret`). It never travels and is never shown.
+#[derive(Clone)]
+pub struct Secret(Arc<[u8]>);
+
+impl Secret {
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Secret {
+        Secret(bytes.into())
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(hidden)")
+    }
+}
+
+/// Settings of a [`SocketTransport`](super::SocketTransport).
+#[derive(Clone, Debug)]
+pub struct SocketSettings {
+    pub cluster: ClusterId,
+    /// With one, both ends of a connection have to prove that they know it.
+    pub secret: Option<Secret>,
+    /// The longest payload that is sent or let in. A pair of nodes uses the smaller one of theirs.
+    pub frame_bytes_max: u32,
+    /// What may wait for one peer; beyond, `send` answers QUEUE_FULL. A frame that finds nothing waiting is always taken.
+    pub queue_bytes_max: usize,
+    pub queue_frames_max: usize,
+    /// How long a connection may take to come about (Kafka's `socket.connection.setup.timeout.ms`).
+    pub connect_timeout: Duration,
+    /// How long the handshake may take after that.
+    pub handshake_timeout: Duration,
+    /// The pause after a lost connection or a failed attempt, doubled with each further failure (Kafka's `reconnect.backoff.ms`).
+    pub reconnect_backoff: Duration,
+    /// The longest pause (Kafka's `reconnect.backoff.max.ms`).
+    pub reconnect_backoff_max: Duration,
+    /// Where the jitter of the pauses comes from.
+    pub seed: u64,
+    /// Accepted connections that have not finished their handshake; further ones are closed at once.
+    pub handshakes_max: usize,
+    /// Clients at a time; further ones are refused.
+    pub clients_max: usize,
+    /// Certificates for `tls://`.
+    #[cfg(feature = "tls")]
+    pub tls: Option<super::TlsFiles>,
+}
+
+impl Default for SocketSettings {
+    fn default() -> SocketSettings {
+        SocketSettings {
+            cluster: ClusterId::default(),
+            secret: None,
+            frame_bytes_max: FRAME_BYTES_MAX,
+            queue_bytes_max: 2 * FRAME_BYTES_MAX as usize,
+            queue_frames_max: 16 * 1024,
+            connect_timeout: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(10),
+            reconnect_backoff: Duration::from_millis(50),
+            reconnect_backoff_max: Duration::from_secs(1),
+            seed: 0,
+            handshakes_max: 64,
+            clients_max: 256,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+}

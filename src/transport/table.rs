@@ -1,0 +1,185 @@
+//! Who is known, who is connected, and what is under way: the memory of a socket transport, behind one lock.
+
+use super::address::Address;
+use super::connection::{Account, Connection, Latch};
+use super::handshake::{Agreed, Hello, Me, Refusal, Role};
+use super::line::Line;
+use super::{Inbox, PeerStats, SocketSettings, CLIENT_ID_MIN};
+use crate::types::NodeId;
+use socket2::Socket;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Default)]
+pub(super) struct Table {
+    /// From start on.
+    pub running: Option<Running>,
+    pub is_stopping: bool,
+    pub peers: BTreeMap<NodeId, Peer>,
+    pub clients: BTreeMap<NodeId, Peer>,
+    pub listeners: Vec<Listener>,
+    /// Of the last connection with each node that there was, also with those that are no peers any more.
+    gone: BTreeMap<NodeId, Arc<Latch>>,
+    /// Every socket that a thread works with, so that it can be cut.
+    lines: BTreeMap<u64, Arc<Line>>,
+    lines_ever: u64,
+    /// Accepted and not yet through with their handshake.
+    pub handshakes: usize,
+    generation_last: u64,
+    clients_ever: u32,
+}
+
+#[derive(Clone)]
+pub(super) struct Running {
+    pub me: Me,
+    pub inbox: Inbox,
+}
+
+#[derive(Clone)]
+pub(super) struct Listener {
+    pub socket: Arc<Socket>,
+    pub address: Address,
+}
+
+/// A node that is known, or a client that is connected.
+#[derive(Default)]
+pub(super) struct Peer {
+    /// `None` for clients: nobody dials them.
+    pub address: Option<Address>,
+    /// Another one after each move, so that a dialler of the old address ends.
+    pub address_version: u64,
+    pub connection: Option<Arc<Connection>>,
+    account: Arc<Account>,
+    connects: u64,
+    round_trip: Option<Duration>,
+    pub reason: Option<String>,
+}
+
+/// A connection that has become the peer's.
+pub(super) struct Adopted {
+    pub connection: Arc<Connection>,
+    /// To be closed: there is one connection for a pair.
+    pub replaced: Option<Arc<Connection>>,
+    /// To be waited for before anything is told about the new one.
+    pub before: Option<Arc<Latch>>,
+}
+
+impl Table {
+    /// Remembers a socket so that [`stop`](Table::begin_stop) can cut it; `None` when that has happened.
+    pub fn add_line(&mut self, line: &Arc<Line>) -> Option<u64> {
+        if self.is_stopping {
+            return None;
+        }
+        self.lines_ever += 1;
+        self.lines.insert(self.lines_ever, Arc::clone(line));
+        Some(self.lines_ever)
+    }
+
+    pub fn remove_line(&mut self, key: u64) {
+        self.lines.remove(&key);
+    }
+
+    /// Nothing begins any more. What there is comes out, to be closed without the lock.
+    pub fn begin_stop(&mut self) -> (Vec<Listener>, Vec<Arc<Line>>, Vec<Arc<Connection>>) {
+        self.is_stopping = true;
+        let peers = self.peers.values_mut().chain(self.clients.values_mut());
+        let connections = peers.filter_map(|peer| peer.connection.take()).collect();
+        let lines = std::mem::take(&mut self.lines).into_values().collect();
+        (std::mem::take(&mut self.listeners), lines, connections)
+    }
+
+    pub fn next_generation(&mut self) -> u64 {
+        self.generation_last += 1;
+        self.generation_last
+    }
+
+    /// Under which number a dialler may come in.
+    pub fn number_for(&mut self, hello: &Hello, settings: &SocketSettings) -> Result<NodeId, Refusal> {
+        match hello.role {
+            Role::Node if self.peers.contains_key(&hello.number) => Ok(hello.number),
+            Role::Node => Err(Refusal::UnknownNode),
+            Role::Client if self.clients.len() >= settings.clients_max => Err(Refusal::TooManyClients),
+            Role::Client => {
+                let number = CLIENT_ID_MIN.0 + self.clients_ever % CLIENT_ID_MIN.0;
+                self.clients_ever = self.clients_ever.wrapping_add(1);
+                Ok(NodeId(number))
+            }
+        }
+    }
+
+    pub fn peer(&self, number: NodeId) -> Option<&Peer> {
+        self.peers.get(&number).or_else(|| self.clients.get(&number))
+    }
+
+    fn peer_mut(&mut self, number: NodeId) -> Option<&mut Peer> {
+        self.peers.get_mut(&number).or_else(|| self.clients.get_mut(&number))
+    }
+
+    /// Makes a finished handshake the peer's connection, unless a later one is that already, or the peer was removed meanwhile.
+    pub fn adopt(
+        &mut self,
+        agreed: Agreed,
+        line: &Arc<Line>,
+        round_trip: Option<Duration>,
+        settings: &SocketSettings,
+    ) -> Option<Adopted> {
+        if self.is_stopping {
+            return None;
+        }
+        if agreed.role == Role::Client {
+            self.clients.entry(agreed.peer).or_default();
+        }
+        let peer = self.peer_mut(agreed.peer)?;
+        let is_later = |held: &Agreed| {
+            held.chooser_incarnation == agreed.chooser_incarnation && held.generation >= agreed.generation
+        };
+        if peer.connection.as_ref().is_some_and(|held| is_later(&held.agreed)) {
+            return None;
+        }
+        let connection = Connection::new(agreed, Arc::clone(line), settings, Arc::clone(&peer.account));
+        let connection = Arc::new(connection);
+        peer.connects += 1;
+        peer.round_trip = round_trip;
+        let replaced = peer.connection.replace(Arc::clone(&connection));
+        // A client's number is nobody's before it.
+        let is_node = agreed.role == Role::Node;
+        let before = is_node.then(|| self.gone.insert(agreed.peer, Arc::clone(&connection.gone))).flatten();
+        Some(Adopted { connection, replaced, before })
+    }
+
+    /// A connection has ended: if it was still the peer's, there is none now. A client is forgotten.
+    pub fn remove(&mut self, connection: &Arc<Connection>) {
+        let number = connection.agreed.peer;
+        let Some(peer) = self.peer_mut(number) else { return };
+        peer.reason = connection.reason();
+        if peer.connection.as_ref().is_some_and(|held| Arc::ptr_eq(held, connection)) {
+            peer.connection = None;
+        }
+        self.clients.remove(&number);
+    }
+
+    pub fn stats(&self) -> Vec<PeerStats> {
+        self.peers.iter().chain(&self.clients).map(|(number, peer)| peer.stats(*number)).collect()
+    }
+}
+
+impl Peer {
+    fn stats(&self, number: NodeId) -> PeerStats {
+        let backlog = self.connection.as_ref().map(|connection| connection.outlet.backlog());
+        PeerStats {
+            peer: number,
+            is_up: self.connection.is_some(),
+            frames_sent: self.account.frames_sent.load(Ordering::Relaxed),
+            bytes_sent: self.account.bytes_sent.load(Ordering::Relaxed),
+            frames_received: self.account.frames_received.load(Ordering::Relaxed),
+            bytes_received: self.account.bytes_received.load(Ordering::Relaxed),
+            queued_frames: backlog.map_or(0, |backlog| backlog.frames as u64),
+            queued_bytes: backlog.map_or(0, |backlog| backlog.bytes as u64),
+            connects: self.connects,
+            round_trip: self.round_trip,
+            reason: self.reason.clone(),
+        }
+    }
+}
