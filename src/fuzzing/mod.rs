@@ -14,6 +14,11 @@ pub fn record_batch(data: &[u8]) {
     crate::record::fuzz::record_batch(data);
 }
 
+/// Any bytes as what a socket brings: before the handshake, in it, after it.
+pub fn net_frame(data: &[u8]) {
+    crate::transport::fuzz::net_frame(data);
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -44,5 +49,10 @@ mod tests {
     #[test]
     fn every_seed_of_index_files_passes() {
         replay("index_files", super::index_files);
+    }
+
+    #[test]
+    fn every_seed_of_net_frame_passes() {
+        replay("net_frame", super::net_frame);
     }
 }

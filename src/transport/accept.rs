@@ -1,10 +1,11 @@
 //! Letting others in: one thread a listener, one more for each connection, which handshakes and then reads.
 
-use super::handshake::{self, HANDSHAKE_BYTES_MAX};
+use super::handshake::{self, End, Hello, Refusal, HANDSHAKE_BYTES_MAX};
 use super::line::{Bounded, Line};
 use super::socket::Shared;
 use super::table::Listener;
 use socket2::Socket;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,19 +40,34 @@ fn greet(shared: &Arc<Shared>, half_open: HalfOpen) {
     let line = Arc::clone(&half_open.line);
     let Some(running) = shared.table.lock().running.clone() else { return };
     let mut stream = Bounded::new(&line, &shared.clock, shared.settings.handshake_timeout, HANDSHAKE_BYTES_MAX);
-    let outcome = line.tune().map_err(handshake::End::from).and_then(|()| {
-        handshake::accept(
-            &mut stream,
-            &running.me,
-            |hello| shared.table.lock().number_for(hello, &shared.settings),
-            || shared.table.lock().next_generation(),
-        )
-    });
+    let (greeted, chosen) = (Cell::new(None), Cell::new(false));
+    let number_for = |hello: &Hello| {
+        let number = shared.table.lock().number_for(hello, &shared.settings)?;
+        greeted.set(Some(number));
+        Ok(number)
+    };
+    let choose = |peer, hello: &Hello| {
+        let generation = shared.table.lock().choose(peer, hello.insists);
+        chosen.set(generation.is_some());
+        generation
+    };
+    let talked = line.tune().map_err(End::from);
+    let outcome = talked.and_then(|()| handshake::accept(&mut stream, &running.me, number_for, choose));
     let round_trip = stream.round_trip;
     let key = half_open.through();
-    match outcome {
-        Ok(agreed) => shared.serve(&running.inbox, agreed, &line, round_trip),
-        Err(handshake::End::RefusedByPeer(handshake::Refusal::NotWantedAnyMore)) => {}
+    let adopted = {
+        let mut table = shared.table.lock();
+        let adopted = outcome.map(|agreed| table.adopt(agreed, &line, round_trip, &shared.settings));
+        if let Some(peer) = greeted.get() {
+            table.end_handshake(peer, true, chosen.get());
+        }
+        adopted
+    };
+    shared.changed.notify_all();
+    match adopted {
+        Ok(Some(adopted)) => shared.serve(&running.inbox, adopted),
+        // There is a later one, or the other side has found out that there is one.
+        Ok(None) | Err(End::Refused(Refusal::NotNeeded) | End::RefusedByPeer(Refusal::NotNeeded)) => {}
         Err(_) if shared.is_stopping() => {}
         Err(end) => shared.notices.push(format!("an incoming connection: {end}")),
     }

@@ -1,4 +1,4 @@
-//! Where a node is: `tcp://host:port`, `tls://host:port`, `unix:///path`. Dialling and listening there.
+//! Where a node is: `tcp://host:port`, `unix:///path`. Dialling and listening there.
 
 use super::errors::{host, invalid};
 use crate::error::Result;
@@ -21,7 +21,6 @@ const UNCONFIRMED_MAX: Duration = Duration::from_secs(30);
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Address {
     Tcp(String),
-    Tls(String),
     Unix(PathBuf),
 }
 
@@ -29,34 +28,22 @@ impl Address {
     /// # Errors
     /// INVALID_ARG.
     pub fn parse(url: &str) -> Result<Address> {
-        let has_port = |rest: &str| rest.rsplit_once(':').is_some_and(|(host, port)| {
-            !host.is_empty() && !port.is_empty() && port.parse::<u16>().is_ok()
-        });
+        let has_port = |rest: &str| {
+            rest.rsplit_once(':')
+                .is_some_and(|(host, port)| !host.is_empty() && !port.is_empty() && port.parse::<u16>().is_ok())
+        };
         match url.split_once("://") {
             Some(("tcp", rest)) if has_port(rest) => Ok(Address::Tcp(rest.to_owned())),
-            #[cfg(feature = "tls")]
-            Some(("tls", rest)) if has_port(rest) => Ok(Address::Tls(rest.to_owned())),
-            #[cfg(not(feature = "tls"))]
-            Some(("tls", _)) => Err(invalid(format!("'{url}': this program was built without the feature tls"))),
             Some(("unix", path)) if path.starts_with('/') => Ok(Address::Unix(path.into())),
-            _ => Err(invalid(format!("'{url}' is none of tcp://host:port, tls://host:port, unix:///path"))),
+            _ => Err(invalid(format!("'{url}' is neither tcp://host:port nor unix:///path"))),
         }
     }
 
     /// Everything that the name stands for. May ask the network.
     pub fn resolve(&self) -> io::Result<Vec<SockAddr>> {
         match self {
-            Address::Tcp(name) | Address::Tls(name) => Ok(name.to_socket_addrs()?.map(SockAddr::from).collect()),
+            Address::Tcp(name) => Ok(name.to_socket_addrs()?.map(SockAddr::from).collect()),
             Address::Unix(path) => Ok(vec![SockAddr::unix(path)?]),
-        }
-    }
-
-    /// The host's name, as a certificate has it.
-    #[cfg(feature = "tls")]
-    pub fn host(&self) -> Option<&str> {
-        match self {
-            Address::Tls(name) => name.rsplit_once(':').map(|(host, _)| host.trim_matches(['[', ']'])),
-            Address::Tcp(_) | Address::Unix(_) => None,
         }
     }
 
@@ -87,7 +74,6 @@ impl Address {
         socket.listen(BACKLOG)?;
         let bound = match (self, socket.local_addr()?.as_socket()) {
             (Address::Tcp(_), Some(bound)) => Address::Tcp(bound.to_string()),
-            (Address::Tls(_), Some(bound)) => Address::Tls(bound.to_string()),
             _ => self.clone(),
         };
         Ok((socket, bound))
@@ -98,7 +84,6 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Address::Tcp(name) => write!(f, "tcp://{name}"),
-            Address::Tls(name) => write!(f, "tls://{name}"),
             Address::Unix(path) => write!(f, "unix://{}", path.display()),
         }
     }
@@ -115,10 +100,8 @@ pub(super) fn tune(socket: &Socket) -> io::Result<()> {
         return Ok(());
     }
     socket.set_tcp_nodelay(true)?;
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_AFTER)
-        .with_interval(KEEPALIVE_EVERY)
-        .with_retries(KEEPALIVE_ATTEMPTS);
+    let keepalive =
+        TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY).with_retries(KEEPALIVE_ATTEMPTS);
     socket.set_tcp_keepalive(&keepalive)?;
     socket.set_tcp_user_timeout(Some(UNCONFIRMED_MAX))
 }

@@ -120,9 +120,11 @@ impl Transport for ChannelTransport {
         }
         let name = match address {
             None => None,
-            Some(address) => Some(address.strip_prefix(SCHEME).ok_or_else(|| {
-                errors::invalid(format!("'{address}' is no address of a channel: {SCHEME}name"))
-            })?),
+            Some(address) => Some(
+                address
+                    .strip_prefix(SCHEME)
+                    .ok_or_else(|| errors::invalid(format!("'{address}' is no address of a channel: {SCHEME}name")))?,
+            ),
         };
         if member.links.get(&peer).map(|link| &*link.name) == name {
             return Ok(());
@@ -210,7 +212,8 @@ impl Hub {
     fn disconnect(&mut self, name: &str, peer: NodeId, reason: &str) -> Vec<Call> {
         let member = &self.members[name];
         let number = member.number;
-        let Some(other) = member.links.get(&peer).filter(|link| link.account.is_up).map(|link| Arc::clone(&link.name)) else {
+        let Some(other) = member.links.get(&peer).filter(|link| link.account.is_up).map(|link| Arc::clone(&link.name))
+        else {
             return Vec::new();
         };
         [self.down(name, peer, reason), self.down(&other, number, reason)].into_iter().flatten().collect()

@@ -1,13 +1,14 @@
 //! One thread a peer sees to it that there is a connection: it dials while there is none, and reads what it has dialled.
 
 use super::address::{new_socket, Address};
-use super::handshake::{self, HANDSHAKE_BYTES_MAX};
+use super::handshake::{self, Refusal, Wanted, HANDSHAKE_BYTES_MAX};
 use super::line::{Bounded, Line};
 use super::socket::Shared;
 use super::table::Running;
 use crate::time::{Clock, Instant};
 use crate::types::NodeId;
 use socket2::SockAddr;
+use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +19,12 @@ pub(super) fn keep_connected(shared: &Arc<Shared>, running: &Running, peer: Node
     let seed = settings.seed ^ (u64::from(running.me.number.0) << 32 | u64::from(peer.0));
     let mut backoff = Backoff::new(settings.reconnect_backoff, settings.reconnect_backoff_max, seed);
     let mut not_before = shared.clock.monotonic();
-    while shared.wait_until_needed(peer, version, not_before) {
-        match dial(shared, running, peer, address) {
+    let mut not_needed_at = None;
+    while let Some(connects) = shared.wait_until_needed(peer, version, not_before) {
+        let insists = not_needed_at == Some(connects);
+        match dial(shared, running, Wanted { node: peer, insists }, address) {
             Ok(()) => backoff.reset(),
-            Err(End::NotNeeded) => {}
+            Err(End::NotNeeded) => not_needed_at = Some(connects),
             Err(End::Failed(text)) => shared.dial_failed(peer, version, format!("dialling {address}: {text}")),
         }
         not_before = shared.clock.monotonic() + backoff.next();
@@ -41,10 +44,10 @@ impl From<io::Error> for End {
 }
 
 /// Dials, handshakes, and reads until the connection ends.
-fn dial(shared: &Arc<Shared>, running: &Running, peer: NodeId, address: &Address) -> Result<(), End> {
+fn dial(shared: &Arc<Shared>, running: &Running, wanted: Wanted, address: &Address) -> Result<(), End> {
     let mut outcome = Err(End::Failed("the name has no address".to_owned()));
     for at in address.resolve()? {
-        outcome = dial_one(shared, running, peer, &at);
+        outcome = dial_one(shared, running, wanted, &at);
         if !matches!(outcome, Err(End::Failed(_))) {
             break;
         }
@@ -52,10 +55,10 @@ fn dial(shared: &Arc<Shared>, running: &Running, peer: NodeId, address: &Address
     outcome
 }
 
-fn dial_one(shared: &Arc<Shared>, running: &Running, peer: NodeId, at: &SockAddr) -> Result<(), End> {
+fn dial_one(shared: &Arc<Shared>, running: &Running, wanted: Wanted, at: &SockAddr) -> Result<(), End> {
     let line = Arc::new(Line::new(new_socket(at)?));
     let Some(key) = shared.table.lock().add_line(&line) else { return Err(End::NotNeeded) };
-    let outcome = converse(shared, running, peer, &line, at);
+    let outcome = converse(shared, running, wanted, &line, at);
     line.cut();
     shared.table.lock().remove_line(key);
     outcome
@@ -64,21 +67,37 @@ fn dial_one(shared: &Arc<Shared>, running: &Running, peer: NodeId, at: &SockAddr
 fn converse(
     shared: &Arc<Shared>,
     running: &Running,
-    peer: NodeId,
+    wanted: Wanted,
     line: &Arc<Line>,
     at: &SockAddr,
 ) -> Result<(), End> {
     line.connect(at, shared.settings.connect_timeout)?;
     let mut stream = Bounded::new(line, &shared.clock, shared.settings.handshake_timeout, HANDSHAKE_BYTES_MAX);
-    let still_wanted = || shared.table.lock().peers.get(&peer).is_some_and(|peer| peer.connection.is_none());
-    let next_generation = || shared.table.lock().next_generation();
-    match handshake::dial(&mut stream, &running.me, peer, still_wanted, next_generation) {
-        Ok(agreed) => {
-            let round_trip = stream.round_trip;
-            shared.serve(&running.inbox, agreed, line, round_trip);
+    let peer = wanted.node;
+    let chosen = Cell::new(false);
+    let is_needed = || shared.table.lock().peers.get(&peer).is_some_and(|peer| peer.connection.is_none());
+    let choose = || {
+        let generation = shared.table.lock().choose(peer, false);
+        chosen.set(generation.is_some());
+        generation
+    };
+    let outcome = handshake::dial(&mut stream, &running.me, wanted, is_needed, choose);
+    let adopted = {
+        let mut table = shared.table.lock();
+        let adopted = outcome.map(|agreed| table.adopt(agreed, line, stream.round_trip, &shared.settings));
+        table.end_handshake(peer, false, chosen.get());
+        adopted
+    };
+    shared.changed.notify_all();
+    match adopted {
+        Ok(Some(adopted)) => {
+            shared.serve(&running.inbox, adopted);
             Ok(())
         }
-        Err(handshake::End::Refused(handshake::Refusal::NotWantedAnyMore)) => Err(End::NotNeeded),
+        Ok(None) => Err(End::NotNeeded),
+        Err(handshake::End::Refused(Refusal::NotNeeded) | handshake::End::RefusedByPeer(Refusal::NotNeeded)) => {
+            Err(End::NotNeeded)
+        }
         Err(end) => Err(End::Failed(end.to_string())),
     }
 }
@@ -109,19 +128,20 @@ impl Backoff {
 }
 
 impl Shared {
-    /// Waits until `peer` has no connection and `not_before` has come. False when this dialler is not needed any more.
-    fn wait_until_needed(&self, peer: NodeId, version: u64, not_before: Instant) -> bool {
+    /// Waits until `peer` has no connection, nor makes one, and `not_before` has come; answers how many it has had. `None` when this
+    /// dialler has to end.
+    fn wait_until_needed(&self, peer: NodeId, version: u64, not_before: Instant) -> Option<u64> {
         let mut table = self.table.lock();
         loop {
             let known = table.peers.get(&peer).filter(|peer| peer.address_version == version);
-            let Some(known) = known.filter(|_| !table.is_stopping) else { return false };
-            if known.connection.is_some() {
+            let known = known.filter(|_| !table.is_stopping)?;
+            if known.is_served() {
                 self.changed.wait(&mut table);
                 continue;
             }
             let left = not_before.since(self.clock.monotonic());
             if left.is_zero() {
-                return true;
+                return Some(known.connects);
             }
             self.changed.wait_for(&mut table, left);
         }

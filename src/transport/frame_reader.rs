@@ -27,8 +27,13 @@ pub struct FrameReader<R> {
 /// Why the bytes make no more sense, or no more come.
 #[derive(Debug)]
 pub enum FrameFault {
-    TooLong { claimed: u32, allowed: u32 },
-    Checksum { length: u32 },
+    TooLong {
+        claimed: u32,
+        allowed: u32,
+    },
+    Checksum {
+        length: u32,
+    },
     /// The bytes end inside of a frame.
     Truncated,
     Io(io::Error),

@@ -22,7 +22,7 @@
 //! | `channel`, `trampoline` | nodes of one process |
 //! | `handshake` | who is there? version, cluster, number, secret |
 //! | `address`, `line`, `outlet`, `connection` | one socket: dialled or accepted, written, read |
-//! | `table`, `dial`, `accept`, `socket` | all sockets of a node: `tcp://`, `unix://`, `tls://` |
+//! | `table`, `dial`, `accept`, `socket` | all sockets of a node: `tcp://`, `unix://` |
 #![cfg_attr(not(test), allow(dead_code, unused_imports))]
 
 mod accept;
@@ -33,6 +33,8 @@ mod dial;
 mod errors;
 mod frame;
 mod frame_reader;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod handshake;
 mod inbox;
 mod line;
@@ -44,8 +46,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod threads;
-#[cfg(feature = "tls")]
-mod tls;
 mod trampoline;
 
 pub use channel::{ChannelHub, ChannelTransport};
@@ -53,8 +53,6 @@ pub use frame::{Frame, FRAME_BYTES_MAX, FRAME_PARTS_MAX};
 pub use inbox::Inbox;
 pub use settings::{ClusterId, Secret, SocketSettings};
 pub use socket::SocketTransport;
-#[cfg(feature = "tls")]
-pub use tls::TlsFiles;
 
 use crate::error::Result;
 use crate::types::NodeId;

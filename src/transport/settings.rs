@@ -55,9 +55,6 @@ pub struct SocketSettings {
     pub handshakes_max: usize,
     /// Clients at a time; further ones are refused.
     pub clients_max: usize,
-    /// Certificates for `tls://`.
-    #[cfg(feature = "tls")]
-    pub tls: Option<super::TlsFiles>,
 }
 
 impl Default for SocketSettings {
@@ -75,8 +72,6 @@ impl Default for SocketSettings {
             seed: 0,
             handshakes_max: 64,
             clients_max: 256,
-            #[cfg(feature = "tls")]
-            tls: None,
         }
     }
 }

@@ -1,8 +1,7 @@
 //! Nodes and clients over sockets.
 
 use super::address::Address;
-use super::handshake::{Agreed, Me, Role};
-use super::line::Line;
+use super::handshake::{Me, Role};
 use super::notices::Notices;
 use super::table::{Adopted, Listener, Running, Table};
 use super::threads::Threads;
@@ -21,11 +20,11 @@ use std::time::Duration;
 /// back, can take longer, and neither delivers any more.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Carries frames over `tcp://`, `unix://` and, with the feature `tls`, `tls://`.
+/// Carries frames over `tcp://` and `unix://`.
 ///
 /// Both ends of a pair dial; [`handshake`](super::handshake) says which connection survives. Each connection has a reader thread,
 /// which delivers, and a writer thread, which sends what a caller could not.
-pub struct SocketTransport(Arc<Shared>);
+pub struct SocketTransport(pub(super) Arc<Shared>);
 
 pub(super) struct Shared {
     pub settings: SocketSettings,
@@ -214,22 +213,22 @@ impl Shared {
         self.threads.spawn(&format!("dial-{peer}"), work).map_err(|e| errors::host("starting a thread", e))
     }
 
-    /// Makes a finished handshake the peer's connection and reads it to its end, on this thread.
-    pub(super) fn serve(self: &Arc<Self>, inbox: &Inbox, agreed: Agreed, line: &Arc<Line>, round_trip: Option<Duration>) {
-        let adopted = self.table.lock().adopt(agreed, line, round_trip, &self.settings);
-        let Some(Adopted { connection, replaced, before }) = adopted else { return };
-        self.changed.notify_all();
+    /// Tells about a connection that has become the peer's and reads it to its end, on this thread.
+    pub(super) fn serve(self: &Arc<Self>, inbox: &Inbox, adopted: Adopted) {
+        let Adopted { connection, replaced, before } = adopted;
+        let peer = connection.agreed.peer;
         if let Some(replaced) = replaced {
             replaced.close("replaced by a newer connection");
         }
         if let Some(before) = before {
             before.wait();
         }
-        tell(inbox, agreed.peer, true);
+        tell(inbox, peer, true);
         let writer = Arc::clone(&connection);
-        let started = line
+        let started = connection
+            .line
             .wait_without_limit()
-            .and_then(|()| self.threads.spawn(&format!("write-{}", agreed.peer), move || writer.write_frames()));
+            .and_then(|()| self.threads.spawn(&format!("write-{peer}"), move || writer.write_frames()));
         match started {
             Ok(()) => connection.read_frames(inbox),
             Err(error) => connection.close(&format!("starting: {error}")),
@@ -237,8 +236,8 @@ impl Shared {
         self.table.lock().remove(&connection);
         self.changed.notify_all();
         let reason = connection.reason().unwrap_or_default();
-        self.notices.push(format!("the connection with {} has ended: {reason}", agreed.peer));
-        tell(inbox, agreed.peer, false);
+        self.notices.push(format!("the connection with {peer} has ended: {reason}"));
+        tell(inbox, peer, false);
         connection.gone.open();
     }
 

@@ -51,8 +51,12 @@ pub(super) struct Peer {
     /// Another one after each move, so that a dialler of the old address ends.
     pub address_version: u64,
     pub connection: Option<Arc<Connection>>,
+    /// Handshakes that this peer has begun and that are not over.
+    greetings: usize,
+    /// Handshakes that were given a generation and are not over.
+    choices: usize,
     account: Arc<Account>,
-    connects: u64,
+    pub connects: u64,
     round_trip: Option<Duration>,
     pub reason: Option<String>,
 }
@@ -90,16 +94,40 @@ impl Table {
         (std::mem::take(&mut self.listeners), lines, connections)
     }
 
-    pub fn next_generation(&mut self) -> u64 {
-        self.generation_last += 1;
-        self.generation_last
+    #[cfg(test)]
+    pub fn lines_count(&self) -> usize {
+        self.lines.len()
     }
 
-    /// Under which number a dialler may come in.
+    /// A generation for one more connection with `peer`; `None` when there is one or is about to be, and nobody insists.
+    pub fn choose(&mut self, peer: NodeId, insists: bool) -> Option<u64> {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            if !insists && (peer.connection.is_some() || peer.choices > 0) {
+                return None;
+            }
+            peer.choices += 1;
+        }
+        self.generation_last += 1;
+        Some(self.generation_last)
+    }
+
+    /// A handshake with `peer` is over and, if it went well, its connection adopted.
+    pub fn end_handshake(&mut self, peer: NodeId, was_greeting: bool, was_chosen: bool) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            // A peer that was removed and is back does not know of handshakes from before.
+            peer.greetings = peer.greetings.saturating_sub(usize::from(was_greeting));
+            peer.choices = peer.choices.saturating_sub(usize::from(was_chosen));
+        }
+    }
+
+    /// Under which number a dialler may come in. For a node, [`end_handshake`](Table::end_handshake) has to follow.
     pub fn number_for(&mut self, hello: &Hello, settings: &SocketSettings) -> Result<NodeId, Refusal> {
         match hello.role {
-            Role::Node if self.peers.contains_key(&hello.number) => Ok(hello.number),
-            Role::Node => Err(Refusal::UnknownNode),
+            Role::Node => {
+                let peer = self.peers.get_mut(&hello.number).ok_or(Refusal::UnknownNode)?;
+                peer.greetings += 1;
+                Ok(hello.number)
+            }
             Role::Client if self.clients.len() >= settings.clients_max => Err(Refusal::TooManyClients),
             Role::Client => {
                 let number = CLIENT_ID_MIN.0 + self.clients_ever % CLIENT_ID_MIN.0;
@@ -166,6 +194,11 @@ impl Table {
 }
 
 impl Peer {
+    /// Whether there is a connection, or the peer is about to make one.
+    pub fn is_served(&self) -> bool {
+        self.connection.is_some() || self.greetings > 0
+    }
+
     fn stats(&self, number: NodeId) -> PeerStats {
         let backlog = self.connection.as_ref().map(|connection| connection.outlet.backlog());
         PeerStats {

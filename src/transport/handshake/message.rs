@@ -6,7 +6,8 @@
 //!  | "KLNT" | kind | length | body ...        kind u8, length u16: bytes of the body
 //!  +--------+------+--------+------------
 //!
-//!  1 Hello    0 version min u16   2 version max u16   4 role u8 (0 node, 1 client)   5 flags u8 (1: knows a secret)
+//!  1 Hello    0 version min u16   2 version max u16   4 role u8 (0 node, 1 client)   5 flags u8 (1: knows a secret,
+//!              2: insists)
 //!             6 cluster 16 bytes  22 number u32       26 number expected at the other end u32 (0xffffffff: none)
 //!            30 incarnation u64   38 frame bytes max u32   42 nonce 32 bytes   74 end; a newer version may add more
 //!  2 Proof    0 hmac 32 bytes     32 generation u64 (0: yours to choose)   40 number u32   44 end
@@ -32,6 +33,7 @@ const READY_BYTES: usize = 8;
 const REFUSED_BYTES: usize = 1;
 const NOBODY: u32 = u32::MAX;
 const KNOWS_SECRET: u8 = 1;
+const INSISTS: u8 = 2;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::transport) enum Role {
@@ -45,6 +47,8 @@ pub(in crate::transport) struct Hello {
     pub version_max: u16,
     pub role: Role,
     pub knows_secret: bool,
+    /// The chooser's connection, if it has one, is dead: this side has none and has asked before.
+    pub insists: bool,
     pub cluster: [u8; 16],
     pub number: NodeId,
     /// Whom the dialler wants.
@@ -84,7 +88,7 @@ pub(in crate::transport) enum Refusal {
     SecretMissing = 7,
     WrongSecret = 8,
     TooManyClients = 9,
-    NotWantedAnyMore = 10,
+    NotNeeded = 10,
     Unnamed = 11,
 }
 
@@ -99,7 +103,7 @@ impl Refusal {
         Refusal::SecretMissing,
         Refusal::WrongSecret,
         Refusal::TooManyClients,
-        Refusal::NotWantedAnyMore,
+        Refusal::NotNeeded,
     ];
 
     fn of(number: u8) -> Refusal {
@@ -119,7 +123,7 @@ impl fmt::Display for Refusal {
             Refusal::SecretMissing => "one side has a cluster.secret, the other has none",
             Refusal::WrongSecret => "the two sides have different secrets",
             Refusal::TooManyClients => "too many clients are connected",
-            Refusal::NotWantedAnyMore => "the connection is not wanted any more",
+            Refusal::NotNeeded => "there is a connection already",
             Refusal::Unnamed => "a reason that this version does not know",
         })
     }
@@ -204,15 +208,20 @@ impl Message {
 
 impl Hello {
     fn take(bytes: &mut Fields<'_>) -> Result<Hello, Refusal> {
+        let version_min = u16::from_be_bytes(bytes.take()?);
+        let version_max = u16::from_be_bytes(bytes.take()?);
+        let role = match u8::from_be_bytes(bytes.take()?) {
+            0 => Role::Node,
+            1 => Role::Client,
+            _ => return Err(Refusal::NotOurs),
+        };
+        let flags = u8::from_be_bytes(bytes.take()?);
         Ok(Hello {
-            version_min: u16::from_be_bytes(bytes.take()?),
-            version_max: u16::from_be_bytes(bytes.take()?),
-            role: match u8::from_be_bytes(bytes.take()?) {
-                0 => Role::Node,
-                1 => Role::Client,
-                _ => return Err(Refusal::NotOurs),
-            },
-            knows_secret: u8::from_be_bytes(bytes.take()?) & KNOWS_SECRET != 0,
+            version_min,
+            version_max,
+            role,
+            knows_secret: flags & KNOWS_SECRET != 0,
+            insists: flags & INSISTS != 0,
             cluster: bytes.take()?,
             number: NodeId(u32::from_be_bytes(bytes.take()?)),
             expects: Some(u32::from_be_bytes(bytes.take()?)).filter(|number| *number != NOBODY).map(NodeId),
@@ -229,7 +238,7 @@ impl Hello {
             Role::Node => 0,
             Role::Client => 1,
         });
-        bytes.push(if self.knows_secret { KNOWS_SECRET } else { 0 });
+        bytes.push(if self.knows_secret { KNOWS_SECRET } else { 0 } | if self.insists { INSISTS } else { 0 });
         bytes.extend(self.cluster);
         bytes.extend(self.number.0.to_be_bytes());
         bytes.extend(self.expects.map_or(NOBODY, |number| number.0).to_be_bytes());
@@ -241,7 +250,10 @@ impl Hello {
 
 impl fmt::Debug for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proof").field("generation", &self.generation).field("number", &self.number).finish_non_exhaustive()
+        f.debug_struct("Proof")
+            .field("generation", &self.generation)
+            .field("number", &self.number)
+            .finish_non_exhaustive()
     }
 }
 

@@ -14,15 +14,16 @@
 //! sends a frame before both proofs were compared.
 //!
 //! **Which of two connections survives.** A pair of nodes may dial each other at the same moment. The one with the smaller number
-//! chooses: it gives every finished handshake the next generation number, and on both sides the higher generation replaces the lower.
-//! So the newest connection wins, also over one whose death only the other side has noticed.
+//! chooses: it gives each connection that it wants a higher generation number, and on both sides the higher generation replaces the lower.
+//! It wants none while it has one, or is about to, and says so (`NotNeeded`). A dialler that hears this, and has no connection all the
+//! same, insists the next time: then the chooser's is dead without its knowing, and is replaced.
 
 mod message;
 mod proof;
 mod talk;
 
 pub(super) use message::{Hello, Refusal, Role, HANDSHAKE_BYTES_MAX};
-pub(super) use talk::{accept, dial, Agreed, End, Me};
+pub(super) use talk::{accept, dial, Agreed, End, Me, Wanted};
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) use message::{Message, Proof};

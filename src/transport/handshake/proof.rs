@@ -20,7 +20,12 @@ pub(in crate::transport) struct Hellos<'a> {
 }
 
 /// Fills in the proof's hmac: zeros when there is no secret.
-pub(in crate::transport) fn proof_of(secret: Option<&Secret>, side: Side, hellos: Hellos<'_>, mut proof: Proof) -> Proof {
+pub(in crate::transport) fn proof_of(
+    secret: Option<&Secret>,
+    side: Side,
+    hellos: Hellos<'_>,
+    mut proof: Proof,
+) -> Proof {
     proof.hmac = match secret {
         Some(secret) => mac(secret, side, hellos, &proof).finalize().into_bytes().into(),
         None => [0; 32],

@@ -61,27 +61,34 @@ impl From<io::Error> for End {
     }
 }
 
-/// The dialler's side. `still_wanted` is asked before anything is proven, `next_generation` when this side chooses.
+/// Whom the dialler wants.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::transport) struct Wanted {
+    pub node: NodeId,
+    /// This side was told before that there is a connection, and has none.
+    pub insists: bool,
+}
+
+/// The dialler's side. `is_needed` is asked before anything is proven, `choose` for a generation when this side chooses.
 pub(in crate::transport) fn dial<S: Read + Write>(
     stream: &mut S,
     me: &Me,
-    expects: NodeId,
-    still_wanted: impl FnOnce() -> bool,
-    next_generation: impl FnOnce() -> u64,
+    wanted: Wanted,
+    is_needed: impl FnOnce() -> bool,
+    choose: impl FnOnce() -> Option<u64>,
 ) -> Result<Agreed, End> {
-    let own = me.hello(Some(expects))?;
-    let own_bytes = say(stream, &Message::Hello(own.clone()))?;
+    let own_bytes = say(stream, &Message::Hello(me.hello(Some(wanted))?))?;
     let (theirs, their_bytes) = hear_hello(stream)?;
     let judged = judge(me, &theirs).and_then(|version| {
-        if theirs.number == expects && theirs.role == Role::Node {
+        if theirs.number == wanted.node && theirs.role == Role::Node {
             Ok(version)
         } else {
             Err(Refusal::OtherNode)
         }
     });
     let version = judged.or_else(|refusal| refuse(stream, refusal))?;
-    if !still_wanted() {
-        return refuse(stream, Refusal::NotWantedAnyMore);
+    if !is_needed() {
+        return refuse(stream, Refusal::NotNeeded);
     }
     let hellos = Hellos { dialler: &own_bytes, acceptor: &their_bytes };
     let mine = Proof { hmac: [0; 32], generation: None, number: me.number };
@@ -92,7 +99,10 @@ pub(in crate::transport) fn dial<S: Read + Write>(
         return refuse(stream, Refusal::WrongSecret);
     }
     let generation = match proof.generation {
-        None if i_choose => next_generation(),
+        None if i_choose => match choose() {
+            Some(generation) => generation,
+            None => return refuse(stream, Refusal::NotNeeded),
+        },
         Some(generation) if !i_choose => generation,
         _ => return refuse(stream, Refusal::NotOurs),
     };
@@ -107,12 +117,13 @@ pub(in crate::transport) fn dial<S: Read + Write>(
     })
 }
 
-/// The acceptor's side. `number_for` says under which number the other side is let in.
+/// The acceptor's side. `number_for` says under which number the other side is let in, `choose` answers a generation for that number, if
+/// one is wanted; it is asked when this side chooses.
 pub(in crate::transport) fn accept<S: Read + Write>(
     stream: &mut S,
     me: &Me,
     number_for: impl FnOnce(&Hello) -> Result<NodeId, Refusal>,
-    next_generation: impl FnOnce() -> u64,
+    choose: impl FnOnce(NodeId, &Hello) -> Option<u64>,
 ) -> Result<Agreed, End> {
     let (theirs, their_bytes) = hear_hello(stream)?;
     let judged = judge(me, &theirs).and_then(|version| {
@@ -128,7 +139,11 @@ pub(in crate::transport) fn accept<S: Read + Write>(
         return refuse(stream, Refusal::WrongSecret);
     }
     let i_choose = chooses(me.number, peer);
-    let mine = Proof { hmac: [0; 32], generation: i_choose.then(next_generation), number: peer };
+    let chosen = if i_choose { choose(peer, &theirs) } else { None };
+    if i_choose && chosen.is_none() {
+        return refuse(stream, Refusal::NotNeeded);
+    }
+    let mine = Proof { hmac: [0; 32], generation: chosen, number: peer };
     say(stream, &Message::Proof(proof_of(me.secret.as_ref(), Side::Acceptor, hellos, mine.clone())))?;
     let generation = match (hear(stream)?.0, mine.generation) {
         (Message::Ready { generation }, None) => generation,
@@ -147,7 +162,7 @@ pub(in crate::transport) fn accept<S: Read + Write>(
 }
 
 impl Me {
-    fn hello(&self, expects: Option<NodeId>) -> Result<Hello, End> {
+    fn hello(&self, wanted: Option<Wanted>) -> Result<Hello, End> {
         let mut nonce = [0; 32];
         getrandom::fill(&mut nonce).map_err(|e| io::Error::other(e.to_string()))?;
         Ok(Hello {
@@ -155,9 +170,10 @@ impl Me {
             version_max: *VERSIONS.end(),
             role: self.role,
             knows_secret: self.secret.is_some(),
+            insists: wanted.is_some_and(|wanted| wanted.insists),
             cluster: self.cluster,
             number: self.number,
-            expects,
+            expects: wanted.map(|wanted| wanted.node),
             incarnation: self.incarnation,
             frame_bytes_max: self.frame_bytes_max,
             nonce,
