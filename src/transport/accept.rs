@@ -41,18 +41,20 @@ fn greet(shared: &Arc<Shared>, half_open: HalfOpen) {
     let Some(running) = shared.table.lock().running.clone() else { return };
     let mut stream = Bounded::new(&line, &shared.clock, shared.settings.handshake_timeout, HANDSHAKE_BYTES_MAX);
     let (greeted, chosen) = (Cell::new(None), Cell::new(false));
-    let number_for = |hello: &Hello| {
-        let number = shared.table.lock().number_for(hello, &shared.settings)?;
-        greeted.set(Some(number));
-        Ok(number)
-    };
-    let choose = |peer, hello: &Hello| {
-        let generation = shared.table.lock().choose(peer, hello.insists);
-        chosen.set(generation.is_some());
-        generation
+    let number_for = |hello: &Hello| shared.table.lock().number_for(hello, &shared.settings);
+    let admit = |peer, hello: &Hello, i_choose: bool| {
+        let mut table = shared.table.lock();
+        table.begin_greeting(peer);
+        greeted.set(Some(peer));
+        if !i_choose {
+            return Ok(None);
+        }
+        let generation = table.choose(peer, hello.insists).ok_or(Refusal::NotNeeded)?;
+        chosen.set(true);
+        Ok(Some(generation))
     };
     let talked = line.tune().map_err(End::from);
-    let outcome = talked.and_then(|()| handshake::accept(&mut stream, &running.me, number_for, choose));
+    let outcome = talked.and_then(|()| handshake::accept(&mut stream, &running.me, number_for, admit));
     let round_trip = stream.round_trip;
     let key = half_open.through();
     let adopted = {

@@ -20,7 +20,13 @@ pub(super) fn keep_connected(shared: &Arc<Shared>, running: &Running, peer: Node
     let mut backoff = Backoff::new(settings.reconnect_backoff, settings.reconnect_backoff_max, seed);
     let mut not_before = shared.clock.monotonic();
     let mut not_needed_at = None;
+    let mut connects_seen = 0;
     while let Some(connects) = shared.wait_until_needed(peer, version, not_before) {
+        if connects != connects_seen {
+            // The peer has dialled meanwhile: what failed before it says nothing any more.
+            connects_seen = connects;
+            backoff.reset();
+        }
         let insists = not_needed_at == Some(connects);
         match dial(shared, running, Wanted { node: peer, insists }, address) {
             Ok(()) => backoff.reset(),

@@ -79,7 +79,8 @@ fn greet(bytes: &[u8], piece: usize, secret: Option<Secret>) {
         frame_bytes_max: FRAME_BYTES_MAX,
     };
     let mut stranger = Pieces { bytes, piece, said: 0 };
-    let accepted = handshake::accept(&mut stranger, &me, |hello| Ok(hello.number), |_, _| Some(1));
+    let accepted =
+        handshake::accept(&mut stranger, &me, |hello| Ok(hello.number), |_, _, i_choose| Ok(i_choose.then_some(1)));
     assert!(!is_guarded || accepted.is_err());
     assert!(stranger.said <= handshake::HANDSHAKE_BYTES_MAX);
     let mut stranger = Pieces { bytes, piece, said: 0 };

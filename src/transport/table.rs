@@ -51,7 +51,7 @@ pub(super) struct Peer {
     /// Another one after each move, so that a dialler of the old address ends.
     pub address_version: u64,
     pub connection: Option<Arc<Connection>>,
-    /// Handshakes that this peer has begun and that are not over.
+    /// Handshakes that this peer has begun, in which it has proven itself, and that are not over.
     greetings: usize,
     /// Handshakes that were given a generation and are not over.
     choices: usize,
@@ -120,14 +120,18 @@ impl Table {
         }
     }
 
-    /// Under which number a dialler may come in. For a node, [`end_handshake`](Table::end_handshake) has to follow.
+    /// `peer` has dialled and proven itself: nobody needs to dial it meanwhile. [`end_handshake`](Table::end_handshake) has to follow.
+    pub fn begin_greeting(&mut self, peer: NodeId) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.greetings += 1;
+        }
+    }
+
+    /// Under which number a dialler may come in.
     pub fn number_for(&mut self, hello: &Hello, settings: &SocketSettings) -> Result<NodeId, Refusal> {
         match hello.role {
-            Role::Node => {
-                let peer = self.peers.get_mut(&hello.number).ok_or(Refusal::UnknownNode)?;
-                peer.greetings += 1;
-                Ok(hello.number)
-            }
+            Role::Node if self.peers.contains_key(&hello.number) => Ok(hello.number),
+            Role::Node => Err(Refusal::UnknownNode),
             Role::Client if self.clients.len() >= settings.clients_max => Err(Refusal::TooManyClients),
             Role::Client => {
                 let number = CLIENT_ID_MIN.0 + self.clients_ever % CLIENT_ID_MIN.0;
@@ -157,6 +161,10 @@ impl Table {
             return None;
         }
         if agreed.role == Role::Client {
+            // Others may have finished since this one was let in.
+            if self.clients.len() >= settings.clients_max {
+                return None;
+            }
             self.clients.entry(agreed.peer).or_default();
         }
         let peer = self.peer_mut(agreed.peer)?;

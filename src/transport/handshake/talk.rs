@@ -117,13 +117,13 @@ pub(in crate::transport) fn dial<S: Read + Write>(
     })
 }
 
-/// The acceptor's side. `number_for` says under which number the other side is let in, `choose` answers a generation for that number, if
-/// one is wanted; it is asked when this side chooses.
+/// The acceptor's side. `number_for` says under which number the other side may come in; `admit` is asked once it has proven itself, and
+/// answers the generation if it is this side that chooses (the flag).
 pub(in crate::transport) fn accept<S: Read + Write>(
     stream: &mut S,
     me: &Me,
     number_for: impl FnOnce(&Hello) -> Result<NodeId, Refusal>,
-    choose: impl FnOnce(NodeId, &Hello) -> Option<u64>,
+    admit: impl FnOnce(NodeId, &Hello, bool) -> Result<Option<u64>, Refusal>,
 ) -> Result<Agreed, End> {
     let (theirs, their_bytes) = hear_hello(stream)?;
     let judged = judge(me, &theirs).and_then(|version| {
@@ -139,11 +139,8 @@ pub(in crate::transport) fn accept<S: Read + Write>(
         return refuse(stream, Refusal::WrongSecret);
     }
     let i_choose = chooses(me.number, peer);
-    let chosen = if i_choose { choose(peer, &theirs) } else { None };
-    if i_choose && chosen.is_none() {
-        return refuse(stream, Refusal::NotNeeded);
-    }
-    let mine = Proof { hmac: [0; 32], generation: chosen, number: peer };
+    let generation = admit(peer, &theirs, i_choose).or_else(|refusal| refuse(stream, refusal))?;
+    let mine = Proof { hmac: [0; 32], generation, number: peer };
     say(stream, &Message::Proof(proof_of(me.secret.as_ref(), Side::Acceptor, hellos, mine.clone())))?;
     let generation = match (hear(stream)?.0, mine.generation) {
         (Message::Ready { generation }, None) => generation,

@@ -50,7 +50,7 @@ fn meet(dialler: Me, acceptor: Me, expects: u32) -> (Outcome, Outcome, Vec<u8>) 
             Role::Node => Ok(hello.number),
             Role::Client => Ok(NodeId(CLIENT_ID_MIN.0 + 1)),
         };
-        accept(&mut far, &acceptor, number_for, |_, _| Some(77))
+        accept(&mut far, &acceptor, number_for, |_, _, i_choose| Ok(i_choose.then_some(77)))
     });
     let mut near = Tapped(near, Vec::new(), Vec::new());
     let dialled = dial(&mut near, &dialler, Wanted { node: NodeId(expects), insists: false }, || true, || Some(55));
@@ -153,7 +153,8 @@ fn a_newer_version_is_understood_as_far_as_it_goes_back() {
         bytes[5..7].copy_from_slice(&length.to_be_bytes());
         near.write_all(&bytes).unwrap();
         near.shutdown(std::net::Shutdown::Write).unwrap();
-        let outcome = accept(&mut far, &me(1, None), |hello| Ok(hello.number), |_, _| Some(1));
+        let outcome =
+            accept(&mut far, &me(1, None), |hello| Ok(hello.number), |_, _, i_choose| Ok(i_choose.then_some(1)));
         drop(far);
         let mut answer = Vec::new();
         near.read_to_end(&mut answer).unwrap();
@@ -197,7 +198,8 @@ fn a_handshake_that_was_overheard_is_worth_nothing_the_second_time() {
     dialled.unwrap();
     let (mut near, mut far) = UnixStream::pair().unwrap();
     near.write_all(&said).unwrap();
-    let end = accept(&mut far, &me(2, Some("a")), |hello| Ok(hello.number), |_, _| Some(1)).unwrap_err();
+    let end = accept(&mut far, &me(2, Some("a")), |hello| Ok(hello.number), |_, _, i_choose| Ok(i_choose.then_some(1)))
+        .unwrap_err();
     assert!(matches!(end, End::Refused(Refusal::WrongSecret)), "{end}");
 }
 
@@ -212,7 +214,8 @@ fn a_changed_bit_anywhere_in_what_the_dialler_says_keeps_it_out() {
         let (mut near, mut far) = UnixStream::pair().unwrap();
         near.write_all(&changed).unwrap();
         near.shutdown(std::net::Shutdown::Write).unwrap();
-        let outcome = accept(&mut far, &me(2, Some("a")), |hello| Ok(hello.number), |_, _| Some(1));
+        let outcome =
+            accept(&mut far, &me(2, Some("a")), |hello| Ok(hello.number), |_, _, i_choose| Ok(i_choose.then_some(1)));
         assert!(outcome.is_err(), "bit {bit}");
     }
 }
@@ -227,8 +230,14 @@ fn nobody_can_read_the_secret_in_what_is_shown() {
 fn whoever_finds_out_that_there_is_a_connection_says_so() {
     for (dialler, acceptor, needed) in [(1, 2, false), (1, 2, true), (2, 1, true)] {
         let (mut near, mut far) = UnixStream::pair().unwrap();
-        let listening =
-            thread::spawn(move || accept(&mut far, &me(acceptor, None), |hello| Ok(hello.number), |_, _| None));
+        let listening = thread::spawn(move || {
+            accept(
+                &mut far,
+                &me(acceptor, None),
+                |hello| Ok(hello.number),
+                |_, _, i_choose| if i_choose { Err(Refusal::NotNeeded) } else { Ok(None) },
+            )
+        });
         let wanted = Wanted { node: NodeId(acceptor), insists: false };
         let dialled = dial(&mut near, &me(dialler, None), wanted, || needed, || None).unwrap_err();
         drop(near);

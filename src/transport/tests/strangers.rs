@@ -195,3 +195,32 @@ fn a_newer_connection_of_the_same_node_replaces_one_that_is_dead_without_a_word(
     assert_eq!(one.stats_of(NodeId(7)).connects, 2);
     one.heard.check_order();
 }
+
+#[test]
+fn a_stranger_that_only_claims_to_be_a_node_keeps_nobody_from_dialling_it() {
+    let patient = SocketSettings { handshake_timeout: Duration::from_secs(3600), ..with_secret("a") };
+    let (one, two) = (node(1, patient), node(2, with_secret("a")));
+    // Says hello as node 2 and then nothing more.
+    let mut liar = raw(&one);
+    one.transport.set_peer(two.number, Some("tcp://127.0.0.1:1")).unwrap();
+    let hello = handshake::Hello {
+        version_min: 1,
+        version_max: 1,
+        role: Role::Node,
+        knows_secret: true,
+        insists: true,
+        cluster: [0; 16],
+        number: two.number,
+        expects: Some(one.number),
+        incarnation: 1,
+        frame_bytes_max: 1,
+        nonce: [0; 32],
+    };
+    liar.write_all(&Message::Hello(hello).encode()).unwrap();
+    let mut answer = [0; 7];
+    liar.read_exact(&mut answer).unwrap();
+    two.transport.set_peer(one.number, Some("tcp://127.0.0.1:1")).unwrap();
+    one.knows(&two);
+    two.heard.wait_up(one.number);
+    one.heard.wait_up(two.number);
+}
