@@ -7,6 +7,7 @@
 
 mod config;
 mod consumer;
+mod controller;
 mod disk;
 mod engine;
 mod error;

@@ -14,6 +14,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("disk", 1),
     ("storage", 2),
     ("transport", 2),
+    ("controller", 2),
     ("node", 4),
     ("producer", 5),
     ("consumer", 5),

@@ -1,0 +1,76 @@
+//! Who was heard of lately. Soft state of the active controller, gone with it (Kafka's `BrokerHeartbeatManager`).
+
+use super::image::Image;
+use super::metadata::NodeStanding;
+use crate::time::Instant;
+use crate::types::NodeId;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+#[derive(Clone, Copy, Debug)]
+struct Session {
+    node_epoch: u64,
+    expires_at: Instant,
+    metadata_offset: u64,
+    /// The metadata offset at which it asked to leave; everybody else has to get there before it goes.
+    leaves_at: Option<u64>,
+}
+
+/// The sessions of all nodes that are not fenced.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    timeout: Duration,
+    sessions: BTreeMap<NodeId, Session>,
+}
+
+impl Sessions {
+    /// A new active controller: every node that is not fenced has a whole session from `now` on.
+    pub fn fresh(image: &Image, timeout: Duration, now: Instant) -> Sessions {
+        let mut sessions = Sessions { timeout, sessions: BTreeMap::new() };
+        for node in image.nodes().filter(|node| node.standing != NodeStanding::Fenced) {
+            sessions.handle_heartbeat(node.registration.node, node.registration.epoch, 0, now);
+        }
+        sessions
+    }
+
+    /// A sign of life of a registered node.
+    pub fn handle_heartbeat(&mut self, node: NodeId, node_epoch: u64, metadata_offset: u64, now: Instant) {
+        let expires_at = now + self.timeout;
+        let leaves_at = self.sessions.get(&node).filter(|known| known.node_epoch == node_epoch).and_then(|s| s.leaves_at);
+        self.sessions.insert(node, Session { node_epoch, expires_at, metadata_offset, leaves_at });
+    }
+
+    /// The node leaves as soon as everybody knows what stands at `offset`.
+    pub fn handle_leaving(&mut self, node: NodeId, offset: u64) {
+        if let Some(session) = self.sessions.get_mut(&node) {
+            session.leaves_at.get_or_insert(offset);
+        }
+    }
+
+    /// Fenced or removed: nobody waits for it.
+    pub fn forget(&mut self, node: NodeId) {
+        self.sessions.remove(&node);
+    }
+
+    /// Whether the node was heard of within its session.
+    pub fn is_alive(&self, node: NodeId, node_epoch: u64, now: Instant) -> bool {
+        self.sessions.get(&node).is_some_and(|session| session.node_epoch == node_epoch && now < session.expires_at)
+    }
+
+    /// Nodes whose session has ended, by number.
+    pub fn expired(&self, now: Instant) -> Vec<NodeId> {
+        self.sessions.iter().filter(|(_, session)| now >= session.expires_at).map(|(node, _)| *node).collect()
+    }
+
+    /// When the next session ends.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.sessions.values().map(|session| session.expires_at).min()
+    }
+
+    /// Whether every other active node knows that this one leaves.
+    pub fn may_leave(&self, image: &Image, node: NodeId) -> bool {
+        let Some(leaves_at) = self.sessions.get(&node).and_then(|session| session.leaves_at) else { return false };
+        let others = self.sessions.iter().filter(|(other, _)| **other != node && image.is_active(**other));
+        others.map(|(_, session)| session.metadata_offset).all(|offset| offset >= leaves_at)
+    }
+}
