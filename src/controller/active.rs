@@ -6,7 +6,7 @@
 use super::change::Change;
 use super::decide::{ControllerConfig, Decider, Outcome};
 use super::image::Image;
-use super::metadata::{MetadataRecord, NodeStanding};
+use super::metadata::MetadataRecord;
 use super::quorum::{Membership, ProposalId, Quorum, QuorumOutput};
 use super::raft_message::{Persist, RaftMessage, Restored};
 use super::request::{ControllerEvent, ControllerRequest, ControllerResponse, Heartbeat, NodeSeat, Reply};
@@ -24,11 +24,24 @@ pub(crate) const PENDING_MAX: usize = 10_000;
 #[derive(Debug)]
 pub(crate) enum ControllerOutput {
     Persist(Persist),
-    Send { to: NodeId, message: RaftMessage },
-    Reply { to: NodeId, request_id: u64, response: ControllerResponse },
+    Send {
+        to: NodeId,
+        message: RaftMessage,
+    },
+    Reply {
+        to: NodeId,
+        request_id: u64,
+        response: ControllerResponse,
+    },
     /// The image stands at `offset` now.
-    ImageChanged { offset: u64, changes: Vec<Change> },
-    LeaderChanged { leader: Option<NodeId>, term: u64 },
+    ImageChanged {
+        offset: u64,
+        changes: Vec<Change>,
+    },
+    LeaderChanged {
+        leader: Option<NodeId>,
+        term: u64,
+    },
     MembershipChanged(Membership),
     /// For the operator's log.
     Event(ControllerEvent),
@@ -210,7 +223,10 @@ impl Controller {
             // A leader hands over before it goes; whoever asked asks the next one.
             if let Some(next) = self.quorum.membership().voters.iter().copied().find(|voter| *voter != node) {
                 self.quorum.transfer_leadership(next);
-                return Err(Error::new(ErrorCode::NOT_CONTROLLER, format!("the controller hands over to node {next} first")));
+                return Err(Error::new(
+                    ErrorCode::NOT_CONTROLLER,
+                    format!("the controller hands over to node {next} first"),
+                ));
             }
         }
         let proposal = self.quorum.propose_seat(node, seat)?;

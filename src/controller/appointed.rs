@@ -44,7 +44,11 @@ impl AppointedController {
     /// # Errors
     /// CORRUPT_MESSAGE: its epoch went back.
     pub fn set_node(&mut self, registration: NodeRegistration) -> Result<Appointed> {
-        self.commit(&[MetadataRecord::NodeRegistered { registration, standing: NodeStanding::Unfenced }], Reply::Done, Vec::new())
+        self.commit(
+            &[MetadataRecord::NodeRegistered { registration, standing: NodeStanding::Unfenced }],
+            Reply::Done,
+            Vec::new(),
+        )
     }
 
     /// Appoints a leader (`None`: nobody) for the epoch. One that is not in the ISR becomes the ISR, which may lose records and is reported.
@@ -52,7 +56,13 @@ impl AppointedController {
     /// # Errors
     /// FENCED_LEADER_EPOCH: a later epoch was seen, or this one with another leader; UNKNOWN_TOPIC_OR_PARTITION; INVALID_REQUEST: the node
     /// has no replica.
-    pub fn set_leader(&mut self, topic: &str, partition: u32, leader: Option<NodeId>, epoch: LeaderEpoch) -> Result<Appointed> {
+    pub fn set_leader(
+        &mut self,
+        topic: &str,
+        partition: u32,
+        leader: Option<NodeId>,
+        epoch: LeaderEpoch,
+    ) -> Result<Appointed> {
         let unknown = || Error::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("no partition {topic}-{partition}"));
         let found = self.image.topic_named(topic).ok_or_else(unknown)?;
         let now = found.partitions.get(partition as usize).ok_or_else(unknown)?;
@@ -73,7 +83,12 @@ impl AppointedController {
         state.last_known_leader = if leader.is_none() { now.leader.or(now.last_known_leader) } else { None };
         if let Some(leader) = leader.filter(|leader| !now.isr.contains(leader)) {
             let topic = Arc::clone(&found.name);
-            events.push(ControllerEvent::UncleanLeaderElected { topic, partition, leader, isr_before: now.isr.clone() });
+            events.push(ControllerEvent::UncleanLeaderElected {
+                topic,
+                partition,
+                leader,
+                isr_before: now.isr.clone(),
+            });
             state.isr = vec![leader];
             state.recovery = LeaderRecovery::Recovering;
         }

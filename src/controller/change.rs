@@ -9,14 +9,30 @@ use std::sync::Arc;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Change {
     /// A node is new, has a new address, incarnation or standing.
-    Node { node: NodeId },
-    NodeRemoved { node: NodeId },
-    TopicCreated { id: TopicId },
-    TopicSettings { id: TopicId },
+    Node {
+        node: NodeId,
+    },
+    NodeRemoved {
+        node: NodeId,
+    },
+    TopicCreated {
+        id: TopicId,
+    },
+    TopicSettings {
+        id: TopicId,
+    },
     /// The topic as it was, so that its replicas can be deleted.
-    TopicRemoved { topic: Topic },
+    TopicRemoved {
+        topic: Topic,
+    },
     /// A partition is new (`before` is `None`) or has another state.
-    Partition { topic: TopicId, name: Arc<str>, partition: u32, before: Option<PartitionState>, after: PartitionState },
+    Partition {
+        topic: TopicId,
+        name: Arc<str>,
+        partition: u32,
+        before: Option<PartitionState>,
+        after: PartitionState,
+    },
 }
 
 impl Image {

@@ -16,10 +16,8 @@
 //! Big-endian. A type or version that this program does not know is UNSUPPORTED_VERSION, anything else that does not fit
 //! CORRUPT_MESSAGE.
 
-use super::bytes::{Reader, Writer};
-use super::metadata::{
-    LeaderRecovery, MetadataRecord, NodeRegistration, NodeStanding, PartitionState, TopicSetting,
-};
+use super::fields::{Reader, Writer};
+use super::metadata::{LeaderRecovery, MetadataRecord, NodeRegistration, NodeStanding, PartitionState, TopicSetting};
 use crate::error::{Error, ErrorCode, Result};
 use crate::types::LeaderEpoch;
 

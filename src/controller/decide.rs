@@ -127,9 +127,9 @@ impl<'a> Decider<'a> {
     }
 
     pub(super) fn topic(&self, name: &str) -> Result<&'a Topic> {
-        self.image.topic_named(name).ok_or_else(|| {
-            Error::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("no topic is named {name}"))
-        })
+        self.image
+            .topic_named(name)
+            .ok_or_else(|| Error::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("no topic is named {name}")))
     }
 
     /// Builds the change, writes its record and what is worth telling. Says whether anything changed.

@@ -91,19 +91,18 @@ impl Image {
             registration: node.registration.clone(),
             standing: node.standing,
         });
-        let topics = self.topics.values().flat_map(|topic| {
-            let created = MetadataRecord::TopicCreated {
-                name: Arc::clone(&topic.name),
-                id: topic.id,
-                settings: topic.settings.clone().into_iter().collect(),
-            };
-            let partitions = (0..).zip(&topic.partitions).map(|(partition, state)| MetadataRecord::PartitionChanged {
-                topic: topic.id,
-                partition,
-                state: state.clone(),
+        let topics =
+            self.topics.values().flat_map(|topic| {
+                let created = MetadataRecord::TopicCreated {
+                    name: Arc::clone(&topic.name),
+                    id: topic.id,
+                    settings: topic.settings.clone().into_iter().collect(),
+                };
+                let partitions = (0..).zip(&topic.partitions).map(|(partition, state)| {
+                    MetadataRecord::PartitionChanged { topic: topic.id, partition, state: state.clone() }
+                });
+                std::iter::once(created).chain(partitions)
             });
-            std::iter::once(created).chain(partitions)
-        });
         nodes.chain(topics).collect()
     }
 

@@ -56,7 +56,10 @@ impl Image {
         if let Some(known) = self.nodes.get(&node).map(|known| &known.registration) {
             let same = known.incarnation == registration.incarnation && known.epoch == registration.epoch;
             if registration.epoch <= known.epoch && !same {
-                return Err(impossible(format_args!("node {node} registers with epoch {} after {}", registration.epoch, known.epoch)));
+                return Err(impossible(format_args!(
+                    "node {node} registers with epoch {} after {}",
+                    registration.epoch, known.epoch
+                )));
             }
         }
         self.nodes.insert(node, NodeState { registration: registration.clone(), standing });
@@ -95,7 +98,13 @@ impl Image {
             }
             None => return Err(impossible(format_args!("partition {partition} of {} leaves a gap", topic.name))),
         };
-        Ok(Change::Partition { topic: topic.id, name: Arc::clone(&topic.name), partition, before, after: state.clone() })
+        Ok(Change::Partition {
+            topic: topic.id,
+            name: Arc::clone(&topic.name),
+            partition,
+            before,
+            after: state.clone(),
+        })
     }
 }
 

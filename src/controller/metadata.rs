@@ -71,14 +71,37 @@ pub(crate) struct PartitionState {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum MetadataRecord {
     /// A node arrived (fenced), or told a new address.
-    NodeRegistered { registration: NodeRegistration, standing: NodeStanding },
+    NodeRegistered {
+        registration: NodeRegistration,
+        standing: NodeStanding,
+    },
     /// A node's standing changed. The epoch names the registration that is meant.
-    NodeStandingChanged { node: NodeId, epoch: u64, standing: NodeStanding },
-    NodeRemoved { node: NodeId, epoch: u64 },
-    TopicCreated { name: Arc<str>, id: TopicId, settings: Vec<TopicSetting> },
+    NodeStandingChanged {
+        node: NodeId,
+        epoch: u64,
+        standing: NodeStanding,
+    },
+    NodeRemoved {
+        node: NodeId,
+        epoch: u64,
+    },
+    TopicCreated {
+        name: Arc<str>,
+        id: TopicId,
+        settings: Vec<TopicSetting>,
+    },
     /// All settings that the topic has from now on.
-    TopicSettingsChanged { id: TopicId, settings: Vec<TopicSetting> },
-    TopicRemoved { id: TopicId },
+    TopicSettingsChanged {
+        id: TopicId,
+        settings: Vec<TopicSetting>,
+    },
+    TopicRemoved {
+        id: TopicId,
+    },
     /// A partition was created (the next number of its topic, partition epoch 0) or changed (partition epoch plus one).
-    PartitionChanged { topic: TopicId, partition: u32, state: PartitionState },
+    PartitionChanged {
+        topic: TopicId,
+        partition: u32,
+        state: PartitionState,
+    },
 }

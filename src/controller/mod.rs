@@ -14,15 +14,16 @@
 //! the two. [`AppointedController`] is the static mode: no quorum, the host says who leads.
 //!
 //! Heartbeats are soft state of the active controller and not in the log: a new active controller gives every node a fresh session.
-#![cfg_attr(not(test), allow(dead_code, unused_imports))]
+#![cfg_attr(not(test), allow(dead_code))]
+#![allow(unused_imports)]
 
 mod alter_partition;
 mod appointed;
-mod bytes;
 mod change;
 mod codec;
 mod decide;
 mod elect;
+mod fields;
 mod image;
 mod image_apply;
 mod metadata;
@@ -69,6 +70,8 @@ pub(crate) use active::{Controller, ControllerOutput};
 #[cfg(feature = "quorum")]
 pub(crate) use quorum::{Membership, ProposalId, Quorum, QuorumOutput};
 #[cfg(feature = "quorum")]
-pub(crate) use raft_message::{EntryKind, HardState, Persist, RaftEntry, RaftMessage, RaftSnapshot, RaftVerb, Restored};
+pub(crate) use raft_message::{
+    EntryKind, HardState, Persist, RaftEntry, RaftMessage, RaftSnapshot, RaftVerb, Restored,
+};
 #[cfg(feature = "quorum")]
 pub(crate) use timing::QuorumConfig;

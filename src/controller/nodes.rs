@@ -106,9 +106,10 @@ impl Decider<'_> {
 
     /// Forgets a node that has no replicas.
     pub(super) fn unregister_node(&self, node: NodeId) -> Result<Outcome> {
-        let known = self.image.node(node).ok_or_else(|| {
-            Error::new(ErrorCode::BROKER_ID_NOT_REGISTERED, format!("node {node} is not registered"))
-        })?;
+        let known = self
+            .image
+            .node(node)
+            .ok_or_else(|| Error::new(ErrorCode::BROKER_ID_NOT_REGISTERED, format!("node {node} is not registered")))?;
         if let Some((topic, partition, _)) = self.image.partitions().find(|(_, _, s)| s.replicas.contains(&node)) {
             let message = format!("node {node} keeps a replica of {}-{partition}: decommission it first", topic.name);
             return Err(invalid(message));

@@ -17,7 +17,8 @@ impl<'a> Placement<'a> {
     /// `lot` is a random number: where the ring begins.
     pub fn of(image: &'a Image, lot: u64) -> Placement<'a> {
         let usable = |node: &&NodeState| node.registration.holds_data;
-        let (active, fenced): (Vec<&NodeState>, Vec<&NodeState>) = image.nodes().filter(usable).partition(|n| n.is_active());
+        let (active, fenced): (Vec<&NodeState>, Vec<&NodeState>) =
+            image.nodes().filter(usable).partition(|n| n.is_active());
         Placement { image, active: stripe(&active), fenced: stripe(&fenced), lot }
     }
 
@@ -64,7 +65,8 @@ impl<'a> Placement<'a> {
             return;
         }
         let length = ring.len() as u64;
-        let at = |step: u64| ring[usize::try_from((start % length + shift % length + step) % length).expect("an index")];
+        let at =
+            |step: u64| ring[usize::try_from((start % length + shift % length + step) % length).expect("an index")];
         for only_new_racks in [true, false] {
             for node in (0..length).map(at) {
                 let rack = self.image.node(node).and_then(|node| node.registration.rack.as_deref());

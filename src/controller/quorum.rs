@@ -44,13 +44,30 @@ pub(crate) struct Membership {
 #[derive(Debug)]
 pub(crate) enum QuorumOutput {
     Persist(Persist),
-    Send { to: NodeId, message: RaftMessage },
+    Send {
+        to: NodeId,
+        message: RaftMessage,
+    },
     /// A majority has it. Every index comes, in order; those of the quorum itself without records.
-    Committed { index: u64, term: u64, records: Vec<MetadataRecord> },
+    Committed {
+        index: u64,
+        term: u64,
+        records: Vec<MetadataRecord>,
+    },
     /// The image is to be replaced: this node lagged too far behind.
-    SnapshotInstalled { index: u64, term: u64, records: Vec<MetadataRecord> },
-    MembershipChanged { index: u64, membership: Membership },
-    LeaderChanged { leader: Option<NodeId>, term: u64 },
+    SnapshotInstalled {
+        index: u64,
+        term: u64,
+        records: Vec<MetadataRecord>,
+    },
+    MembershipChanged {
+        index: u64,
+        membership: Membership,
+    },
+    LeaderChanged {
+        leader: Option<NodeId>,
+        term: u64,
+    },
     /// Somebody needs a snapshot newer than ours: call [`Quorum::compact`].
     SnapshotWanted,
     /// This node's quorum is over; nothing more comes.
@@ -137,7 +154,10 @@ impl Quorum {
         let Some(raw) = &self.raw else { return };
         let last = raw.store().last().0.max(raw.raft.raft_log.last_index());
         if message.term >= raw.raft.term && message.verb == RaftVerb::Heartbeat && message.commit > last {
-            let why = format!("node {from} knows entries up to {} of us, ours end at {last}: the log lost some", message.commit);
+            let why = format!(
+                "node {from} knows entries up to {} of us, ours end at {last}: the log lost some",
+                message.commit
+            );
             return self.stop(Error::fatal(ErrorCode::KAFKA_STORAGE_ERROR, why));
         }
         let acknowledges_too_much = message.verb == RaftVerb::AppendResponse && !message.reject && message.index > last;
@@ -213,7 +233,10 @@ impl Quorum {
         self.propose_with(|raw| raw.propose_conf_change(context, conf_change(node, seat)))
     }
 
-    fn propose_with(&mut self, propose: impl FnOnce(&mut RawNode<RaftStore>) -> raft::Result<()>) -> Result<ProposalId> {
+    fn propose_with(
+        &mut self,
+        propose: impl FnOnce(&mut RawNode<RaftStore>) -> raft::Result<()>,
+    ) -> Result<ProposalId> {
         let not_controller = || Error::new(ErrorCode::NOT_CONTROLLER, "this node does not lead the metadata quorum");
         if !self.is_leader() {
             return Err(not_controller());
@@ -246,7 +269,8 @@ impl Quorum {
             let message = format!("an image of {} bytes, at most {SNAPSHOT_BYTES_MAX} are a snapshot", records.len());
             return Err(Error::new(ErrorCode::MESSAGE_TOO_LARGE, message));
         }
-        let (from, membership) = self.memberships.range(..=index).next_back().map(|(at, m)| (*at, m.clone())).unwrap_or_default();
+        let (from, membership) =
+            self.memberships.range(..=index).next_back().map(|(at, m)| (*at, m.clone())).unwrap_or_default();
         self.memberships.retain(|at, _| *at >= from);
         let Ok(term) = raw.raft.raft_log.term(index) else { return Ok(()) };
         let Membership { voters, learners } = membership;
@@ -491,7 +515,7 @@ fn encode_seat(node: NodeId, seat: NodeSeat) -> Vec<u8> {
 }
 
 fn decode_seat(bytes: &[u8]) -> Result<(NodeId, NodeSeat)> {
-    let mut r = super::bytes::Reader::new(bytes, "membership entry");
+    let mut r = super::fields::Reader::new(bytes, "membership entry");
     let seat = match r.u8()? {
         0 => NodeSeat::None,
         1 => NodeSeat::Voter,

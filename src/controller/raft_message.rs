@@ -10,7 +10,7 @@
 //! ```
 //! Big-endian.
 
-use super::bytes::{Reader, Writer};
+use super::fields::{Reader, Writer};
 use crate::error::{Error, ErrorCode, Result};
 use crate::types::NodeId;
 use bytes::Bytes;
@@ -170,7 +170,13 @@ impl RaftSnapshot {
         if index == 0 || term == 0 || voters.is_empty() || all.len() != voters.len() + learners.len() {
             return Err(r.corrupt("a snapshot of nothing, without voters, or with a node named twice"));
         }
-        Ok(RaftSnapshot { index, term, voters, learners, records: Bytes::copy_from_slice(r.bytes(SNAPSHOT_BYTES_MAX)?) })
+        Ok(RaftSnapshot {
+            index,
+            term,
+            voters,
+            learners,
+            records: Bytes::copy_from_slice(r.bytes(SNAPSHOT_BYTES_MAX)?),
+        })
     }
 }
 

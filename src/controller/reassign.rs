@@ -13,7 +13,12 @@ use std::collections::BTreeMap;
 
 impl Decider<'_> {
     /// Gives a partition new replicas, or calls a reassignment off.
-    pub(super) fn alter_reassignment(&self, name: &str, partition: u32, replicas: Option<&[NodeId]>) -> Result<Outcome> {
+    pub(super) fn alter_reassignment(
+        &self,
+        name: &str,
+        partition: u32,
+        replicas: Option<&[NodeId]>,
+    ) -> Result<Outcome> {
         let topic = self.topic(name)?;
         let state = topic.partitions.get(partition as usize).ok_or_else(|| {
             Error::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("{name} has no partition {partition}"))
@@ -64,7 +69,8 @@ impl Decider<'_> {
         change.adding.clear();
         change.removing.clear();
         if change.isr.is_empty() && !state.isr.is_empty() {
-            let message = format!("only added replicas of {}-{partition} are in sync; going back would lose records", topic.name);
+            let message =
+                format!("only added replicas of {}-{partition} are in sync; going back would lose records", topic.name);
             return Err(Error::new(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message));
         }
         self.commit_change(outcome, place, change);

@@ -10,23 +10,50 @@ use std::sync::Arc;
 pub(crate) enum ControllerRequest {
     RegisterNode(RegisterNode),
     Heartbeat(Heartbeat),
-    AlterPartition { node: NodeId, node_epoch: u64, partitions: Vec<AlterPartition> },
+    AlterPartition {
+        node: NodeId,
+        node_epoch: u64,
+        partitions: Vec<AlterPartition>,
+    },
     CreateTopic(CreateTopic),
     /// Raises a topic's number of partitions to `count`; `assignments` are those of the new ones, or empty.
-    CreatePartitions { name: Arc<str>, count: u32, assignments: Vec<Vec<NodeId>> },
-    DeleteTopic { name: Arc<str> },
+    CreatePartitions {
+        name: Arc<str>,
+        count: u32,
+        assignments: Vec<Vec<NodeId>>,
+    },
+    DeleteTopic {
+        name: Arc<str>,
+    },
     /// Sets (`Some`) and unsets (`None`) settings of a topic.
-    AlterTopicConfig { name: Arc<str>, changes: Vec<(String, Option<String>)> },
+    AlterTopicConfig {
+        name: Arc<str>,
+        changes: Vec<(String, Option<String>)>,
+    },
     /// Of these partitions, or of all when the list is empty.
-    ElectLeaders { election: ElectionType, partitions: Vec<(Arc<str>, u32)> },
+    ElectLeaders {
+        election: ElectionType,
+        partitions: Vec<(Arc<str>, u32)>,
+    },
     /// New replicas for a partition, or `None` to call a reassignment off.
-    AlterReassignment { name: Arc<str>, partition: u32, replicas: Option<Vec<NodeId>> },
+    AlterReassignment {
+        name: Arc<str>,
+        partition: u32,
+        replicas: Option<Vec<NodeId>>,
+    },
     /// Moves every replica away from a node. Asked again, it says how many are left.
-    DecommissionNode { node: NodeId },
+    DecommissionNode {
+        node: NodeId,
+    },
     /// Forgets a node that keeps no replicas.
-    UnregisterNode { node: NodeId },
+    UnregisterNode {
+        node: NodeId,
+    },
     /// Changes who votes in the metadata quorum. Ours; Kafka's AddRaftVoter and RemoveRaftVoter.
-    ChangeVoters { node: NodeId, seat: NodeSeat },
+    ChangeVoters {
+        node: NodeId,
+        seat: NodeSeat,
+    },
 }
 
 /// A node arrives (Kafka's BrokerRegistrationRequest).
@@ -138,12 +165,32 @@ pub(crate) struct ControllerResponse {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum ControllerEvent {
     /// Records may be lost: nobody of ISR and ELR was there and the topic allows it.
-    UncleanLeaderElected { topic: Arc<str>, partition: u32, leader: NodeId, isr_before: Vec<NodeId> },
+    UncleanLeaderElected {
+        topic: Arc<str>,
+        partition: u32,
+        leader: NodeId,
+        isr_before: Vec<NodeId>,
+    },
     /// The only replica that has everything stopped uncleanly. It stays, because there is nobody to take its place; what it had not
     /// flushed is lost.
-    LastReplicaRestartedUncleanly { topic: Arc<str>, partition: u32, node: NodeId },
-    NodeFenced { node: NodeId },
-    NodeUnfenced { node: NodeId },
-    NodeRegistered { node: NodeId, node_epoch: u64, cleanly: bool },
-    PartitionOffline { topic: Arc<str>, partition: u32 },
+    LastReplicaRestartedUncleanly {
+        topic: Arc<str>,
+        partition: u32,
+        node: NodeId,
+    },
+    NodeFenced {
+        node: NodeId,
+    },
+    NodeUnfenced {
+        node: NodeId,
+    },
+    NodeRegistered {
+        node: NodeId,
+        node_epoch: u64,
+        cleanly: bool,
+    },
+    PartitionOffline {
+        topic: Arc<str>,
+        partition: u32,
+    },
 }

@@ -36,7 +36,8 @@ impl Sessions {
     /// A sign of life of a registered node.
     pub fn handle_heartbeat(&mut self, node: NodeId, node_epoch: u64, metadata_offset: u64, now: Instant) {
         let expires_at = now + self.timeout;
-        let leaves_at = self.sessions.get(&node).filter(|known| known.node_epoch == node_epoch).and_then(|s| s.leaves_at);
+        let leaves_at =
+            self.sessions.get(&node).filter(|known| known.node_epoch == node_epoch).and_then(|s| s.leaves_at);
         self.sessions.insert(node, Session { node_epoch, expires_at, metadata_offset, leaves_at });
     }
 

@@ -46,7 +46,8 @@ impl Decider<'_> {
             return Err(invalid("a manual assignment goes without a number of partitions and a replication factor"));
         }
         let by_number: BTreeMap<u32, &Vec<NodeId>> = request.assignments.iter().map(|(n, nodes)| (*n, nodes)).collect();
-        let without_gaps = by_number.keys().copied().eq(0..u32::try_from(request.assignments.len()).unwrap_or(u32::MAX));
+        let without_gaps =
+            by_number.keys().copied().eq(0..u32::try_from(request.assignments.len()).unwrap_or(u32::MAX));
         if !without_gaps {
             let message = "the assigned partitions are not 0 to n-1, each once";
             return Err(Error::new(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message));
