@@ -6,8 +6,9 @@
 use super::change::Change;
 use super::decide::{ControllerConfig, Decider, Outcome};
 use super::image::Image;
+use super::membership::Membership;
 use super::metadata::MetadataRecord;
-use super::quorum::{Membership, ProposalId, Quorum, QuorumOutput};
+use super::quorum::{ProposalId, Quorum, QuorumOutput};
 use super::raft_message::{Persist, RaftMessage, Restored};
 use super::request::{ControllerEvent, ControllerRequest, ControllerResponse, Heartbeat, NodeSeat, Reply};
 use super::sessions::Sessions;
@@ -292,8 +293,8 @@ impl Controller {
                 QuorumOutput::Persist(persist) => self.outputs.push_back(ControllerOutput::Persist(persist)),
                 QuorumOutput::Send { to, message } => self.outputs.push_back(ControllerOutput::Send { to, message }),
                 QuorumOutput::Committed { index, term, records } => self.handle_committed(index, term, &records, now),
-                QuorumOutput::SnapshotInstalled { index, records, .. } => self.handle_snapshot(index, &records),
-                QuorumOutput::MembershipChanged { membership, .. } => {
+                QuorumOutput::SnapshotInstalled { index, records } => self.handle_snapshot(index, &records),
+                QuorumOutput::MembershipChanged(membership) => {
                     self.outputs.push_back(ControllerOutput::MembershipChanged(membership));
                 }
                 QuorumOutput::LeaderChanged { leader, term } => {

@@ -38,6 +38,8 @@ mod topics;
 #[cfg(feature = "quorum")]
 mod active;
 #[cfg(feature = "quorum")]
+mod membership;
+#[cfg(feature = "quorum")]
 mod quorum;
 #[cfg(feature = "quorum")]
 mod raft_convert;
@@ -45,6 +47,8 @@ mod raft_convert;
 mod raft_message;
 #[cfg(feature = "quorum")]
 mod raft_store;
+#[cfg(feature = "quorum")]
+mod rounds;
 #[cfg(feature = "quorum")]
 mod timing;
 
@@ -68,7 +72,9 @@ pub(crate) use sessions::Sessions;
 #[cfg(feature = "quorum")]
 pub(crate) use active::{Controller, ControllerOutput};
 #[cfg(feature = "quorum")]
-pub(crate) use quorum::{Membership, ProposalId, Quorum, QuorumOutput};
+pub(crate) use membership::Membership;
+#[cfg(feature = "quorum")]
+pub(crate) use quorum::{ProposalId, Quorum, QuorumOutput};
 #[cfg(feature = "quorum")]
 pub(crate) use raft_message::{
     EntryKind, HardState, Persist, RaftEntry, RaftMessage, RaftSnapshot, RaftVerb, Restored,

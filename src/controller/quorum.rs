@@ -5,24 +5,21 @@
 //! sense stops this node's quorum for good: it neither votes nor acknowledges until it is opened again.
 
 use super::codec::{decode_records, encode_records};
+use super::membership::{conf_change, encode_seat, membership_of, Membership};
 use super::metadata::MetadataRecord;
-use super::raft_convert::{
-    entry_from_raft, hard_state_from_raft, message_from_raft, message_to_raft, node_of, nodes_of, raft_id,
-    snapshot_from_raft, snapshot_to_raft,
-};
+use super::raft_convert::{message_to_raft, node_of, raft_id, snapshot_to_raft};
 use super::raft_message::{
-    EntryKind, HardState, Persist, RaftEntry, RaftMessage, RaftSnapshot, RaftVerb, Restored, ENTRY_BYTES_MAX,
-    SNAPSHOT_BYTES_MAX,
+    HardState, Persist, RaftMessage, RaftSnapshot, RaftVerb, Restored, ENTRY_BYTES_MAX, SNAPSHOT_BYTES_MAX,
 };
 use super::raft_store::RaftStore;
 use super::request::NodeSeat;
+use super::rounds::Unpersisted;
 use super::timing::{QuorumConfig, Timing};
 use crate::error::{Error, ErrorCode, Result};
 use crate::time::Instant;
 use crate::types::NodeId;
 use bytes::Bytes;
-use raft::eraftpb::{ConfChangeSingle, ConfChangeType, ConfChangeV2, ConfState, Message};
-use raft::{ProgressState, RawNode, StateRole};
+use raft::{RawNode, StateRole};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
@@ -31,13 +28,6 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 pub(crate) struct ProposalId {
     pub index: u64,
     pub term: u64,
-}
-
-/// Who votes, and who only gets the log.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Membership {
-    pub voters: Vec<NodeId>,
-    pub learners: Vec<NodeId>,
 }
 
 /// What the quorum wants done, in this order.
@@ -57,13 +47,9 @@ pub(crate) enum QuorumOutput {
     /// The image is to be replaced: this node lagged too far behind.
     SnapshotInstalled {
         index: u64,
-        term: u64,
         records: Vec<MetadataRecord>,
     },
-    MembershipChanged {
-        index: u64,
-        membership: Membership,
-    },
+    MembershipChanged(Membership),
     LeaderChanged {
         leader: Option<NodeId>,
         term: u64,
@@ -74,29 +60,20 @@ pub(crate) enum QuorumOutput {
     Stopped(Error),
 }
 
-/// A round of raft that is not durable yet.
-struct Unpersisted {
-    number: u64,
-    must_sync: bool,
-    settles_reign: bool,
-    messages: Vec<Message>,
-    snapshot: Option<RaftSnapshot>,
-}
-
 /// One node's part in the quorum.
 pub(crate) struct Quorum {
-    me: NodeId,
-    config: QuorumConfig,
+    pub(super) me: NodeId,
+    pub(super) config: QuorumConfig,
     /// `None` once it is stopped.
-    raw: Option<RawNode<RaftStore>>,
-    timing: Timing,
-    outputs: VecDeque<QuorumOutput>,
-    unpersisted: VecDeque<Unpersisted>,
+    pub(super) raw: Option<RawNode<RaftStore>>,
+    pub(super) timing: Timing,
+    pub(super) outputs: VecDeque<QuorumOutput>,
+    pub(super) unpersisted: VecDeque<Unpersisted>,
     /// Who votes from which index on; the first one is that of the snapshot.
-    memberships: BTreeMap<u64, Membership>,
+    pub(super) memberships: BTreeMap<u64, Membership>,
     leader: (Option<NodeId>, u64),
     /// Followers that were sent a snapshot, and for how many ticks nothing came of it.
-    snapshots_sent: BTreeMap<u64, usize>,
+    pub(super) snapshots_sent: BTreeMap<u64, usize>,
 }
 
 impl Quorum {
@@ -317,12 +294,14 @@ impl Quorum {
     }
 
     /// One call into raft and everything that follows from it. A panic in there ends the quorum, not the host.
-    fn run<T>(&mut self, call: impl FnOnce(&mut RawNode<RaftStore>) -> T) -> Option<T> {
+    pub(super) fn run<T>(&mut self, call: impl FnOnce(&mut RawNode<RaftStore>) -> T) -> Option<T> {
         let mut raw = self.raw.take()?;
         let done = catch_unwind(AssertUnwindSafe(|| {
             let value = call(&mut raw);
             self.timing.settle(&mut raw);
-            self.drain(&mut raw).map(|()| value)
+            self.drain(&mut raw)?;
+            self.timing.settle(&mut raw);
+            Ok::<T, Error>(value)
         }));
         match done {
             Ok(Ok(value)) => {
@@ -339,123 +318,6 @@ impl Quorum {
                 self.stop(Error::fatal(ErrorCode::KAFKA_STORAGE_ERROR, format!("metadata quorum: {why}")));
                 None
             }
-        }
-    }
-
-    fn drain(&mut self, raw: &mut RawNode<RaftStore>) -> Result<()> {
-        loop {
-            self.release(raw)?;
-            if !raw.has_ready() {
-                break;
-            }
-            let mut ready = raw.ready();
-            let mut round = Unpersisted {
-                number: ready.number(),
-                must_sync: ready.must_sync(),
-                settles_reign: false,
-                messages: ready.take_persisted_messages(),
-                snapshot: None,
-            };
-            let mut persist = Persist { number: round.number, must_sync: round.must_sync, ..Persist::default() };
-            if !ready.snapshot().is_empty() {
-                raw.mut_store().install(ready.snapshot().clone());
-                round.snapshot = Some(snapshot_from_raft(ready.snapshot()));
-                persist.snapshot.clone_from(&round.snapshot);
-                persist.resets_log = true;
-            }
-            let entries = ready.take_entries();
-            raw.mut_store().append(&entries);
-            persist.entries = entries.iter().map(entry_from_raft).collect();
-            if let Some(state) = ready.hs() {
-                raw.mut_store().set_hard_state(state);
-                persist.hard_state = Some(hard_state_from_raft(state));
-                round.settles_reign = ready.must_sync();
-            }
-            // A leader need not wait for its own disk with its appends, but for the term that it leads in: the only voter of a
-            // cluster elects itself in one step, and after a crash it would lead in the same term again.
-            let reign_waits = round.settles_reign || self.unpersisted.iter().any(|r| r.must_sync && r.settles_reign);
-            let urgent = ready.take_messages();
-            if reign_waits {
-                round.messages.extend(urgent);
-            } else {
-                self.send(urgent);
-            }
-            if persist.must_sync || persist.hard_state.is_some() {
-                self.outputs.push_back(QuorumOutput::Persist(persist));
-            }
-            let committed = ready.take_committed_entries();
-            raw.advance_append_async(ready);
-            self.unpersisted.push_back(round);
-            self.apply(raw, committed.iter().map(entry_from_raft))?;
-        }
-        if raw.store().poll_wants_snapshot() {
-            self.outputs.push_back(QuorumOutput::SnapshotWanted);
-        }
-        Ok(())
-    }
-
-    /// Lets go what waited for rounds that are durable now.
-    fn release(&mut self, raw: &mut RawNode<RaftStore>) -> Result<()> {
-        while self.unpersisted.front().is_some_and(|round| !round.must_sync) {
-            let Some(round) = self.unpersisted.pop_front() else { break };
-            raw.on_persist_ready(round.number);
-            if let Some(RaftSnapshot { index, term, voters, learners, records }) = round.snapshot {
-                let membership = Membership { voters, learners };
-                self.memberships = BTreeMap::from([(index, membership.clone())]);
-                let records = decode_records(&records)?;
-                raw.advance_apply_to(index);
-                self.outputs.push_back(QuorumOutput::SnapshotInstalled { index, term, records });
-                self.outputs.push_back(QuorumOutput::MembershipChanged { index, membership });
-            }
-            self.send(round.messages);
-        }
-        Ok(())
-    }
-
-    /// Committed entries go out, changes of the voters take effect, and only then raft hears that they are applied.
-    fn apply(&mut self, raw: &mut RawNode<RaftStore>, entries: impl Iterator<Item = RaftEntry>) -> Result<()> {
-        for RaftEntry { index, term, kind, data } in entries {
-            let mut records = Vec::new();
-            match kind {
-                EntryKind::Records if data.is_empty() => {}
-                EntryKind::Records => records = decode_records(&data)?,
-                EntryKind::Membership => {
-                    let (node, seat) = decode_seat(&data)?;
-                    // Refused by raft means refused on every node alike: nothing changes.
-                    if let Ok(state) = raw.apply_conf_change(&conf_change(node, seat)) {
-                        let membership = membership_of(&state);
-                        self.memberships.insert(index, membership.clone());
-                        self.outputs.push_back(QuorumOutput::MembershipChanged { index, membership });
-                    }
-                }
-            }
-            self.outputs.push_back(QuorumOutput::Committed { index, term, records });
-            raw.advance_apply_to(index);
-        }
-        Ok(())
-    }
-
-    fn send(&mut self, messages: Vec<Message>) {
-        for message in messages {
-            let Some((to, out)) = node_of(message.to).zip(message_from_raft(&message)) else { continue };
-            if out.verb == RaftVerb::Snapshot {
-                self.snapshots_sent.insert(message.to, 0);
-            }
-            self.outputs.push_back(QuorumOutput::Send { to, message: out });
-        }
-    }
-
-    /// Raft waits for ever for a snapshot that was lost on its way, unless it is told.
-    fn retry_snapshots(&mut self) {
-        let Some(raw) = &self.raw else { return };
-        let patience = self.config.election_ticks;
-        let waits = |id: &u64| raw.raft.prs().get(*id).is_some_and(|peer| peer.state == ProgressState::Snapshot);
-        self.snapshots_sent.retain(|id, _| waits(id));
-        self.snapshots_sent.values_mut().for_each(|ticks| *ticks += 1);
-        let lost: Vec<u64> = self.snapshots_sent.iter().filter(|(_, t)| **t >= patience).map(|(id, _)| *id).collect();
-        for id in lost {
-            self.snapshots_sent.remove(&id);
-            self.run(|raw| raw.report_snapshot(id, raft::SnapshotStatus::Failure));
         }
     }
 
@@ -486,43 +348,4 @@ fn is_sane(message: &RaftMessage) -> bool {
     let has_snapshot = message.snapshot.is_some() == (message.verb == RaftVerb::Snapshot);
     let readable = message.snapshot.as_ref().is_none_or(|snapshot| decode_records(&snapshot.records).is_ok());
     in_order && has_snapshot && readable
-}
-
-fn membership_of(state: &ConfState) -> Membership {
-    Membership { voters: nodes_of(&state.voters), learners: nodes_of(&state.learners) }
-}
-
-fn conf_change(node: NodeId, seat: NodeSeat) -> ConfChangeV2 {
-    let mut single = ConfChangeSingle { node_id: raft_id(node), ..Default::default() };
-    single.set_change_type(match seat {
-        NodeSeat::Voter => ConfChangeType::AddNode,
-        NodeSeat::Learner => ConfChangeType::AddLearnerNode,
-        NodeSeat::None => ConfChangeType::RemoveNode,
-    });
-    let mut change = ConfChangeV2::default();
-    change.set_changes(vec![single].into());
-    change
-}
-
-/// A membership entry: seat u8 (0 none, 1 voter, 2 learner), node u32.
-fn encode_seat(node: NodeId, seat: NodeSeat) -> Vec<u8> {
-    let seat = match seat {
-        NodeSeat::None => 0,
-        NodeSeat::Voter => 1,
-        NodeSeat::Learner => 2,
-    };
-    [&[seat][..], &node.0.to_be_bytes()].concat()
-}
-
-fn decode_seat(bytes: &[u8]) -> Result<(NodeId, NodeSeat)> {
-    let mut r = super::fields::Reader::new(bytes, "membership entry");
-    let seat = match r.u8()? {
-        0 => NodeSeat::None,
-        1 => NodeSeat::Voter,
-        2 => NodeSeat::Learner,
-        other => return Err(r.corrupt(format_args!("{other} is no seat"))),
-    };
-    let node = r.node()?;
-    r.end()?;
-    Ok((node, seat))
 }

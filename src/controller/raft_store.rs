@@ -1,6 +1,6 @@
 //! The metadata log as the `raft` crate reads it: in memory, a mirror of what the node persists. Bounded by snapshots.
 
-use super::raft_convert::{entry_to_raft, hard_state_to_raft, raft_id, snapshot_to_raft};
+use super::raft_convert::{entry_to_raft, hard_state_to_raft, snapshot_to_raft};
 use super::raft_message::Restored;
 use crate::error::{Error, ErrorCode, Result};
 use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
@@ -163,14 +163,5 @@ impl Storage for RaftStore {
             return Err(raft::Error::Store(StorageError::SnapshotTemporarilyUnavailable));
         }
         Ok(self.snapshot.clone())
-    }
-}
-
-/// A membership as raft wants it.
-pub(super) fn conf_state(voters: &[crate::types::NodeId], learners: &[crate::types::NodeId]) -> ConfState {
-    ConfState {
-        voters: voters.iter().map(|node| raft_id(*node)).collect(),
-        learners: learners.iter().map(|node| raft_id(*node)).collect(),
-        ..Default::default()
     }
 }

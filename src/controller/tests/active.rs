@@ -45,6 +45,10 @@ impl Lone {
         self.collect();
     }
 
+    fn last_response(&self) -> &ControllerResponse {
+        &self.replies.last().expect("a reply").1
+    }
+
     fn ask(&mut self, id: u64, request: &ControllerRequest) {
         self.controller.handle_request(NodeId(5), id, request, self.now);
         self.collect();
@@ -100,6 +104,8 @@ fn an_answer_waits_until_its_records_are_durable_and_the_next_decision_does_not(
     lone.ask(5, &ControllerRequest::ElectLeaders { election: ElectionType::Preferred, partitions: Vec::new() });
     assert_eq!(lone.answers(), [], "all of these wait");
     lone.write();
+    assert_eq!(lone.last_response().leader, Some(NodeId(0)));
+    assert_eq!(lone.last_response().metadata_offset, lone.controller.image().offset());
     let unfenced = Reply::Heartbeat { is_fenced: false, is_caught_up: true, should_shut_down: false };
     assert_eq!(
         lone.answers(),

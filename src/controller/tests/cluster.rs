@@ -1,13 +1,19 @@
 //! Clusters that live through faults. `KAFKALOG_SEED=n cargo test controller::tests::cluster` replays one.
 #![cfg(feature = "quorum")]
 
-use super::cluster_model::{Cluster, Faults};
+use super::cluster_faults::Faults;
+use super::cluster_model::Cluster;
 use crate::controller::{ControllerRequest, NodeSeat};
 use crate::types::NodeId;
 
+/// One seed, or a range as `100..2000`, from the environment.
 fn seeds(count: u64) -> Vec<u64> {
+    let number = |text: &str| text.parse().expect("KAFKALOG_SEED is a number or a range");
     match std::env::var("KAFKALOG_SEED") {
-        Ok(seed) => vec![seed.parse().expect("KAFKALOG_SEED is a number")],
+        Ok(seeds) => match seeds.split_once("..") {
+            Some((from, to)) => (number(from)..number(to)).collect(),
+            None => vec![number(&seeds)],
+        },
         Err(_) => (1..=count).collect(),
     }
 }
@@ -61,7 +67,7 @@ fn one_voter_is_a_cluster() {
 fn voters_and_learners_come_and_go_under_faults() {
     let mut members_changed = 0;
     let mut snapshots = 0;
-    for seed in seeds(60) {
+    for seed in seeds(150) {
         let cluster = live(seed, 3, 2, Faults { change_voters: 0.03, ..rough() }, 1_000);
         members_changed += cluster.members_changed;
         snapshots += cluster.snapshots_installed;

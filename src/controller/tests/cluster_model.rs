@@ -1,7 +1,7 @@
 //! A whole quorum in one thread: virtual time, a network that loses, repeats, reorders and cuts, disks that forget what was not durable.
 
+use super::cluster_faults::Faults;
 use crate::controller::*;
-use crate::error::ErrorCode;
 use crate::time::Instant;
 use crate::types::NodeId;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -21,7 +21,7 @@ pub struct Peer {
     pub disk: Disk,
     lives: u64,
     /// The node epoch, once registered in this life.
-    node_epoch: Option<u64>,
+    pub node_epoch: Option<u64>,
 }
 
 struct Flight {
@@ -30,52 +30,29 @@ struct Flight {
     bytes: Vec<u8>,
 }
 
-pub struct Faults {
-    pub lose: f64,
-    pub repeat: f64,
-    pub delay_steps: u64,
-    pub crash: f64,
-    pub crash_all: f64,
-    pub cut: f64,
-    pub change_voters: f64,
-    /// Requests of the workload per step.
-    pub work: f64,
-}
-
-impl Faults {
-    pub const NONE: Faults = Faults {
-        lose: 0.0,
-        repeat: 0.0,
-        delay_steps: 2,
-        crash: 0.0,
-        crash_all: 0.0,
-        cut: 0.0,
-        change_voters: 0.0,
-        work: 0.25,
-    };
-}
-
 pub struct Cluster {
     pub seed: u64,
     pub rng: fastrand::Rng,
     pub now: Instant,
     pub peers: BTreeMap<NodeId, Peer>,
     network: BTreeMap<(Instant, u64), Flight>,
-    serial: u64,
-    cuts: BTreeSet<(NodeId, NodeId)>,
+    pub serial: u64,
+    pub cuts: BTreeSet<(NodeId, NodeId)>,
     pub faults: Faults,
     /// The checksum of the image at each offset that anybody committed.
-    images: BTreeMap<u64, u32>,
-    active_in_term: BTreeMap<u64, NodeId>,
-    terms: BTreeMap<NodeId, u64>,
+    pub images: BTreeMap<u64, u32>,
+    pub active_in_term: BTreeMap<u64, NodeId>,
+    pub leader_of_term: BTreeMap<u64, NodeId>,
+    pub terms: BTreeMap<NodeId, u64>,
     /// Topics whose creation was acknowledged, and those whose deletion was asked for.
-    created: BTreeSet<String>,
-    deleted: BTreeSet<String>,
-    asked: BTreeMap<u64, ControllerRequest>,
+    pub created: BTreeSet<String>,
+    pub deleted: BTreeSet<String>,
+    pub asked: BTreeMap<u64, ControllerRequest>,
     pub trace: u32,
     pub events: u64,
     pub members_changed: u64,
     pub snapshots_installed: u64,
+    pub changes_seen: u64,
     pub acknowledged: usize,
     pub terms_seen: usize,
 }
@@ -102,6 +79,7 @@ impl Cluster {
             faults,
             images: BTreeMap::new(),
             active_in_term: BTreeMap::new(),
+            leader_of_term: BTreeMap::new(),
             terms: BTreeMap::new(),
             created: BTreeSet::new(),
             deleted: BTreeSet::new(),
@@ -110,6 +88,7 @@ impl Cluster {
             events: 0,
             members_changed: 0,
             snapshots_installed: 0,
+            changes_seen: 0,
             acknowledged: 0,
             terms_seen: 0,
         };
@@ -193,61 +172,6 @@ impl Cluster {
                 self.beat(id);
             }
         }
-    }
-
-    fn inject(&mut self) {
-        let nodes: Vec<NodeId> = self.peers.keys().copied().collect();
-        let any = nodes[self.rng.usize(..nodes.len())];
-        if self.rng.f64() < self.faults.crash {
-            self.crash(any);
-        } else if self.rng.f64() < 0.1 {
-            self.start(any);
-        }
-        if self.rng.f64() < self.faults.crash_all {
-            nodes.iter().for_each(|id| self.crash(*id));
-            nodes.iter().for_each(|id| self.start(*id));
-        }
-        if self.rng.f64() < self.faults.cut {
-            self.cuts.clear();
-            for from in &nodes {
-                for to in &nodes {
-                    if self.rng.u8(0..3) == 0 {
-                        self.cuts.insert((*from, *to));
-                    }
-                }
-            }
-        } else if self.rng.f64() < 0.03 {
-            self.cuts.clear();
-        }
-        if self.rng.f64() < self.faults.change_voters {
-            let seat = [NodeSeat::Voter, NodeSeat::Voter, NodeSeat::Learner, NodeSeat::None][self.rng.usize(..4)];
-            let voters = self.active().map_or(0, |active| self.controller(active).membership().voters.len());
-            if seat == NodeSeat::Voter || voters > 2 {
-                self.ask_active(ControllerRequest::ChangeVoters { node: any, seat });
-            }
-        }
-        if self.rng.f64() < self.faults.work {
-            self.work();
-        }
-    }
-
-    fn work(&mut self) {
-        let serial = self.serial;
-        let known: Vec<String> = self.created.difference(&self.deleted).cloned().collect();
-        let some = (!known.is_empty()).then(|| known[self.rng.usize(..known.len())].clone());
-        let request = match (self.rng.u8(0..6), some) {
-            (0, Some(name)) => {
-                self.deleted.insert(name.clone());
-                ControllerRequest::DeleteTopic { name: name.into() }
-            }
-            (1, Some(name)) => {
-                let value = Some(serial.to_string());
-                let changes = vec![("retention.ms".to_owned(), value)];
-                ControllerRequest::AlterTopicConfig { name: name.into(), changes }
-            }
-            _ => create(&format!("t{serial}"), serial),
-        };
-        self.ask_active(request);
     }
 
     /// Asks whoever thinks that he is active.
@@ -367,91 +291,30 @@ impl Cluster {
                 }
                 ControllerOutput::Send { to, message } => self.send(id, to, &message),
                 ControllerOutput::Reply { to, request_id, response } => self.note_reply(to, request_id, response),
-                ControllerOutput::LeaderChanged { term, .. } => {
+                ControllerOutput::LeaderChanged { leader, term } => {
                     self.terms.insert(id, term);
+                    if let Some(leader) = leader {
+                        let known = *self.leader_of_term.entry(term).or_insert(leader);
+                        assert_eq!(known, leader, "seed {}: two leaders of term {term}", self.seed);
+                    }
                 }
-                ControllerOutput::ImageChanged { offset, .. } => self.check_image(id, offset),
-                ControllerOutput::MembershipChanged(_) => self.members_changed += 1,
-                ControllerOutput::Event(_) => {}
+                ControllerOutput::ImageChanged { offset, changes } => {
+                    self.changes_seen += changes.len() as u64;
+                    self.check_image(id, offset);
+                }
+                ControllerOutput::MembershipChanged(membership) => {
+                    assert!(!membership.voters.is_empty(), "seed {}: nobody votes", self.seed);
+                    self.members_changed += 1;
+                }
+                ControllerOutput::Event(event) => {
+                    let lossy = matches!(event, ControllerEvent::UncleanLeaderElected { .. });
+                    assert!(!lossy, "seed {}: {event:?}, which no topic allows", self.seed);
+                }
                 ControllerOutput::Stopped(error) => panic!("seed {}: node {id} stopped: {error}", self.seed),
             }
             self.check_active(id);
         }
         self.check_active(id);
-    }
-
-    fn note_reply(&mut self, to: NodeId, request_id: u64, response: ControllerResponse) {
-        match (response.result, self.asked.get(&request_id)) {
-            (Ok(Reply::TopicCreated { .. }), Some(ControllerRequest::CreateTopic(created))) => {
-                self.created.insert(created.name.to_string());
-            }
-            (Ok(Reply::Registered { node_epoch }), _) => {
-                self.peers.get_mut(&to).expect("a peer").node_epoch = Some(node_epoch);
-            }
-            (Err(error), None) if error.code() == ErrorCode::STALE_BROKER_EPOCH => {
-                self.peers.get_mut(&to).expect("a peer").node_epoch = None;
-            }
-            _ => {}
-        }
-    }
-
-    fn check_image(&mut self, id: NodeId, offset: u64) {
-        let image = self.controller(id).image();
-        // Several entries may have been applied before we look; then the offset is behind and nothing can be compared.
-        if image.offset() != offset {
-            return;
-        }
-        let sum = crc32c::crc32c(&encode_records(&image.to_records()));
-        let known = *self.images.entry(offset).or_insert(sum);
-        assert_eq!(sum, known, "seed {}: two images at offset {offset}, one at node {id}", self.seed);
-    }
-
-    fn check_active(&mut self, id: NodeId) {
-        let Some(controller) = self.peers[&id].controller.as_ref() else { return };
-        if controller.is_active() {
-            let term = self.terms[&id];
-            let known = *self.active_in_term.entry(term).or_insert(id);
-            assert_eq!(known, id, "seed {}: two active controllers in term {term}", self.seed);
-        }
-    }
-
-    /// After healing: somebody is active, takes a request, and all members agree with everything that was acknowledged.
-    pub fn settle(&mut self) {
-        let seed = self.seed;
-        self.heal();
-        let marker = format!("healed{}", self.serial);
-        for round in 0..4_000 {
-            self.step();
-            let healed = self.created.iter().any(|name| name.starts_with(&marker));
-            if round % 40 == 0 && !healed {
-                // A name of its own each time: an answer may get lost with its leader, although the topic is there.
-                self.ask_active(create(&format!("{marker}-{round}"), 1 << 60 | self.serial));
-            }
-            if healed && self.agree() {
-                let active = self.active().expect("they agree");
-                let image = self.controller(active).image();
-                for name in self.created.difference(&self.deleted) {
-                    assert!(
-                        image.topic_named(name).is_some(),
-                        "seed {seed}: topic {name} was acknowledged and is lost"
-                    );
-                }
-                self.acknowledged = self.created.len();
-                self.terms_seen = self.active_in_term.len();
-                return;
-            }
-        }
-        panic!("seed {seed}: no progress after healing; replay with KAFKALOG_SEED={seed}");
-    }
-
-    fn agree(&self) -> bool {
-        let Some(active) = self.active() else { return false };
-        let controller = self.controller(active);
-        let membership = controller.membership();
-        let members = membership.voters.iter().chain(&membership.learners);
-        let offset = controller.image().offset();
-        let newest = self.images.keys().next_back().copied().unwrap_or(0);
-        offset >= newest && members.clone().all(|id| self.controller(*id).image() == controller.image())
     }
 }
 
@@ -470,18 +333,4 @@ fn apply(durable: &mut Restored, persist: Persist) {
     if let Some(state) = persist.hard_state {
         durable.hard_state = state;
     }
-}
-
-pub fn create(name: &str, number: u64) -> ControllerRequest {
-    let mut id = [0; 16];
-    id[8..].copy_from_slice(&number.to_be_bytes());
-    id[..8].copy_from_slice(&u64::from(crc32c::crc32c(name.as_bytes())).to_be_bytes());
-    ControllerRequest::CreateTopic(CreateTopic {
-        name: name.into(),
-        id,
-        partitions: Some(2),
-        replication_factor: None,
-        assignments: Vec::new(),
-        settings: Vec::new(),
-    })
 }

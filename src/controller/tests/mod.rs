@@ -15,4 +15,8 @@ mod world;
 #[cfg(feature = "quorum")]
 mod active;
 #[cfg(feature = "quorum")]
+mod cluster_checks;
+#[cfg(feature = "quorum")]
+mod cluster_faults;
+#[cfg(feature = "quorum")]
 mod cluster_model;
