@@ -30,8 +30,8 @@ pub(crate) enum Change {
         topic: TopicId,
         name: Arc<str>,
         partition: u32,
-        before: Option<PartitionState>,
-        after: PartitionState,
+        before: Option<Box<PartitionState>>,
+        after: Box<PartitionState>,
     },
 }
 
@@ -70,8 +70,8 @@ impl Image {
                     topic: topic.id,
                     name: Arc::clone(&topic.name),
                     partition: u32::try_from(index).expect("a partition number"),
-                    before: before.cloned(),
-                    after: state.clone(),
+                    before: before.cloned().map(Box::new),
+                    after: Box::new(state.clone()),
                 });
             }
         }

@@ -91,7 +91,7 @@ impl Image {
         let index = partition as usize;
         let count = topic.partitions.len();
         let before = match topic.partitions.get_mut(index) {
-            Some(known) => Some(std::mem::replace(known, state.clone())),
+            Some(known) => Some(Box::new(std::mem::replace(known, state.clone()))),
             None if index == count => {
                 topic.partitions.push(state.clone());
                 None
@@ -103,7 +103,7 @@ impl Image {
             name: Arc::clone(&topic.name),
             partition,
             before,
-            after: state.clone(),
+            after: Box::new(state.clone()),
         })
     }
 }

@@ -52,8 +52,7 @@ pub(super) fn hard_state_from_raft(state: &eraftpb::HardState) -> HardState {
 }
 
 pub(super) fn snapshot_to_raft(snapshot: &RaftSnapshot) -> eraftpb::Snapshot {
-    let mut out = eraftpb::Snapshot::default();
-    out.data = snapshot.records.clone();
+    let mut out = eraftpb::Snapshot { data: snapshot.records.clone(), ..Default::default() };
     let metadata = out.mut_metadata();
     metadata.index = snapshot.index;
     metadata.term = snapshot.term;

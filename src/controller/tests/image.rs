@@ -20,7 +20,7 @@ fn applying_says_what_changed() {
     let changes = world.image.apply_entry(world.image.offset() + 1, &outcome.records).unwrap();
     assert_eq!(changes[0], Change::Node { node: NodeId(0) });
     let Change::Partition { name, partition: 0, before: was, after, .. } = &changes[1] else { panic!("{changes:?}") };
-    assert_eq!((&**name, was.as_ref(), after), (TOPIC, Some(&before), world.partition(0)));
+    assert_eq!((&**name, was.as_deref(), &**after), (TOPIC, Some(&before), world.partition(0)));
     assert_eq!(changes.len(), 2);
 }
 
