@@ -119,6 +119,7 @@ enum kafkalog_codes {
     KAFKALOG_ERR_FENCED_INSTANCE_ID = 82, /* another member took this group.instance.id */
     KAFKALOG_ERR_ELIGIBLE_LEADERS_NOT_AVAILABLE = 83, /* no eligible leader is available */
     KAFKALOG_ERR_ELECTION_NOT_NEEDED = 84, /* the partition needs no election */
+    KAFKALOG_ERR_NO_REASSIGNMENT_IN_PROGRESS = 85, /* no reassignment is under way */
     KAFKALOG_ERR_GROUP_SUBSCRIBED_TO_TOPIC = 86, /* the group is subscribed to the topic */
     KAFKALOG_ERR_INVALID_RECORD = 87, /* a record or batch breaks the rules of its format */
     KAFKALOG_ERR_UNSTABLE_OFFSET_COMMIT = 88, /* the committed offset may still change */
@@ -128,6 +129,8 @@ enum kafkalog_codes {
     KAFKALOG_ERR_DUPLICATE_RESOURCE = 92, /* the resource exists already */
     KAFKALOG_ERR_INVALID_UPDATE_VERSION = 95, /* the update is based on a stale version */
     KAFKALOG_ERR_UNKNOWN_TOPIC_ID = 100, /* no topic has this id */
+    KAFKALOG_ERR_DUPLICATE_BROKER_REGISTRATION = 101, /* another process with this node id is alive */
+    KAFKALOG_ERR_BROKER_ID_NOT_REGISTERED = 102, /* the node is not registered */
     KAFKALOG_ERR_INCONSISTENT_TOPIC_ID = 103, /* the topic id differs from the one in the log */
     KAFKALOG_ERR_INELIGIBLE_REPLICA = 107, /* the replica may not join the in-sync replicas */
     KAFKALOG_ERR_NEW_LEADER_ELECTED = 108, /* a new leader was elected meanwhile */
