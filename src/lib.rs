@@ -21,6 +21,7 @@ pub mod inspect;
 mod node;
 mod producer;
 mod record;
+mod replication;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 mod storage;

@@ -15,6 +15,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("storage", 2),
     ("transport", 2),
     ("controller", 2),
+    ("replication", 2),
     ("node", 4),
     ("producer", 5),
     ("consumer", 5),
