@@ -42,8 +42,10 @@ pub struct FollowerSetup {
 /// What the node has to do next.
 #[derive(Clone, Debug)]
 pub enum FollowerStep {
-    /// Nothing: the answer was not for us, or we wait.
+    /// Nothing: the answer was not for us, or is a repeated one.
     Idle,
+    /// Nothing for `replica.fetch.backoff.ms`, and why.
+    BackOff(ErrorCode),
     /// Append these bytes as they are; their first offset has to be `at`, the log end. Then [`Follower::handle_appended`].
     Append { at: Offset, records: Bytes },
     /// Cut the log to this end and, even if it is there already, the epoch cache. Then [`Follower::handle_truncated`].
@@ -181,11 +183,11 @@ impl Follower {
                 FollowerStep::Stop
             }
             // Whatever it says, it says of another reign.
-            _ if leader_epoch != self.leader_epoch => self.back_off(now),
+            _ if leader_epoch != self.leader_epoch => self.back_off(ErrorCode::NOT_LEADER_OR_FOLLOWER, now),
             FetchOutcome::Error(ErrorCode::OFFSET_OUT_OF_RANGE) => {
                 self.handle_out_of_range(log, log_start, log_end, now)
             }
-            FetchOutcome::Error(_) => self.back_off(now),
+            FetchOutcome::Error(code) => self.back_off(code, now),
             FetchOutcome::Diverging { epoch, end_offset } => {
                 let to = self.truncation_target(epoch, end_offset, local_end).min(log.log_end);
                 self.truncate(to, log)
@@ -215,7 +217,7 @@ impl Follower {
     /// is opened anew.
     pub fn handle_failure(&mut self, error: Error, now: Instant) -> FollowerStep {
         match error.code() {
-            ErrorCode::CORRUPT_MESSAGE | ErrorCode::INVALID_RECORD => self.back_off(now),
+            code @ (ErrorCode::CORRUPT_MESSAGE | ErrorCode::INVALID_RECORD) => self.back_off(code, now),
             _ => self.fail(error),
         }
     }
@@ -268,7 +270,7 @@ impl Follower {
         } else if log_start > log.log_end {
             self.restart_at(log_start)
         } else {
-            self.back_off(now)
+            self.back_off(ErrorCode::OFFSET_OUT_OF_RANGE, now)
         }
     }
 
@@ -294,9 +296,9 @@ impl Follower {
         Settled { high_watermark: self.high_watermark, log_start }
     }
 
-    fn back_off(&mut self, now: Instant) -> FollowerStep {
+    fn back_off(&mut self, code: ErrorCode, now: Instant) -> FollowerStep {
         self.state = State::BackingOff { until: now + self.fetch_backoff };
-        FollowerStep::Idle
+        FollowerStep::BackOff(code)
     }
 
     fn fail(&mut self, error: Error) -> FollowerStep {

@@ -155,10 +155,8 @@ impl Isr {
             self.in_flight = Some(Change { retry_at: Some(now + PROPOSAL_RETRY), ..change });
             return;
         }
-        let back = self.committed.iter().map(|&node| {
-            let proposed = change.proposed.iter().find(|member| member.node == node);
-            proposed.copied().unwrap_or(IsrMember { node, node_epoch: None })
-        });
+        // It claims nothing about anybody: a member that was named in a life that is over would be refused for ever.
+        let back = self.committed.iter().map(|&node| IsrMember { node, node_epoch: None });
         self.expand_after = Some(now + PROPOSAL_RETRY);
         self.begin(back.collect(), change.maximal, now);
     }

@@ -1,1 +1,5 @@
-
+mod conversation;
+mod follower;
+mod leader;
+mod list_log;
+mod model;
