@@ -20,6 +20,8 @@ pub struct Elector {
     /// Kafka's ELR.
     pub eligible: Vec<NodeId>,
     min_isr: usize,
+    pub withdrawals: usize,
+    pub eligible_elected: usize,
 }
 
 impl Elector {
@@ -36,7 +38,13 @@ impl Elector {
             },
             standings: replicas.iter().map(|node| (*node, standing)).collect(),
         };
-        Elector { metadata, eligible: Vec::new(), min_isr: min_isr.min(replicas.len()) }
+        Elector {
+            metadata,
+            eligible: Vec::new(),
+            min_isr: min_isr.min(replicas.len()),
+            withdrawals: 0,
+            eligible_elected: 0,
+        }
     }
 
     pub fn isr(&self) -> &[NodeId] {
@@ -83,9 +91,13 @@ impl Elector {
         }
     }
 
-    /// A node begins a new life. It may stay in the ISR, because nothing that it vouched for is lost; but its reign is over.
-    pub fn register(&mut self, node: NodeId, fenced: bool) -> NodeEpoch {
-        if fenced {
+    /// A node begins a new life. It may stay in the ISR if nothing that it vouched for is lost; but its reign is over.
+    pub fn register(&mut self, node: NodeId, is_fenced: bool, is_unclean: bool) -> NodeEpoch {
+        if is_unclean && self.isr().contains(&node) {
+            self.set_isr(self.isr().iter().copied().filter(|member| *member != node).collect());
+        }
+        self.eligible.retain(|one| *one != node || !is_unclean);
+        if is_fenced {
             self.fence(node);
         }
         if self.metadata.leader == Some(node) {
@@ -113,6 +125,7 @@ impl Elector {
         match (in_sync, eligible) {
             (None, Some(node)) if self.isr().is_empty() => {
                 self.set_isr(vec![node]);
+                self.eligible_elected += 1;
                 self.begin_reign(Some(node));
             }
             (node, _) => self.begin_reign(node),
@@ -128,6 +141,7 @@ impl Elector {
     /// AlterPartition, checked in Kafka's order.
     pub fn handle_proposal(&mut self, from: NodeId, proposal: &IsrProposal) -> IsrVerdict {
         let outcome = self.judge(from, proposal).map(|isr| {
+            self.withdrawals += usize::from(isr == self.isr());
             self.set_isr(isr);
             (self.isr().to_vec(), self.metadata.state.partition_epoch)
         });

@@ -39,7 +39,10 @@ pub struct Node {
     pub leader_epoch: Option<LeaderEpoch>,
     pub waiters: Vec<Waiter>,
     pub acked: Vec<Waiter>,
-    /// Reigns that began here since somebody looked.
+    /// It crashed and lost what it had vouched for, and the controller does not know yet.
+    pub has_lost_vouched: bool,
+    pub truncations: usize,
+    pub restarts_at: usize,
     pub outbox: Vec<Message>,
 }
 
@@ -58,6 +61,9 @@ impl Node {
             leader_epoch: None,
             waiters: Vec::new(),
             acked: Vec::new(),
+            has_lost_vouched: false,
+            truncations: 0,
+            restarts_at: 0,
             outbox: Vec::new(),
         }
     }
@@ -69,7 +75,7 @@ impl Node {
         }
     }
 
-    /// Everything that is not vouched for is lost from `end` on.
+    /// Dies; recovery will find the log up to `end`.
     pub fn crash(&mut self, end: u64) {
         self.log.crash(end);
         self.is_up = false;
@@ -217,10 +223,12 @@ impl Node {
                     return Err(format!("{} cuts to {to}, below its high watermark {}", self.id, self.high_watermark));
                 }
                 self.log.truncate(to);
+                self.truncations += 1;
                 follower.handle_truncated(self.log.facts())
             }
             FollowerStep::RestartAt { log_start } => {
                 self.log.restart_at(log_start);
+                self.restarts_at += 1;
                 follower.handle_truncated(self.log.facts())
             }
             FollowerStep::Failed(error) => return Err(format!("{} failed: {error}", self.id)),

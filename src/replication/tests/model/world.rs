@@ -1,16 +1,16 @@
 //! Replicas, a controller that knows everything, and a network that loses, repeats and reorders, all from one seed.
 
+use super::checker::Checker;
 use super::elector::{Elector, Metadata};
 use super::node::{Node, Role};
-use crate::replication::tests::list_log::Entry;
-use crate::replication::{FetchRequest, FetchResponse, IsrProposal, IsrVerdict, NodeEpoch, PartitionEpoch};
+use crate::replication::{FetchRequest, FetchResponse, IsrProposal, IsrVerdict, NodeEpoch};
 use crate::time::Instant;
-use crate::types::{Acks, LeaderEpoch, NodeId, Offset};
-use std::collections::BTreeMap;
+use crate::types::{Acks, NodeId};
 use std::time::Duration;
 
 /// More messages than these are never under way; some are lost then.
 const MESSAGES_MAX: usize = 60;
+const STRAGGLERS_MAX: usize = 10;
 
 #[derive(Clone, Debug)]
 pub enum Message {
@@ -29,29 +29,48 @@ pub struct Settings {
     pub retains: bool,
 }
 
-/// A change of the ISR that a leader has proposed, and whether the controller has refused it meanwhile.
-struct Proposed {
-    leader_epoch: LeaderEpoch,
-    partition_epoch: PartitionEpoch,
-    nodes: Vec<NodeId>,
-    is_refused: bool,
+/// How often each kind of trouble strikes in this life, in percent of its occasions.
+struct Troubles {
+    crash: u8,
+    pause: u8,
+    fence: u8,
+    election: u8,
+    loss: u8,
+    repetition: u8,
+    straggling: u8,
+    cut: u8,
+}
+
+impl Troubles {
+    fn any(rng: &mut fastrand::Rng) -> Troubles {
+        let mut percent = || [0, 3, 10, 30, 100][rng.usize(..5)];
+        Troubles {
+            crash: percent(),
+            pause: percent(),
+            fence: percent(),
+            election: percent(),
+            loss: percent() / 4,
+            repetition: percent() / 4,
+            straggling: percent() / 2,
+            cut: percent(),
+        }
+    }
 }
 
 pub struct World {
-    rng: fastrand::Rng,
+    pub rng: fastrand::Rng,
     pub now: Instant,
     pub settings: Settings,
+    troubles: Troubles,
     pub nodes: Vec<Node>,
     pub elector: Elector,
-    network: Vec<Message>,
+    pub network: Vec<Message>,
+    /// Messages that come much later, perhaps in another reign.
+    stragglers: Vec<Message>,
+    /// Who does not reach whom; nobody is the controller.
+    cuts: Vec<(Option<NodeId>, Option<NodeId>)>,
     is_healed: bool,
-    /// Whatever was below the high watermark of a leader, by offset. Nobody may ever contradict it.
-    committed: Vec<Entry>,
-    acked: usize,
-    /// Who wrote what in which epoch: two leaders never write the same place in the same epoch.
-    written: BTreeMap<(u64, u32), u64>,
-    proposed: BTreeMap<NodeId, Proposed>,
-    watermarks: Vec<Option<(LeaderEpoch, Offset)>>,
+    checker: Checker,
     value_next: u64,
 }
 
@@ -68,19 +87,19 @@ impl World {
         };
         let ids: Vec<NodeId> = (1..=count).map(NodeId).collect();
         let nodes: Vec<Node> = ids.iter().map(|id| Node::new(*id, settings.vouches_flushed)).collect();
+        let troubles = Troubles::any(&mut rng);
         let mut world = World {
+            troubles,
             elector: Elector::new(&ids, settings.min_isr as usize),
             rng,
             now: Instant(1_000_000),
-            watermarks: vec![None; nodes.len()],
             nodes,
             settings,
             network: Vec::new(),
+            stragglers: Vec::new(),
+            cuts: Vec::new(),
             is_healed: false,
-            committed: Vec::new(),
-            acked: 0,
-            written: BTreeMap::new(),
-            proposed: BTreeMap::new(),
+            checker: Checker::new(ids.len()),
             value_next: 0,
         };
         world.publish();
@@ -93,24 +112,39 @@ impl World {
         let id = self.nodes[at].id;
         let (now, is_running) = (self.now, self.nodes[at].is_up && !self.nodes[at].is_paused);
         match self.rng.u32(0..1000) {
-            0..=399 => self.deliver_any()?,
-            400..=599 if is_running => self.nodes[at].tick(now),
-            600..=719 if is_running => self.append(at),
-            720..=819 if is_running => self.nodes[at].flush(now),
-            820..=899 => self.now = self.now + Duration::from_millis(self.rng.u64(1..150)),
-            900..=907 if self.nodes[at].is_up => self.crash(at),
-            908..=937 if !self.nodes[at].is_up => self.restart(at),
-            938..=942 if is_running => self.nodes[at].is_paused = true,
-            943..=957 => self.nodes[at].is_paused = false,
-            958..=963 if !self.elector.is_fenced(id) => self.elector.fence(id),
-            964..=978 if self.nodes[at].is_up && self.elector.is_fenced(id) => self.elector.unfence(id),
-            979..=981 => self.elector.elect_preferring(id),
-            982..=987 if is_running && self.settings.retains => {
+            0..=449 => self.deliver_any()?,
+            450..=599 if is_running => self.nodes[at].tick(now),
+            600..=699 if is_running => self.append(at),
+            700..=799 if is_running => self.nodes[at].flush(now),
+            800..=859 => self.now = self.now + Duration::from_millis(self.rng.u64(1..150)),
+            860..=874 if self.nodes[at].is_up && self.strikes(self.troubles.crash) => self.crash(at),
+            875..=904 if !self.nodes[at].is_up => self.restart(at),
+            905..=914 if is_running && self.strikes(self.troubles.pause) => self.nodes[at].is_paused = true,
+            915..=929 if self.nodes[at].is_paused => {
+                self.nodes[at].is_paused = false;
+                if self.strikes(self.troubles.election) {
+                    self.elector.elect_preferring(id);
+                }
+            }
+            930..=939 if !self.elector.is_fenced(id) && self.strikes(self.troubles.fence) => self.elector.fence(id),
+            940..=954 if self.nodes[at].is_up && self.elector.is_fenced(id) => self.elector.unfence(id),
+            955..=974 if self.strikes(self.troubles.election) => {
+                // The leader stands still, and will come back to find another reign, perhaps its own.
+                if let Some(leader) = self.elector.metadata.leader.filter(|_| self.strikes(self.troubles.pause)) {
+                    let leader = &mut self.nodes[leader.0 as usize - 1];
+                    leader.is_paused = leader.is_up;
+                }
+                self.elector.elect_preferring(id);
+            }
+            975..=982 if is_running && self.settings.retains => {
                 let start = self.rng.u64(0..=self.nodes[at].high_watermark.0);
                 self.nodes[at].retain(start, now);
             }
-            988..=992 => self.nodes[at].high_watermark_checkpoint = self.nodes[at].high_watermark,
-            993..=999 => self.publish(),
+            983..=987 => self.nodes[at].high_watermark_checkpoint = self.nodes[at].high_watermark,
+            988..=993 => self.publish(),
+            994..=995 if self.strikes(self.troubles.cut) => self.cut(),
+            996..=997 if self.strikes(self.troubles.election) => self.depose_for_a_while()?,
+            998..=999 if !self.cuts.is_empty() => drop(self.cuts.swap_remove(self.rng.usize(..self.cuts.len()))),
             _ => {}
         }
         self.after(at)
@@ -119,12 +153,17 @@ impl World {
     /// No more faults, and everybody may make progress.
     pub fn heal(&mut self) -> Result<(), String> {
         self.is_healed = true;
+        self.cuts.clear();
         for at in 0..self.nodes.len() {
             self.nodes[at].is_paused = false;
             if !self.nodes[at].is_up {
                 self.restart(at);
             }
             self.elector.unfence(self.nodes[at].id);
+        }
+        // Everybody who could have led lost what he had vouched for: only an unclean election would help.
+        if self.elector.isr().is_empty() && self.elector.eligible.is_empty() {
+            return Ok(());
         }
         let value = self.value_next;
         for round in 0..400 {
@@ -155,13 +194,13 @@ impl World {
         if self.elector.isr().len() != self.nodes.len() {
             return Err(format!("the ISR is {:?} after healing", self.elector.isr()));
         }
-        match self.committed.last() {
+        match self.checker.committed.last() {
             Some(last) if last.value == value => Ok(()),
             last => Err(format!("the last append was not committed, but {last:?}")),
         }
     }
 
-    fn append(&mut self, at: usize) {
+    pub fn append(&mut self, at: usize) {
         let acks = if self.rng.u8(0..5) == 0 { Acks::Leader } else { Acks::All };
         for _ in 0..self.rng.u32(1..4) {
             self.value_next += 1;
@@ -170,17 +209,24 @@ impl World {
     }
 
     fn crash(&mut self, at: usize) {
-        let log = &self.nodes[at].log;
-        // A kill leaves the page cache; a power cut leaves what is flushed, and perhaps more.
-        let end = if log.vouches_flushed { self.rng.u64(log.facts().vouched.0..=log.end()) } else { log.end() };
-        self.nodes[at].crash(end);
-        self.watermarks[at] = None;
+        let id = self.nodes[at].id;
+        // Somebody has to keep what the ISR vouched for. What is only in the page cache survives a kill, not a power cut.
+        let mut candidates = self.elector.isr().iter().chain(&self.elector.eligible);
+        let others_keep = candidates.any(|node| *node != id && !self.nodes[node.0 as usize - 1].has_lost_vouched);
+        let is_power_cut = self.settings.vouches_flushed || (others_keep && self.rng.bool());
+        let node = &mut self.nodes[at];
+        let (end, vouched) = (node.log.end(), node.log.facts().vouched);
+        let end = if is_power_cut { self.rng.u64(node.log.flushed..=end) } else { end };
+        node.has_lost_vouched |= end < vouched.0;
+        node.crash(end);
+        self.checker.handle_crash(at);
     }
 
     fn restart(&mut self, at: usize) {
         let fenced = self.rng.bool();
         let node = &mut self.nodes[at];
-        node.node_epoch = self.elector.register(node.id, fenced);
+        let is_unclean = std::mem::take(&mut node.has_lost_vouched);
+        node.node_epoch = self.elector.register(node.id, fenced, is_unclean);
         // It acts on nothing that is older than its registration.
         node.version = self.elector.metadata.version - 1;
         node.is_up = true;
@@ -192,11 +238,20 @@ impl World {
         }
     }
 
-    fn send(&mut self, message: Message) {
+    pub fn send(&mut self, message: Message) {
         if self.is_healed {
             return self.network.push(message);
         }
-        let copies = [1, 1, 1, 1, 1, 1, 1, 1, 0, 2][self.rng.usize(..10)];
+        // Answers and metadata that come late only meet a number that has moved on; questions are where it gets interesting.
+        let is_question = matches!(message, Message::Fetch { .. } | Message::Propose { .. });
+        let percent = if is_question { self.troubles.straggling } else { self.troubles.straggling / 10 };
+        if self.strikes(percent) {
+            if self.stragglers.len() >= STRAGGLERS_MAX {
+                self.stragglers.swap_remove(self.rng.usize(..STRAGGLERS_MAX));
+            }
+            self.stragglers.push(message.clone());
+        }
+        let copies = 1 + u8::from(self.strikes(self.troubles.repetition)) - u8::from(self.strikes(self.troubles.loss));
         for _ in 0..copies {
             if self.network.len() >= MESSAGES_MAX {
                 self.network.swap_remove(self.rng.usize(..MESSAGES_MAX));
@@ -205,20 +260,43 @@ impl World {
         }
     }
 
+    /// One way or both.
+    fn cut(&mut self) {
+        let mut any = || self.rng.usize(..=self.nodes.len()).checked_sub(1).map(|at| self.nodes[at].id);
+        let (from, to) = (any(), any());
+        self.cuts.push((from, to));
+        if self.rng.bool() {
+            self.cuts.push((to, from));
+        }
+    }
+
+    fn strikes(&mut self, percent: u8) -> bool {
+        self.rng.u8(..100) < percent
+    }
+
     fn deliver_any(&mut self) -> Result<(), String> {
+        if !self.stragglers.is_empty() && self.rng.u8(0..15) == 0 {
+            self.network.insert(0, self.stragglers.swap_remove(self.rng.usize(..self.stragglers.len())));
+        }
         if self.network.is_empty() {
             return Ok(());
         }
         // Some come late, most in order.
         let first = if self.rng.u8(0..3) == 0 { self.rng.usize(..self.network.len()) } else { 0 };
         let message = self.network.remove(first);
-        let to = match &message {
-            Message::Propose { .. } => None,
-            Message::Fetch { to, .. }
-            | Message::Response { to, .. }
-            | Message::Verdict { to, .. }
-            | Message::Metadata { to, .. } => Some(to.0 as usize - 1),
+        self.deliver(message)
+    }
+
+    pub fn deliver(&mut self, message: Message) -> Result<(), String> {
+        let (from, to) = match &message {
+            Message::Propose { from, .. } => (Some(*from), None),
+            Message::Fetch { from, to, .. } | Message::Response { from, to, .. } => (Some(*from), Some(*to)),
+            Message::Verdict { to, .. } | Message::Metadata { to, .. } => (None, Some(*to)),
         };
+        if self.cuts.contains(&(from, to)) {
+            return Ok(());
+        }
+        let to = to.map(|to| to.0 as usize - 1);
         let Some(to) = to else { return self.deliver_proposal(message) };
         let (node, now) = (&mut self.nodes[to], self.now);
         if node.is_paused {
@@ -232,16 +310,10 @@ impl World {
             Message::Fetch { from, node_epoch, request, .. } => node.handle_fetch(from, node_epoch, &request, now),
             Message::Response { from, response, .. } => node.handle_response(from, response, now)?,
             Message::Metadata { metadata, .. } => {
-                let was = node.leader_epoch;
                 node.handle_metadata(&metadata, &self.settings, now);
-                if node.leader_epoch != was && node.leader().is_some() {
-                    self.check_has_all_committed(to)?;
-                }
             }
             Message::Verdict { verdict, .. } => {
-                if let Some(proposed) = self.proposed.get_mut(&node.id) {
-                    proposed.is_refused |= verdict.outcome.is_err();
-                }
+                self.checker.handle_verdict(node.id, &verdict);
                 if let Role::Leader(leader) = &mut node.role {
                     leader.handle_isr_verdict(verdict, now);
                 }
@@ -257,127 +329,25 @@ impl World {
         let verdict = self.elector.handle_proposal(from, &proposal);
         self.send(Message::Verdict { to: from, verdict });
         self.publish();
-        self.check_isr()
+        self.after(from.0 as usize - 1)
     }
 
-    /// What must be true after whatever happened to a node.
-    fn after(&mut self, at: usize) -> Result<(), String> {
+    /// What a node sends is on its way, and what must be true is looked at.
+    pub fn after(&mut self, at: usize) -> Result<(), String> {
         for message in std::mem::take(&mut self.nodes[at].outbox) {
             if let Message::Propose { from, proposal } = &message {
-                self.check_proposal(*from, proposal)?;
+                self.checker.check_proposal(*from, proposal)?;
             }
             self.send(message);
         }
-        self.check_log(at)?;
-        self.check_watermark(at)?;
-        self.check_acked(at)?;
-        self.check_isr()
+        self.checker.check(at, &mut self.nodes, &self.elector)
     }
 
-    fn check_log(&mut self, at: usize) -> Result<(), String> {
-        let node = &self.nodes[at];
-        for (offset, entry) in (node.log.start..).zip(&node.log.entries) {
-            let value = *self.written.entry((offset, entry.epoch)).or_insert(entry.value);
-            if value != entry.value {
-                return Err(format!("two records at {offset} in epoch {}", entry.epoch));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_watermark(&mut self, at: usize) -> Result<(), String> {
-        let node = &self.nodes[at];
-        let (id, end) = (node.id, node.high_watermark);
-        if end.0 > node.log.end() || end.0 < node.log.start {
-            return Err(format!("{id}: high watermark {end} outside of {}..{}", node.log.start, node.log.end()));
-        }
-        let reign = node.leader().map(|leader| (leader.leader_epoch(), end));
-        if let (Some((was_in, was)), Some((is_in, is))) = (self.watermarks[at], reign) {
-            if was_in == is_in && is < was {
-                return Err(format!("{id}: high watermark back from {was} to {is}"));
-            }
-        }
-        self.watermarks[at] = reign;
-        let known = self.committed.len() as u64;
-        for offset in node.log.start..end.0.min(known) {
-            let (mine, committed) = (node.log.get(offset), self.committed[offset as usize]);
-            if mine != Some(committed) {
-                return Err(format!("{id}: {mine:?} at {offset}, committed was {committed:?}"));
-            }
-        }
-        if end.0 > known {
-            if reign.is_none() {
-                return Err(format!("{id}: follower's high watermark {end}, only {known} are committed"));
-            }
-            self.committed.extend((known..end.0).map(|offset| node.log.get(offset).unwrap()));
-            return self.check_newest_leader();
-        }
-        Ok(())
-    }
-
-    fn check_newest_leader(&self) -> Result<(), String> {
-        let newest = self.nodes.iter().filter_map(|node| Some((node.leader()?.leader_epoch(), node.id))).max();
-        newest.map_or(Ok(()), |(_, id)| self.check_has_all_committed(id.0 as usize - 1))
-    }
-
-    /// A leader has everything that was ever committed, unless a newer one has been elected.
-    fn check_has_all_committed(&self, at: usize) -> Result<(), String> {
-        let node = &self.nodes[at];
-        if node.leader_epoch != Some(self.elector.metadata.leader_epoch) {
-            return Ok(());
-        }
-        for offset in node.log.start..self.committed.len() as u64 {
-            let (mine, committed) = (node.log.get(offset), self.committed[offset as usize]);
-            if mine != Some(committed) {
-                return Err(format!("leader {} has {mine:?} at {offset}, committed was {committed:?}", node.id));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_acked(&mut self, at: usize) -> Result<(), String> {
-        for acked in self.nodes[at].acked.drain(..) {
-            self.acked += 1;
-            if self.committed.get(acked.offset as usize) != Some(&acked.entry) {
-                return Err(format!("{:?} was acknowledged at {} and is not committed", acked.entry, acked.offset));
-            }
-        }
-        Ok(())
-    }
-
-    /// The controller's ISR is never larger than what the leader of its reign waits for.
-    fn check_isr(&self) -> Result<(), String> {
-        for node in &self.nodes {
-            let Some(leader) = node.leader() else { continue };
-            if leader.leader_epoch() == self.elector.metadata.leader_epoch {
-                let maximal = leader.maximal_in_sync_replicas();
-                if let Some(member) = self.elector.isr().iter().find(|member| !maximal.contains(member)) {
-                    return Err(format!("{member} is in the ISR, and leader {} waits for {maximal:?} only", node.id));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// At most one change is in flight: upon one state of the partition the same one, unless it was refused.
-    fn check_proposal(&mut self, from: NodeId, proposal: &IsrProposal) -> Result<(), String> {
-        let nodes: Vec<NodeId> = proposal.in_sync_replicas.iter().map(|member| member.node).collect();
-        let IsrProposal { leader_epoch, partition_epoch, .. } = *proposal;
-        if let Some(before) = self.proposed.get(&from) {
-            let is_same_state = (before.leader_epoch, before.partition_epoch) == (leader_epoch, partition_epoch);
-            if is_same_state && before.nodes != nodes && !before.is_refused {
-                return Err(format!("{from} proposes {nodes:?} while {:?} is in flight", before.nodes));
-            }
-            if (leader_epoch, partition_epoch) < (before.leader_epoch, before.partition_epoch) {
-                return Err(format!("{from} proposes upon an older state"));
-            }
-        }
-        self.proposed.insert(from, Proposed { leader_epoch, partition_epoch, nodes, is_refused: false });
-        Ok(())
-    }
-
-    pub fn acked(&self) -> usize {
-        self.acked
+    /// What happened, so that somebody can see that enough did.
+    pub fn tally(&self) -> [usize; 5] {
+        let sum = |of: fn(&Node) -> usize| self.nodes.iter().map(of).sum();
+        let (cuts, restarts) = (sum(|node| node.truncations), sum(|node| node.restarts_at));
+        [self.checker.acked, cuts, restarts, self.elector.withdrawals, self.elector.eligible_elected]
     }
 
     pub fn describe(&self) -> String {
