@@ -6,15 +6,16 @@
 //! The node calls it under the partition's lock. Its log does not shrink while it reigns; seeing that is a panic, because
 //! followers may already have acknowledged what is gone.
 
-use super::facts::{IsrMember, IsrProposal, IsrVerdict, LogFacts, NodeEpoch, PartitionState, Standing};
-use super::isr::{sorted, Isr};
+use super::facts::{IsrProposal, IsrVerdict, LogFacts, NodeEpoch, PartitionState, Standing};
+use super::isr::Isr;
 use super::message::{check_leader_epoch, FetchOutcome, FetchRequest, FetchResponse};
 use super::progress::Progress;
 use crate::error::{Error, ErrorCode, Result};
 use crate::time::Instant;
 use crate::types::{Acks, LeaderEpoch, NodeId, Offset};
-use std::fmt::Write;
 use std::time::Duration;
+
+mod membership;
 
 /// What a reign begins with.
 #[derive(Clone, Debug)]
@@ -351,69 +352,6 @@ impl Leader {
         follower.is_eligible() && follower.is_in_sync(self.log.log_end, now, self.replica_lag_time_max)
     }
 
-    fn expand(&mut self, node: NodeId, now: Instant) {
-        if !self.isr.may_expand(now) || self.isr.committed().contains(&node) {
-            return;
-        }
-        let has_all_committed = self.follower(node).is_some_and(|follower| {
-            let reached = |end| follower.vouched().is_some_and(|vouched| vouched >= end);
-            follower.is_eligible() && reached(self.high_watermark) && reached(self.epoch_start)
-        });
-        if has_all_committed {
-            let nodes = self.isr.committed().iter().chain([&node]);
-            let members = nodes.map(|&node| self.member(node)).collect();
-            self.isr.propose(members, now);
-        }
-    }
-
-    fn shrink(&mut self, now: Instant) {
-        if self.isr.is_in_flight() {
-            return;
-        }
-        let lags = |node: &NodeId| {
-            let follower = self.follower(*node);
-            follower.is_some_and(|follower| !follower.is_in_sync(self.log.log_end, now, self.replica_lag_time_max))
-        };
-        let kept = self.isr.committed().iter().filter(|node| !lags(node));
-        let members: Vec<IsrMember> = kept.map(|&node| self.member(node)).collect();
-        if members.len() < self.isr.committed().len() {
-            self.isr.propose(members, now);
-        }
-    }
-
-    fn member(&self, node: NodeId) -> IsrMember {
-        let mine = (node == self.me).then_some(self.node_epoch);
-        IsrMember { node, node_epoch: mine.or_else(|| self.follower(node).and_then(Progress::node_epoch)) }
-    }
-
-    fn assign(&mut self, replicas: Vec<NodeId>, now: Instant) {
-        let replicas = sorted(replicas);
-        self.replica_count = replicas.len();
-        self.followers.retain(|follower| replicas.contains(&follower.node()));
-        for node in replicas {
-            self.know(node, now);
-        }
-        self.know_members(now);
-    }
-
-    /// The high watermark waits for every member of the ISR, so every member has to be known.
-    fn know_members(&mut self, now: Instant) {
-        assert!(self.isr.committed().contains(&self.me), "node {} leads and is not in the ISR", self.me);
-        for index in 0..self.isr.committed().len() {
-            self.know(self.isr.committed()[index], now);
-        }
-    }
-
-    fn know(&mut self, node: NodeId, now: Instant) {
-        if node == self.me {
-            return;
-        }
-        if let Err(place) = self.followers.binary_search_by_key(&node, Progress::node) {
-            let is_in_sync = self.isr.committed().contains(&node);
-            self.followers.insert(place, Progress::new(node, is_in_sync, now));
-        }
-    }
-
     fn follower(&self, node: NodeId) -> Option<&Progress> {
         self.followers.iter().find(|follower| follower.node() == node)
     }
@@ -432,22 +370,5 @@ impl Leader {
 
     fn shrink_interval(&self) -> Duration {
         (self.replica_lag_time_max / 2).max(Duration::from_millis(1))
-    }
-
-    /// Which setting asks for how many, who is in sync, and what keeps each of the others out.
-    fn describe_shortage(&self) -> String {
-        let in_sync: Vec<String> = self.isr.committed().iter().map(ToString::to_string).collect();
-        let mut text =
-            format!("min.insync.replicas is {}, in sync is [{}]", self.min_insync_replicas, in_sync.join(", "));
-        for follower in self.followers.iter().filter(|follower| !self.isr.committed().contains(&follower.node())) {
-            let _ = write!(text, "; missing is {}, ", follower.node()); // a String takes everything
-            let _ = match (follower.standing(), follower.vouched()) {
-                (Standing { is_fenced: true, .. }, _) => write!(text, "which is fenced"),
-                (Standing { is_shutting_down: true, .. }, _) => write!(text, "which is shutting down"),
-                (_, None) => write!(text, "which has not fetched in this epoch"),
-                (_, Some(vouched)) => write!(text, "which is at {vouched} of {}", self.log.log_end),
-            };
-        }
-        text
     }
 }

@@ -1,5 +1,7 @@
 mod conversation;
 mod follower;
+mod isr;
 mod leader;
 mod list_log;
 mod model;
+mod reign;

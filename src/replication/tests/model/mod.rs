@@ -1,10 +1,10 @@
 //! Lives of a small cluster: the cores, lists for logs, an all-knowing elector and a bad network. `KAFKALOG_SEED=n` replays one.
 
 mod checker;
-mod elector;
-mod node;
+pub mod elector;
+pub mod node;
 mod story;
-mod world;
+pub mod world;
 
 use world::World;
 
