@@ -72,10 +72,6 @@ impl Isr {
         self.in_flight.as_ref().map_or(&self.committed, |change| &change.maximal)
     }
 
-    pub fn partition_epoch(&self) -> PartitionEpoch {
-        self.partition_epoch
-    }
-
     pub fn is_in_flight(&self) -> bool {
         self.in_flight.is_some()
     }

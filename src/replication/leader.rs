@@ -210,7 +210,8 @@ impl Leader {
         }
     }
 
-    /// What the controller says of a node, whenever it says so.
+    /// What the controller says of a node, whenever it says so; at the beginning of a reign and after
+    /// [`handle_partition`](Leader::handle_partition) once for every replica.
     pub fn handle_standing(&mut self, node: NodeId, standing: Standing, now: Instant) {
         if let Some(follower) = self.follower_mut(node) {
             follower.handle_standing(standing);

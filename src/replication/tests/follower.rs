@@ -224,6 +224,7 @@ fn a_leader_of_a_newer_reign_stops_it_for_good() {
     let leader_epoch = LeaderEpoch(6);
     let response = FetchResponse { leader_epoch, ..refusal(&request, ErrorCode::FENCED_LEADER_EPOCH) };
     assert!(matches!(hear(&mut follower, response, log, 2), FollowerStep::Stop));
+    assert_eq!(follower.leader_epoch(), LeaderEpoch(5));
     assert_eq!(follower.poll_fetch(log, None, at(1_000_000)), None);
 }
 
