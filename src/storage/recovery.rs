@@ -8,7 +8,7 @@
 //! Crash during recovery: every step can be done again. What is accepted is synced before anybody reads it.
 
 use super::api::Opening;
-use super::leader_epochs::LeaderEpochs;
+use super::leader_epochs::{LeaderEpochs, LEADER_EPOCH_FILE};
 use super::mark::{Mark, MarkFile};
 use super::names::{file_name, FileKind};
 use super::partition_metadata;
@@ -67,13 +67,21 @@ pub(super) fn load(opening: &Opening) -> Result<Loaded> {
     let active = segments.active().clone();
     let (mut epochs, unreadable) = LeaderEpochs::open(disk, &opening.dir)?;
     let trust = trust(opening, mark.as_ref(), &active);
-    if let Some(unreadable) = unreadable {
-        // The batches know their epochs: what the file said is read again from all that the scan below does not look at.
+    let forgotten = match unreadable {
+        Some(unreadable) => Some(unreadable.message().to_owned()),
+        None if epochs.entries().is_empty() && begins_with_an_epoch(&segments) => {
+            Some(format!("{} says nothing", opening.dir.join(LEADER_EPOCH_FILE).display()))
+        }
+        None => None,
+    };
+    if let Some(why) = forgotten {
+        // The batches know their epochs: what the file should say is read again from all that the scan below does not look at.
         for segment in segments.iter().filter(|segment| segment.is_sealed()) {
             super::scan::replay_epochs(segment, None, &mut epochs)?;
         }
-        super::scan::replay_epochs(&active, Some(trust.indexed.1), &mut epochs)?;
-        report.leftovers.push(unreadable.message().to_owned());
+        let until = if opening.clean { None } else { Some(trust.indexed.1) };
+        super::scan::replay_epochs(&active, until, &mut epochs)?;
+        report.leftovers.push(why);
     }
     scan_sealed(&segments, &trust, &mut report)?;
     let loaded = load_producers(opening, &segments, &trust, &mut report)?;
@@ -155,6 +163,12 @@ fn open_segments(setup: &SegmentSetup<'_>, bases: &[Offset], log_start: Offset) 
     }
     list.push(Arc::new(setup.open_active(last)?));
     Ok((Segments::new(list), false))
+}
+
+/// Whether the oldest batch carries an epoch, so that a file without one must have lost it. An empty log has none to lose.
+fn begins_with_an_epoch(segments: &Segments) -> bool {
+    // What makes no sense here is judged by whoever scans it.
+    matches!(segments.first().header_at(Position(0)), Ok(Some(header)) if header.leader_epoch.is_some())
 }
 
 /// What is believed without looking.

@@ -271,6 +271,30 @@ fn an_unreadable_epoch_file_is_rebuilt_from_the_batches_of_all_segments() {
 }
 
 #[test]
+fn a_missing_epoch_file_is_rebuilt_wherever_recovery_begins_to_look() {
+    for (clean, keeps_mark) in [(true, true), (true, false), (false, true), (false, false)] {
+        let place = Place::new();
+        let config = LogConfig { index_interval_bytes: 100, ..LogConfig::default() };
+        let log = place.open(config.clone(), true);
+        for n in 0..60_u32 {
+            let now = SystemClock::new().realtime();
+            log.append(&mut batch_at(&["a", "b"], now.0, None), LeaderEpoch(n / 40), now).expect("appends");
+        }
+        let expected = log.leader_epochs();
+        log.close().expect("closes");
+        drop(log);
+        fs::remove_file(place.path.join("leader-epoch-checkpoint")).expect("removes");
+        if !keeps_mark {
+            fs::remove_file(place.path.join("kafkalog-recovery-mark")).expect("removes");
+        }
+        for _ in 0..2 {
+            let log = place.open(config.clone(), clean);
+            assert_eq!(log.leader_epochs(), expected, "clean {clean}, mark {keeps_mark}");
+        }
+    }
+}
+
+#[test]
 fn a_sealed_segment_that_cannot_be_walked_keeps_no_log_closed() {
     let place = Place::new();
     let model = killed(&place, 60);
