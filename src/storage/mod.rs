@@ -28,6 +28,7 @@ mod scan;
 mod segment;
 mod segments;
 mod tail;
+mod times;
 mod truncate;
 pub mod txn_index;
 #[cfg(test)]

@@ -97,27 +97,35 @@ impl Log {
         let log_start = self.log_start();
         let segments = self.segments();
         for segment in segments.iter().skip(segments.floor(log_start)) {
-            // A sealed segment whose time index is missing does not know its largest timestamp: it is read.
-            if segment.max_timestamp().is_some_and(|(newest, _)| newest < at) {
+            let times = segment.times()?;
+            if times.newest < at.0 {
                 continue;
             }
-            if let Some(found) = self.first_at_or_after(segment, at, log_start)? {
+            if let Some(found) = self.first_at_or_after(segment, at, log_start, times.index_is_right)? {
                 return Ok(Some(found));
             }
         }
         Ok(None)
     }
 
-    fn first_at_or_after(&self, segment: &Segment, at: Timestamp, from: Offset) -> Result<Option<(Offset, Timestamp)>> {
+    fn first_at_or_after(
+        &self,
+        segment: &Segment,
+        at: Timestamp,
+        from: Offset,
+        index_is_right: bool,
+    ) -> Result<Option<(Offset, Timestamp)>> {
         // Up to this entry's offset nothing is newer than its timestamp, which is not above `at`... only a smaller one is safe.
-        let start = match segment.time_index.lookup(Timestamp(at.0.saturating_sub(1))) {
+        let hint = segment.time_index.lookup(Timestamp(at.0.saturating_sub(1))).filter(|_| index_is_right);
+        let start = match hint {
             Some(entry) => segment.confirmed_hint(entry.offset)?,
             None => Position(0),
         };
         let mut position = start;
         while let Some(header) = segment.header_at(position)? {
             if header.max_timestamp >= at.0 && header.last_offset() >= from {
-                if let Some(found) = self.first_in_batch(segment, position, &header, at, from)? {
+                let first = |offset, timestamp| (timestamp >= at && offset >= from).then_some((offset, timestamp));
+                if let Some(found) = self.search_batch(segment, position, &header, first)? {
                     return Ok(Some(found));
                 }
             }
@@ -126,14 +134,14 @@ impl Log {
         Ok(None)
     }
 
-    fn first_in_batch(
+    /// Shows the records that have a timestamp to `look`, until it has found what it looks for.
+    fn search_batch<R>(
         &self,
         segment: &Segment,
         position: Position,
         header: &BatchHeader,
-        at: Timestamp,
-        from: Offset,
-    ) -> Result<Option<(Offset, Timestamp)>> {
+        mut look: impl FnMut(Offset, Timestamp) -> Option<R>,
+    ) -> Result<Option<R>> {
         let bytes = segment.bytes_at(u64::from(position.0), header.batch_bytes as usize)?;
         let Some(next) = batches(&bytes).next() else { return Ok(None) };
         let (_, view) = next.map_err(|e| segment.placed(e, u64::from(position.0)))?;
@@ -141,8 +149,8 @@ impl Log {
         let mut foreign = self.foreign.lock();
         for record in view.records(&mut foreign.inflater)? {
             let record = record?;
-            if let Some(timestamp) = record.timestamp.filter(|timestamp| *timestamp >= at && record.offset >= from) {
-                return Ok(Some((record.offset, timestamp)));
+            if let Some(found) = record.timestamp.and_then(|timestamp| look(record.offset, timestamp)) {
+                return Ok(Some(found));
             }
         }
         Ok(None)
@@ -153,13 +161,39 @@ impl Log {
     /// # Errors
     /// As [`read`](Log::read).
     pub fn offset_of_max_timestamp(&self) -> Result<Option<(Offset, Timestamp)>> {
+        let log_start = self.log_start();
         let segments = self.segments();
-        let newest =
-            segments.iter().filter_map(|segment| segment.max_timestamp()).map(|(timestamp, _)| timestamp).max();
+        let mut newest = None;
+        for segment in segments.iter().skip(segments.floor(log_start)) {
+            // What was deleted from the first one is still in its file.
+            let of_segment = match segment.base < log_start {
+                true => self.newest_from(segment, log_start)?,
+                false => Some(segment.times()?.newest).filter(|newest| *newest >= 0),
+            };
+            newest = newest.max(of_segment);
+        }
         match newest {
-            Some(newest) => self.offset_for_timestamp(newest),
+            Some(newest) => self.offset_for_timestamp(Timestamp(newest)),
             None => Ok(None),
         }
+    }
+
+    /// The largest timestamp of the records from `from` on.
+    fn newest_from(&self, segment: &Segment, from: Offset) -> Result<Option<i64>> {
+        let Some((mut position, _)) = segment.locate(from)? else { return Ok(None) };
+        let mut newest = None;
+        while let Some(header) = segment.header_at(position)? {
+            if header.base_offset >= from {
+                newest = newest.max(Some(header.max_timestamp).filter(|newest| *newest >= 0));
+            } else {
+                self.search_batch(segment, position, &header, |offset, timestamp| {
+                    newest = newest.max((offset >= from).then_some(timestamp.0));
+                    None::<()>
+                })?;
+            }
+            position = segment.after(position, &header)?;
+        }
+        Ok(newest)
     }
 }
 

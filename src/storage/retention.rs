@@ -196,6 +196,16 @@ fn is_due(segment: &Segment, config: &LogConfig, total: u64, log_start: Offset, 
         return true;
     }
     let Some(age) = config.retention_age else { return false };
-    let newest = segment.max_timestamp().map(|(timestamp, _)| timestamp).or_else(|| segment.modified());
-    newest.is_some_and(|newest| u128::try_from(now.0.saturating_sub(newest.0)).is_ok_and(|old| old > age.as_millis()))
+    let is_old = |newest: Option<Timestamp>| {
+        let newest = newest.or_else(|| segment.modified());
+        newest
+            .is_some_and(|newest| u128::try_from(now.0.saturating_sub(newest.0)).is_ok_and(|old| old > age.as_millis()))
+    };
+    let claimed = segment.max_timestamp().map(|(timestamp, _)| timestamp);
+    // Damage must not keep a segment for ever; a disk that cannot be read is asked again the next time.
+    is_old(claimed)
+        && match segment.confirmed_newest() {
+            Ok(newest) => is_old(newest),
+            Err(e) => e.code() == ErrorCode::CORRUPT_MESSAGE,
+        }
 }

@@ -7,6 +7,7 @@ use super::api::SegmentSummary;
 use super::index::{OffsetIndex, TimeIndex};
 use super::names::{file_name, FileKind};
 use super::open_files::OpenFiles;
+use super::times::Times;
 use super::txn_index::TxnIndex;
 use crate::disk::{Disk, DiskFile};
 use crate::error::{Error, ErrorCode, Result};
@@ -46,6 +47,7 @@ pub(super) struct Segment {
     pub(super) offset_index: OffsetIndex,
     pub(super) time_index: TimeIndex,
     pub(super) txn_index: TxnIndex,
+    pub(super) times: Times,
 }
 
 impl fmt::Debug for Segment {
@@ -143,6 +145,7 @@ impl SegmentSetup<'_> {
             offset_index,
             time_index,
             txn_index,
+            times: Times::new(bytes),
         })
     }
 }
@@ -164,7 +167,8 @@ impl Segment {
         self.sealed.load(Ordering::Acquire)
     }
 
-    /// Largest timestamp and the last offset of the batch that brought it. A sealed segment answers from its time index.
+    /// Largest timestamp and the last offset of the batch that brought it, as the time index has it where the segment was opened
+    /// and not written: [`Times`] knows whether that is true.
     pub(super) fn max_timestamp(&self) -> Option<(Timestamp, Offset)> {
         let known = self.max_timestamp.load(Ordering::Acquire);
         if known != NONE {
@@ -212,6 +216,7 @@ impl Segment {
             self.first_timestamp.store(max_timestamp, Ordering::Relaxed);
         }
         self.note_timestamp(max_timestamp, last_offset);
+        self.times.publish(max_timestamp);
         self.end.store(last_offset.next().0, Ordering::Release);
         self.bytes.fetch_add(batch_bytes, Ordering::Release);
     }
@@ -227,6 +232,7 @@ impl Segment {
         if let Some((timestamp, offset)) = newest {
             self.note_timestamp(timestamp.0, offset);
         }
+        self.times.inherit(bytes, end, newest.map(|(timestamp, _)| timestamp));
     }
 
     /// The descriptor that was written through. `STATE` once sealed.

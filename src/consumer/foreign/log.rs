@@ -14,6 +14,7 @@ use crate::types::{Offset, Timestamp, TopicPartition};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -42,6 +43,16 @@ struct State {
     /// The segment that was read last.
     current: Option<ForeignSegment>,
     cursor: Option<Cursor>,
+    /// The largest timestamps of sealed segments, as far as somebody walked them: their time indexes are hearsay.
+    newest: BTreeMap<Offset, Newest>,
+}
+
+#[derive(Clone, Copy)]
+struct Newest {
+    /// What was walked is this file, this long.
+    identity: Option<(u64, u64)>,
+    bytes: u64,
+    timestamp: i64,
 }
 
 /// The segments by name.
@@ -96,6 +107,7 @@ impl ForeignLog {
             Err(error) => return Err(Error::io("list", &self.dir, error)),
         }
         bases.sort_unstable();
+        state.newest.retain(|base, _| bases.binary_search(base).is_ok());
         let (starts, _) = OffsetCheckpoint::read_lenient(&*self.disk, &self.data_dir.join(LOG_START_FILE));
         let checkpointed = starts.offsets.get(&self.id).copied().unwrap_or(Offset::ZERO);
         let log_start = bases.first().copied().unwrap_or(Offset::ZERO).max(checkpointed);
@@ -290,8 +302,14 @@ impl ForeignLog {
             }
             let segment = state.current.as_ref().expect("just opened");
             let len = segment.len()?;
-            let Some(mut position) = segment.start_for_time(at.0, len)? else { continue };
+            let known = state.newest.get(&segment.base);
+            let is_this = |known: &&Newest| known.identity == segment.identity && known.bytes == len;
+            if known.filter(is_this).is_some_and(|known| known.timestamp < at.0) {
+                continue;
+            }
+            let (mut position, mut newest) = (0, i64::MIN);
             while let Some(header) = segment.header_at(position, len)? {
+                newest = newest.max(header.max_timestamp);
                 if header.max_timestamp >= at.0 && header.last_offset() >= log_start {
                     let bytes = segment.batch_at(position, &header)?;
                     if let Some(found) = first_in_batch(&bytes, at, log_start, &mut inflate)? {
@@ -299,6 +317,10 @@ impl ForeignLog {
                     }
                 }
                 position += u64::from(header.batch_bytes);
+            }
+            if segment.is_sealed && segment.identity.is_some() {
+                let walked = Newest { identity: segment.identity, bytes: len, timestamp: newest };
+                state.newest.insert(segment.base, walked);
             }
         }
         Ok(None)

@@ -4,7 +4,7 @@ use crate::disk::{Disk, DiskFile};
 use crate::error::{Error, ErrorCode, Result};
 use crate::record::{batches, BatchHeader, BatchView, BATCH_HEADER_BYTES};
 use crate::storage::names::{file_name, FileKind};
-use crate::storage::{OffsetIndex, TimeIndex};
+use crate::storage::OffsetIndex;
 use crate::types::Offset;
 use bytes::Bytes;
 use std::io;
@@ -17,10 +17,9 @@ pub(super) struct ForeignSegment {
     pub base: Offset,
     /// A later segment exists: nothing is appended any more, and what is not whole is damage.
     pub is_sealed: bool,
-    pub time_index: TimeIndex,
     path: PathBuf,
     file: Arc<dyn DiskFile>,
-    identity: Option<(u64, u64)>,
+    pub identity: Option<(u64, u64)>,
     offset_index: OffsetIndex,
     mapping: Option<Bytes>,
 }
@@ -51,12 +50,10 @@ impl ForeignSegment {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io("open segment", &path, error)),
         };
-        let index = |kind| dir.join(file_name(base, kind));
         Ok(Some(ForeignSegment {
             base,
             is_sealed: false,
-            time_index: TimeIndex::open_foreign(disk, &index(FileKind::TimeIndex), base),
-            offset_index: OffsetIndex::open_foreign(disk, &index(FileKind::Index), base),
+            offset_index: OffsetIndex::open_foreign(disk, &dir.join(file_name(base, FileKind::Index)), base),
             path,
             file,
             identity,
@@ -185,33 +182,6 @@ impl ForeignSegment {
     /// One whole batch.
     pub fn batch_at(&self, at: u64, header: &BatchHeader) -> Result<Bytes> {
         self.bytes_at(at, header.batch_bytes as usize)
-    }
-
-    /// Where to begin looking for a record with timestamp `at` or a later one, unless every record here is older.
-    pub fn start_for_time(&self, at: i64, len: u64) -> Result<Option<u64>> {
-        if self.is_sealed {
-            let newest = self.time_index.last_entry().ok().flatten();
-            if let Some(newest) = newest.filter(|newest| newest.timestamp.0 < at) {
-                if self.brought(newest.offset, newest.timestamp.0, len)?.is_some() {
-                    return Ok(None);
-                }
-            }
-        }
-        // Up to this entry's offset no record has its timestamp or a later one... except its own batch.
-        let older = self.time_index.lookup(crate::types::Timestamp(at.saturating_sub(1)));
-        let confirmed = match older {
-            Some(entry) => self.brought(entry.offset, entry.timestamp.0, len)?,
-            None => None,
-        };
-        Ok(Some(confirmed.unwrap_or(0)))
-    }
-
-    /// The position of the batch that ends at `offset`, if it is the one that brought this timestamp.
-    fn brought(&self, offset: Offset, timestamp: i64, len: u64) -> Result<Option<u64>> {
-        Ok(match self.locate(offset, len)? {
-            Place::At(at, header) if header.last_offset() == offset && header.max_timestamp == timestamp => Some(at),
-            Place::At(..) | Place::End(..) => None,
-        })
     }
 }
 

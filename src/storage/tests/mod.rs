@@ -4,6 +4,7 @@ mod append;
 mod group;
 mod recover;
 mod retain;
+mod times;
 mod vectors;
 
 use super::{Appended, Fetch, Log, OpenFiles, Opening, UpTo};
