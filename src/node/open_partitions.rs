@@ -4,6 +4,7 @@
 //! since it last came by, and takes the first without a mark. Using a partition costs one load that way, not a lock.
 
 use super::partition::Partition;
+use super::slot::Rested;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -28,7 +29,7 @@ impl OpenPartitions {
     }
 
     /// Takes a place for a log that is about to be opened; another one rests for it if need be. When all are in use at this very
-    /// moment the bound gives way, rather than the caller.
+    /// moment the bound gives way, rather than the caller; the next one to be opened makes good for that.
     pub(super) fn take_place(&self) {
         let mut attempts = {
             let mut ring = self.ring.lock();
@@ -55,12 +56,15 @@ impl OpenPartitions {
             match candidate.upgrade() {
                 None => self.give_back_place(),
                 Some(partition) => {
-                    let rested = !partition.touched.swap(false, Ordering::Relaxed) && partition.rest_if_idle();
-                    if rested {
-                        partition.house.counters.rested.fetch_add(1, Ordering::Relaxed);
-                        self.give_back_place();
-                    } else {
-                        self.ring.lock().hand.push_back(candidate);
+                    let is_in_use = partition.touched.swap(false, Ordering::Relaxed);
+                    match if is_in_use { Rested::Busy } else { partition.rest_if_idle() } {
+                        Rested::Now => {
+                            partition.house.counters.rested.fetch_add(1, Ordering::Relaxed);
+                            self.give_back_place();
+                        }
+                        // Whoever closed it could not take it out of the ring: it was in our hands.
+                        Rested::WasNotOpen => self.give_back_place(),
+                        Rested::Busy => self.ring.lock().hand.push_back(candidate),
                     }
                 }
             }

@@ -31,6 +31,15 @@ pub(super) struct AtRest {
     pub(super) offsets: Option<LogOffsets>,
 }
 
+/// What became of the wish that a log should rest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Rested {
+    Now,
+    /// Somebody closed or deleted it before.
+    WasNotOpen,
+    Busy,
+}
+
 impl AtRest {
     pub(super) fn first_expiry(&self) -> i64 {
         if self.on_disk {
@@ -131,23 +140,23 @@ impl Partition {
         }
     }
 
-    /// Closes the log in order if nobody is using it, to make a place. False when that is not possible now.
-    pub(super) fn rest_if_idle(&self) -> bool {
-        let Some(mut slot) = self.slot.try_write() else { return false };
-        let Slot::Open(log) = &*slot else { return false };
+    /// Closes the log in order if nobody is using it, to make a place.
+    pub(super) fn rest_if_idle(&self) -> Rested {
+        let Some(mut slot) = self.slot.try_write() else { return Rested::Busy };
+        let Slot::Open(log) = &*slot else { return Rested::WasNotOpen };
         // An offline partition must not forget why.
         if log.failure().is_some() {
-            return false;
+            return Rested::Busy;
         }
         match self.close_log(log) {
             Ok(rest) => {
                 *slot = Slot::Resting(rest);
-                true
+                Rested::Now
             }
             Err(failed) => {
                 drop(slot);
                 self.tell_failure(&failed);
-                false
+                Rested::Busy
             }
         }
     }
