@@ -58,6 +58,10 @@ impl WatchThread {
             Some(watcher) => Some(watcher.waker()),
             None => EventFd::new().ok().map(Arc::new),
         };
+        WatchThread::with(watcher, wake)
+    }
+
+    fn with(watcher: Option<Watcher>, wake: Option<Arc<EventFd>>) -> Arc<WatchThread> {
         let shared = Shared { watcher, wake, readers: Mutex::default(), is_over: AtomicBool::new(false) };
         Arc::new(WatchThread { shared: Arc::new(shared), thread: Mutex::new(None) })
     }
@@ -183,5 +187,56 @@ impl Drop for WatchThread {
 impl fmt::Debug for WatchThread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WatchThread").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{channel, Sender};
+    use std::time::Instant;
+
+    /// A test that waits this long has failed.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    struct Told(Mutex<Sender<()>>);
+
+    impl Notify for Told {
+        fn notify(&self) {
+            // The test may be over.
+            let _ = self.0.lock().send(());
+        }
+    }
+
+    #[test]
+    fn without_inotify_readers_look_again_and_again_and_the_thread_still_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        for wake in [EventFd::new().ok().map(Arc::new), None] {
+            let thread = WatchThread::with(None, wake);
+            let (sender, told) = channel();
+            let subscription = thread.subscribe(&dir.path().join("t-0"), Arc::new(Told(Mutex::new(sender))));
+            for _ in 0..5 {
+                told.recv_timeout(PATIENCE).expect("is told though nothing can tell it");
+            }
+            drop(subscription);
+            while told.recv_timeout(PATIENCE).is_ok() {}
+            let ending = Instant::now();
+            drop(thread);
+            assert!(ending.elapsed() < PATIENCE);
+        }
+    }
+
+    #[test]
+    fn a_reader_whose_directory_cannot_be_watched_is_told_at_intervals_beside_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let thread = WatchThread::new();
+        let (quiet, _kept) = channel();
+        let _watched = thread.subscribe(dir.path(), Arc::new(Told(Mutex::new(quiet))));
+        let (sender, told) = channel();
+        let nowhere = Path::new("/proc/self/nothing/that/exists");
+        let _unwatched = thread.subscribe(nowhere, Arc::new(Told(Mutex::new(sender))));
+        for _ in 0..5 {
+            told.recv_timeout(PATIENCE).expect("is told");
+        }
     }
 }

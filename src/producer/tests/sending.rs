@@ -204,3 +204,37 @@ fn eight_threads_onto_one_partition_keep_their_own_order_and_lose_nothing() {
         }
     }
 }
+
+#[test]
+fn a_batch_that_was_opened_while_somebody_appended_goes_when_its_linger_is_over() {
+    let clock = Arc::new(ToldClock::default());
+    let host = FakeHost::with_clock(clock.clone());
+    let topic = host.create("t", 1);
+    let producer = host.producer(&[("linger.ms", "5"), ("batch.size", "250")]);
+    let mut behind = Vec::new();
+    std::thread::scope(|scope| {
+        topic.at(0).hold();
+        let filler = scope.spawn(|| {
+            let mut sent = Vec::new();
+            while topic.at(0).batch_sizes().is_empty() {
+                sent.push(producer.send(Record::new("t", &[b'x'; 90])).unwrap());
+            }
+            sent
+        });
+        topic.at(0).wait_until_inside();
+        behind.push(producer.send(Record::new("t", "behind")).unwrap());
+        // The timer can do nothing while the role is taken, and lets go of the queue.
+        host.tick();
+        clock.advance(Duration::from_millis(1));
+        host.tick();
+        topic.at(0).release();
+        behind.extend(filler.join().unwrap());
+    });
+    assert!(behind.iter().any(|delivery| !delivery.is_done()), "something lingers");
+    clock.advance(Duration::from_millis(10));
+    host.tick();
+    for delivery in behind {
+        assert!(delivery.is_done(), "nobody came for it");
+    }
+    assert!(topic.all_values().contains(&"behind".to_string()));
+}
