@@ -45,7 +45,9 @@ fn live(files: &PartitionFiles, clean: bool) {
     let first = look(&log);
     ask(&log);
     if !clean && !files.has_mark() && first.damage.is_none() && files.recovery_point == 0 {
-        assert_eq!(first.refused, None, "recovery let something in that cannot be read");
+        // A gap is passed with the batch behind it. When all that lay behind was a torn tail, the reader is told instead of waiting.
+        let ends_in_a_gap = log.segment_summaries().last().is_some_and(|active| active.log_bytes == 0);
+        assert!(first.refused.is_none() || ends_in_a_gap, "recovery let something in that cannot be read");
     }
     drop(log);
     let disk = disk.restart();
@@ -57,7 +59,14 @@ fn live(files: &PartitionFiles, clean: bool) {
     }
     if files.has(TRUNCATE) && !clean && first.refused.is_none() {
         let end = Offset(first.offsets.log_start.0.midpoint(first.offsets.log_end.0));
-        log.truncate_to(end).expect("a disk without faults");
+        if let Err(e) = log.truncate_to(end) {
+            // Below what was durable lies something that makes no sense, and nobody had to look at it before.
+            assert_eq!(e.code(), ErrorCode::CORRUPT_MESSAGE, "{e}");
+            drop(log);
+            let log = open(files, &disk.restart(), log_start, false).expect("it opened before");
+            assert!(log.recovery_report().damage.is_some(), "what a cut refuses is told: {e}");
+            return;
+        }
         assert!(log.log_end() <= end.max(log.log_start()));
     }
     append_and_reopen(files, &disk, log, clean, first.refused.is_none());

@@ -206,14 +206,20 @@ fn trust(opening: &Opening, mark: Option<&Mark>, active: &Segment) -> Trust {
     }
 }
 
-/// Whether the batch at `at` begins at `offset`, or the file ends there.
+/// Whether the batch at `at` begins at `offset`; or, where no batch begins (the file ends, or a torn one follows, which is what a mark
+/// is for), whether the one before it ends there and with this offset.
 fn confirms(active: &Segment, at: Position, offset: Offset) -> bool {
-    match active.header_at(at) {
-        Ok(Some(header)) => header.base_offset == offset,
-        Ok(None) => true,
-        // A torn batch right behind the mark is what a mark is for.
-        Err(_) => true,
+    if let Ok(Some(header)) = active.header_at(at) {
+        return header.base_offset == offset;
     }
+    let Ok(mut here) = active.confirmed_hint(Offset(offset.0.saturating_sub(1))) else { return false };
+    let mut end = active.base;
+    while here < at {
+        let Ok(Some(header)) = active.header_at(here) else { return false };
+        let Ok(next) = active.after(here, &header) else { return false };
+        (here, end) = (next, header.end_offset());
+    }
+    here == at && end == offset
 }
 
 /// Sealed segments that no sync is known of (a directory that Kafka left uncleanly): every checksum is compared, damage is reported.

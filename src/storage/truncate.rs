@@ -6,7 +6,7 @@ use super::producer_states::{snapshot, ProducerStates};
 use super::scan::{replay, scan, ScanPlan};
 use super::segment::Segment;
 use super::segments::Segments;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::types::{Offset, Position};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -130,7 +130,12 @@ impl Log {
         // The scan has read batches below the log start, too.
         appender.epochs.truncate_from_start(self.log_start());
         appender.epochs.persist()?;
-        debug_assert_eq!(found.end, end.max(active.base));
+        if found.end != end.max(active.base) {
+            // Batches that no opening had to look at make no sense. They lie below what was durable, so a reopening reports them.
+            let what =
+                format!("{}: the log was to be cut to {end}, and makes sense up to {}", self.partition, found.end);
+            return Err(active.placed(Error::new(ErrorCode::CORRUPT_MESSAGE, what), found.bytes));
+        }
         appender.producers = found.producers;
         appender.bytes_since_index = 0;
         appender.file = active.writer()?;

@@ -2,6 +2,7 @@ use super::*;
 use crate::error::ErrorCode;
 use crate::record::control::{end_txn_marker, TxnResult};
 use crate::record::crc32c;
+use crate::storage::mark::{Mark, MarkFile};
 use crate::time::Clock;
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -333,6 +334,35 @@ fn a_marker_that_says_nothing_is_cut_off_like_a_torn_batch() {
 }
 
 #[test]
+fn a_cut_that_meets_damage_turns_the_log_off_and_a_reopening_tells_it() {
+    let place = Place::new();
+    let log = place.open(LogConfig::default(), true);
+    let stamp = |sequence| Some(ProducerStamp { id: 4, epoch: 0, base_sequence: Some(sequence) });
+    for n in 0..4 {
+        log.append(&mut batch_at(&["v"], 1, stamp(n)), EPOCH, Timestamp(0)).expect("appends");
+    }
+    log.close().expect("closes");
+    drop(log);
+    // The second batch becomes a marker that says nothing, under a checksum that fits.
+    let path = last_log(&place);
+    let mut bytes = fs::read(&path).expect("reads");
+    let second = bytes.len() / 4;
+    bytes[second + 22] |= 0x20;
+    let crc = crc32c(&bytes[second + 21..second * 2]);
+    bytes[second + 17..second + 21].copy_from_slice(&crc.to_be_bytes());
+    fs::write(&path, &bytes).expect("writes");
+
+    let log = place.open(LogConfig::default(), true);
+    let refused = log.truncate_to(Offset(3)).expect_err("what is left makes no sense");
+    assert_eq!(refused.code(), ErrorCode::CORRUPT_MESSAGE);
+    append(&log, &["more"]).expect_err("the log is off");
+    drop(log);
+    let log = place.open(LogConfig::default(), false);
+    assert!(log.recovery_report().damage.is_some());
+    assert_eq!(read_all(&log, Offset(0), 50).expect("what lies before is fine").len(), 1);
+}
+
+#[test]
 fn lines_of_batches_that_are_not_there_do_not_outlive_a_clean_open() {
     let place = Place::new();
     {
@@ -481,5 +511,119 @@ fn an_index_line_that_points_past_its_batch_is_not_believed() {
     let log = place.open(small_segments(), false);
     for from in 0..12_usize {
         assert_eq!(read_all(&log, Offset(from as u64), 200).expect("reads"), model[from..], "from {from}");
+    }
+}
+
+#[test]
+fn a_tail_of_gigabytes_that_are_nothing_is_cut_like_any_other() {
+    let place = Place::new();
+    let model = killed(&place, 10);
+    fs::OpenOptions::new().write(true).open(last_log(&place)).expect("opens").set_len(5 << 30).expect("is sparse");
+    let log = place.open(small_segments(), false);
+    assert!(log.recovery_report().truncated_bytes > 4 << 30);
+    assert_eq!(read_all(&log, Offset(0), 999).expect("reads"), model);
+    append(&log, &["more"]).expect("goes on");
+}
+
+#[test]
+fn batches_behind_four_gigabytes_are_damage_and_what_lies_before_is_read() {
+    const BATCH_BYTES: u32 = 60 << 20;
+    let place = Place::new();
+    let log = place.open(LogConfig::default(), true);
+    append(&log, &["first"]).expect("appends");
+    log.close().expect("closes");
+    drop(log);
+    let file = fs::OpenOptions::new().read(true).write(true).open(last_log(&place)).expect("opens");
+    let first = file.metadata().expect("is there").len();
+    let mut header = vec![0; 61];
+    file.read_exact_at(&mut header, 0).expect("reads");
+    header[8..12].copy_from_slice(&(BATCH_BYTES - 12).to_be_bytes());
+    for n in 0..70_u64 {
+        header[..8].copy_from_slice(&(n + 1).to_be_bytes());
+        file.write_all_at(&header, first + n * u64::from(BATCH_BYTES)).expect("writes");
+    }
+    file.set_len(first + 70 * u64::from(BATCH_BYTES)).expect("is sparse");
+    let last_within = (u64::from(u32::MAX) - first) / u64::from(BATCH_BYTES) + 1;
+    // Closed in order, so no checksum is compared, and without a mark nothing may be cut.
+    fs::remove_file(place.path.join("kafkalog-recovery-mark")).expect("removes");
+    let log = place.open(LogConfig::default(), true);
+    let damage = log.recovery_report().damage.clone().expect("is reported");
+    assert_eq!(damage.code(), ErrorCode::CORRUPT_MESSAGE);
+    assert_eq!(log.log_end(), Offset(last_within + 1));
+    assert_eq!(file.metadata().expect("is there").len(), first + 70 * u64::from(BATCH_BYTES));
+    let fetch = Fetch { from: Offset(last_within), bytes_max: 1, up_to: UpTo::LogEnd, min_one_message: true };
+    assert_eq!(log.read(fetch).expect("is within reach").batches.len(), BATCH_BYTES as usize);
+    append(&log, &["more"]).expect_err("the log is off");
+    // As a sealed segment: the walk to offsets behind ends with an error, not in a panic and not at another batch.
+    drop(log);
+    fs::write(place.path.join("00000000000000000090.log"), b"").expect("writes");
+    let log = place.open(LogConfig::default(), true);
+    let fetch = Fetch { from: Offset(71), bytes_max: 1, up_to: UpTo::LogEnd, min_one_message: true };
+    assert_eq!(log.read(fetch).expect_err("out of reach").code(), ErrorCode::CORRUPT_MESSAGE);
+    let fetch = Fetch { from: Offset(0), ..fetch };
+    assert_eq!(log.read(fetch).expect("reads").batches.len() as u64, first);
+}
+
+#[test]
+fn a_mark_with_absurd_numbers_loses_nothing_and_never_breaks_an_opening() {
+    let big = [u64::MAX, Offset::MAX.0 + 1, Offset::MAX.0, 1 << 40];
+    let near = [0, 1, 7, 60, 119, 120, 121, 1000];
+    let mut rng = fastrand::Rng::with_seed(3);
+    for round in 0..150 {
+        let place = Place::new();
+        let model = killed(&place, 60);
+        let base: u64 = killed_base(&last_log(&place));
+        let mut number = || match rng.u8(0..4) {
+            0 => big[rng.usize(..big.len())],
+            1 => base,
+            _ => near[rng.usize(..near.len())],
+        };
+        let mark = Mark {
+            flushed: Offset(number()),
+            indexed: Offset(number()),
+            segment: Offset(if round % 4 == 0 { number() } else { base }),
+            position: number(),
+            no_producers: round % 2 == 0,
+        };
+        let (file, _) = MarkFile::open(&RealDisk, &place.path).expect("opens");
+        file.write(&mark).expect("writes");
+        for clean in [false, true] {
+            let log = place.open(small_segments(), clean);
+            let what = format!("{mark:?}, clean {clean}");
+            let read = read_all(&log, Offset(0), 999).unwrap_or_else(|e| panic!("{what}: {e}"));
+            assert_eq!(read, model, "{what}");
+            let tells = mark.segment.0 == base
+                && mark.flushed.0 > 120
+                && mark.flushed <= Offset::MAX.next()
+                && mark.indexed <= mark.flushed;
+            if !clean && tells {
+                assert!(log.recovery_report().damage.is_some(), "{what}: durable records are missing");
+            }
+            if !clean && mark.flushed.0 <= 120 {
+                assert!(log.recovery_report().damage.is_none(), "{what}: {:?}", log.recovery_report().damage);
+            }
+        }
+    }
+}
+
+#[test]
+fn sealed_batches_whose_offsets_go_back_are_damage() {
+    for (at, offset) in [(1, 0_u64), (1, 1), (2, 1), (1, 10_000), (0, 5)] {
+        let place = Place::new();
+        killed(&place, 60);
+        fs::remove_file(place.path.join("kafkalog-recovery-mark")).expect("removes");
+        let path = place.path.join("00000000000000000000.log");
+        let mut bytes = fs::read(&path).expect("reads");
+        // Offsets lie outside of the checksum.
+        let mut position = 0;
+        for _ in 0..at {
+            position += 12 + u32::from_be_bytes(bytes[position + 8..position + 12].try_into().expect("four")) as usize;
+        }
+        bytes[position..position + 8].copy_from_slice(&offset.to_be_bytes());
+        fs::write(&path, &bytes).expect("writes");
+        let log = place.open(small_segments(), false);
+        let damage = log.recovery_report().damage.clone().unwrap_or_else(|| panic!("batch {at} at {offset}"));
+        assert_eq!(damage.code(), ErrorCode::CORRUPT_MESSAGE);
+        assert_eq!(fs::read(&path).expect("reads"), bytes, "nothing is cut");
     }
 }
