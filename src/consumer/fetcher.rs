@@ -153,8 +153,8 @@ impl Fetcher {
         let walked = match walked {
             Ok(walked) => walked,
             Err(error) => {
-                let place = format_args!("{} at offset {} (seek to {} to go past)", self.id, self.position, open.end());
-                self.failed = Some(error.within(place));
+                let (id, at, end) = (&self.id, self.position, open.end());
+                self.failed = Some(error.within(format_args!("{id} at offset {at} (seek to {end} to go past)")));
                 return None;
             }
         };
@@ -208,8 +208,8 @@ impl Fetcher {
 
     fn stop_at(&mut self, header: &BatchHeader, error: Error) -> bool {
         let (first, last, end) = (header.base_offset, header.last_offset(), header.end_offset());
-        let place = format_args!("{}, batch {first}..={last} (seek to {end} to go past)", self.id);
-        self.failed = Some(error.within(place));
+        let id = &self.id;
+        self.failed = Some(error.within(format_args!("{id}, batch {first}..={last} (seek to {end} to go past)")));
         false
     }
 

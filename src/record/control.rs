@@ -145,7 +145,8 @@ pub fn parse_leader_change_value(value: &[u8]) -> Result<NodeId> {
 
 fn control_batch(kind: ControlType, value: &[u8], stamp: Option<ProducerStamp>, now: Timestamp) -> SealedBatch {
     let mut builder = BatchBuilder::new(Codec::None, None);
-    let record = RecordRef { key: Some(&kind.key()), value: Some(value), headers: &[] };
+    let key = kind.key();
+    let record = RecordRef { key: Some(&key), value: Some(value), headers: &[] };
     // Only a clock before 1970 could be refused, and the clock promises not to be there.
     builder.append(record, now.0.max(0)).expect("a short record fits an empty batch");
     builder.seal_control(stamp).expect("a batch with one record can be sealed")

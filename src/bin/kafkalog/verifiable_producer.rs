@@ -6,6 +6,9 @@
 //! # ...                             a comment: acks=0 promises nothing, so its records are no claims
 //! ```
 //!
+//! With --times a claim ends in ` @` and the milliseconds since the start, taken after the acknowledgement: `.ci/flush-window` needs to know
+//! how old a lost record was.
+//!
 //! With one producer and one partition the lines come in the order of the log.
 
 use crate::failure::{Failure, Outcome};
@@ -15,7 +18,7 @@ use std::collections::VecDeque;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Sends under way with --async before the oldest is waited for.
 const UNDER_WAY_MAX: usize = 1000;
@@ -70,6 +73,9 @@ pub struct Args {
     /// Bytes of a value
     #[arg(long, default_value_t = 100, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(..=1 << 26))]
     payload_bytes: u32,
+    /// End each line with the time of its acknowledgement
+    #[arg(long)]
+    times: bool,
     /// Do not wait for each acknowledgement before the next send
     #[arg(long = "async")]
     is_async: bool,
@@ -83,7 +89,8 @@ pub fn run(args: &Args, _json: bool) -> Outcome {
         Err(error) if error.code() == ErrorCode::TOPIC_ALREADY_EXISTS => {}
         created => created?,
     }
-    let run = &Run { args, engine: &engine, next: AtomicU64::new(0), stop: AtomicBool::new(false) };
+    let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    let run = &Run { args, engine: &engine, began: Instant::now(), next, stop };
     let outcome = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..args.producers).map(|number| scope.spawn(move || run.produce(number))).collect();
         let outcomes: Vec<Outcome> =
@@ -117,6 +124,7 @@ fn topic_config(args: &Args) -> Outcome<TopicConfig> {
 struct Run<'a> {
     args: &'a Args,
     engine: &'a Engine,
+    began: Instant,
     /// Number of the next record, over all producers.
     next: AtomicU64,
     stop: AtomicBool,
@@ -181,8 +189,12 @@ impl Run<'_> {
             let rung = placed.rung;
             return Err(Failure::failed(format!("acknowledged at {rung:?} although flush.messages=1")));
         }
+        let time = match self.args.times {
+            true => format!(" @{}", self.began.elapsed().as_millis()),
+            false => String::new(),
+        };
         let line = match placed.offset {
-            Some(offset) => format!("{}/{}/{offset} {crc:08x}\n", placed.topic, placed.partition),
+            Some(offset) => format!("{}/{}/{offset} {crc:08x}{time}\n", placed.topic, placed.partition),
             None => format!("# buffered {crc:08x}\n"),
         };
         // Standard output of a Rust program is buffered by lines: one line, one write.

@@ -544,8 +544,11 @@ fn batches_behind_four_gigabytes_are_damage_and_what_lies_before_is_read() {
     }
     file.set_len(first + 70 * u64::from(BATCH_BYTES)).expect("is sparse");
     let last_within = (u64::from(u32::MAX) - first) / u64::from(BATCH_BYTES) + 1;
-    // Closed in order, so no checksum is compared, and without a mark nothing may be cut.
-    fs::remove_file(place.path.join("kafkalog-recovery-mark")).expect("removes");
+    // Closed in order, so no checksum is compared; all of it was durable, so nothing may be cut.
+    let (mark, _) = MarkFile::open(&RealDisk, &place.path).expect("opens");
+    let (flushed, position) = (Offset(71), first + 65 * u64::from(BATCH_BYTES));
+    let known = Mark { flushed, indexed: Offset(66), segment: Offset(0), position, no_producers: true };
+    mark.write(&known).expect("writes");
     let log = place.open(LogConfig::default(), true);
     let damage = log.recovery_report().damage.clone().expect("is reported");
     assert_eq!(damage.code(), ErrorCode::CORRUPT_MESSAGE);
