@@ -175,11 +175,13 @@ impl ProducerStates {
         self.ongoing.remove(&first_offset);
         self.unreplicated.insert(first_offset, marker.offset);
         let next_open = self.ongoing.first_key_value().map(|(first, _)| *first);
-        marker.is_abort.then(|| AbortedTxn {
+        // A damaged snapshot may know of transactions that began behind their own marker: the index would not read such a line again.
+        let is_possible = marker.is_abort && id >= 0 && first_offset < marker.offset;
+        is_possible.then(|| AbortedTxn {
             producer_id: id,
             first_offset,
             last_offset: marker.offset,
-            last_stable_offset: next_open.unwrap_or_else(|| marker.offset.next()),
+            last_stable_offset: next_open.unwrap_or_else(|| marker.offset.next()).min(Offset::MAX),
         })
     }
 

@@ -199,6 +199,15 @@ fn an_abort_is_indexed_with_the_last_stable_offset_of_that_moment() {
 }
 
 #[test]
+fn what_the_transaction_index_could_not_read_again_is_not_given_to_it() {
+    let mut states = after(&[transactional(batch(0, 0, 7))]);
+    assert_eq!(states.end_txn(&marker(0, 0, 5, true)), None, "it began behind its own marker");
+    let mut states = after(&[transactional(batch(0, 0, 7))]);
+    let aborted = states.end_txn(&EndTxn { offset: Offset::MAX, ..marker(0, 0, 9, true) }).expect("is aborted");
+    assert_eq!(aborted.last_stable_offset, Offset::MAX);
+}
+
+#[test]
 fn a_marker_of_a_newer_epoch_fences_and_starts_the_sequence_over() {
     let mut states = after(&[batch(0, 0, 1)]);
     assert_eq!(code(states.judge_end_txn(&marker(0, 0, 2, false))), 0);
