@@ -3,6 +3,8 @@
 //! `cargo bench --bench paired [-- FILTER]`. Files go to a temporary directory under the current one (`KAFKALOG_BENCH_DIR` moves it):
 //! a real file system is wanted, not memory.
 
+#[cfg(feature = "ffi")]
+mod c_door;
 mod raw;
 mod stats;
 
@@ -72,6 +74,8 @@ fn main() {
     reopen(&bench);
     open_many(&bench);
     bytes_per_record(&bench);
+    #[cfg(feature = "ffi")]
+    c_door::c_door(&bench);
 }
 
 fn append(bench: &Bench, name: &str, bytes: usize, count: u32, calls: u32) {

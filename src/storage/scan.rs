@@ -110,10 +110,8 @@ pub(super) fn scan(
             since_index = 0;
         }
         since_index += u64::from(header.batch_bytes);
-        // What the file knows already is not noted again: the batch may lie in the middle of its epoch, and behind it others began.
-        let unknown = header.leader_epoch.filter(|epoch| epochs.epoch_for_offset(header.base_offset) != Some(*epoch));
-        if let Some(epoch) = unknown {
-            epochs.assign_in_memory(epoch, header.base_offset);
+        if !plan.is_clean {
+            note_epoch(epochs, &header); // after a clean end the file has them all
         }
         if header.base_offset >= covered {
             note(&mut states, &batch, marker, active)?;
@@ -197,6 +195,15 @@ pub(super) fn replay(segment: &Segment, from: Offset, states: &mut ProducerState
     Ok(())
 }
 
+/// What the table knows already is not noted again: the batch may lie in the middle of its epoch, and behind it others began. Nor is
+/// an epoch below that of the batches before: leaders only rise, and a table that took it would depend on where reading began.
+fn note_epoch(epochs: &mut LeaderEpochs, header: &BatchHeader) {
+    let Some(epoch) = header.leader_epoch else { return };
+    if epochs.epoch_for_offset(header.base_offset).is_none_or(|known| known < epoch) {
+        epochs.assign_in_memory(epoch, header.base_offset);
+    }
+}
+
 /// Notes the leader epochs of a segment's batches before `until`, as far as its headers can be walked.
 pub(super) fn replay_epochs(segment: &Segment, until: Option<Position>, epochs: &mut LeaderEpochs) -> Result<()> {
     let mut at = Position(0);
@@ -208,9 +215,7 @@ pub(super) fn replay_epochs(segment: &Segment, until: Option<Position>, epochs: 
             Err(e) if e.code() == ErrorCode::CORRUPT_MESSAGE => return Ok(()),
             Err(e) => return Err(e),
         };
-        if let Some(epoch) = header.leader_epoch {
-            epochs.assign_in_memory(epoch, header.base_offset);
-        }
+        note_epoch(epochs, &header);
         at = segment.after(at, &header)?;
     }
     Ok(())
