@@ -195,11 +195,10 @@ pub(super) fn replay(segment: &Segment, from: Offset, states: &mut ProducerState
     Ok(())
 }
 
-/// What the table knows already is not noted again: the batch may lie in the middle of its epoch, and behind it others began. Nor is
-/// an epoch below that of the batches before: leaders only rise, and a table that took it would depend on where reading began.
+/// What the table knows already is not noted again: the batch may lie in the middle of its epoch, and behind it others began.
 fn note_epoch(epochs: &mut LeaderEpochs, header: &BatchHeader) {
     let Some(epoch) = header.leader_epoch else { return };
-    if epochs.epoch_for_offset(header.base_offset).is_none_or(|known| known < epoch) {
+    if epochs.epoch_for_offset(header.base_offset) != Some(epoch) {
         epochs.assign_in_memory(epoch, header.base_offset);
     }
 }
