@@ -28,6 +28,7 @@ mod storage;
 mod time;
 mod transport;
 mod types;
+mod wire;
 
 #[cfg(test)]
 mod testing;

@@ -16,6 +16,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("transport", 2),
     ("controller", 2),
     ("replication", 2),
+    ("wire", 3),
     ("node", 4),
     ("producer", 5),
     ("consumer", 5),

@@ -19,6 +19,11 @@ pub fn net_frame(data: &[u8]) {
     crate::transport::fuzz::net_frame(data);
 }
 
+/// Any bytes as a message between nodes or of a client.
+pub fn wire_frame(data: &[u8]) {
+    crate::wire::fuzz::wire_frame(data);
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -54,5 +59,10 @@ mod tests {
     #[test]
     fn every_seed_of_net_frame_passes() {
         replay("net_frame", super::net_frame);
+    }
+
+    #[test]
+    fn every_seed_of_wire_frame_passes() {
+        replay("wire_frame", super::wire_frame);
     }
 }

@@ -1,0 +1,91 @@
+//! What the active controller is asked and answers. The types are the controller's; here are their bytes.
+
+use super::field::{layout, listed, variants};
+use super::limits::PARTITIONS_MAX;
+use crate::controller::{
+    AlterPartition, AlterPartitionResult, ControllerRequest, ControllerResponse, CreateTopic, ElectionType, Heartbeat,
+    IsrMember, LeaderRecovery, NodeSeat, PartitionResult, PartitionState, RegisterNode, Reply, TopicId, TopicSetting,
+};
+use crate::error::{Error, ErrorCode};
+use crate::types::{LeaderEpoch, NodeId};
+use std::sync::Arc;
+
+variants! {
+    ControllerRequest, "controller request" {
+        1 RegisterNode(request: RegisterNode),
+        2 Heartbeat(request: Heartbeat),
+        3 AlterPartition { node: NodeId, node_epoch: u64, partitions: Vec<AlterPartition> },
+        4 CreateTopic(request: CreateTopic),
+        5 CreatePartitions { name: Arc<str>, count: u32, assignments: Vec<Vec<NodeId>> },
+        6 DeleteTopic { name: Arc<str> },
+        7 AlterTopicConfig { name: Arc<str>, changes: Vec<(String, Option<String>)> },
+        8 ElectLeaders { election: ElectionType, partitions: Vec<(Arc<str>, u32)> },
+        9 AlterReassignment { name: Arc<str>, partition: u32, replicas: Option<Vec<NodeId>> },
+        10 DecommissionNode { node: NodeId },
+        11 UnregisterNode { node: NodeId },
+        12 ChangeVoters { node: NodeId, seat: NodeSeat },
+    }
+    Reply, "controller reply" {
+        1 Registered { node_epoch: u64 },
+        2 Heartbeat { is_fenced: bool, is_caught_up: bool, should_shut_down: bool },
+        3 AlterPartition(results: Vec<AlterPartitionResult>),
+        4 TopicCreated { id: TopicId },
+        5 Partitions(results: Vec<PartitionResult>),
+        6 Decommission { replicas_left: u64 },
+        7 Done,
+    }
+    ElectionType, "election type" { 0 Preferred, 1 Unclean, }
+    NodeSeat, "seat" { 0 Voter, 1 Learner, 2 None, }
+    LeaderRecovery, "leader recovery state" { 0 Recovered, 1 Recovering, }
+}
+
+layout! {
+    RegisterNode {
+        node: NodeId,
+        incarnation: u64,
+        address: String,
+        rack: Option<String>,
+        holds_data: bool,
+        previous_epoch: Option<u64>,
+    }
+    Heartbeat { node: NodeId, node_epoch: u64, metadata_offset: u64, wants_fenced: bool, wants_shutdown: bool }
+    AlterPartition {
+        topic: TopicId,
+        partition: u32,
+        leader_epoch: LeaderEpoch,
+        partition_epoch: u32,
+        isr: Vec<IsrMember>,
+        recovery: LeaderRecovery,
+    }
+    IsrMember { node: NodeId, node_epoch: Option<u64> }
+    CreateTopic {
+        name: Arc<str>,
+        id: TopicId,
+        partitions: Option<u32>,
+        replication_factor: Option<u32>,
+        assignments: Vec<(u32, Vec<NodeId>)>,
+        settings: Vec<TopicSetting>,
+    }
+    ControllerResponse { result: Result<Reply, Error>, leader: Option<NodeId>, metadata_offset: u64 }
+    AlterPartitionResult { topic: TopicId, partition: u32, state: Result<PartitionState, ErrorCode> }
+    PartitionState {
+        replicas: Vec<NodeId>,
+        adding: Vec<NodeId>,
+        removing: Vec<NodeId>,
+        isr: Vec<NodeId>,
+        elr: Vec<NodeId>,
+        last_known_leader: Option<NodeId>,
+        leader: Option<NodeId>,
+        leader_epoch: LeaderEpoch,
+        partition_epoch: u32,
+        recovery: LeaderRecovery,
+    }
+    PartitionResult { name: Arc<str>, partition: u32, code: ErrorCode }
+}
+
+listed! {
+    AlterPartition: PARTITIONS_MAX, "partitions";
+    AlterPartitionResult: PARTITIONS_MAX, "partitions";
+    PartitionResult: PARTITIONS_MAX, "partitions";
+    IsrMember: super::limits::NODES_MAX, "nodes";
+}

@@ -1,0 +1,124 @@
+//! Takes bytes off the front and puts them at the end: big-endian, every length checked before anything is allocated for it.
+
+use super::limits::{RECORDS_BYTES_MAX, SHARED_BYTES_MIN};
+use crate::error::{Error, ErrorCode, Result};
+use crate::transport::{Frame, FRAME_PARTS_MAX};
+use bytes::{Buf, Bytes};
+use std::fmt::Display;
+
+/// Builds a frame. Fields go into one buffer; long record batches become parts of their own, as they are.
+#[derive(Default)]
+pub(super) struct Writer {
+    frame: Frame,
+    fields: Vec<u8>,
+    /// The first thing that was above its limit. What was written from there on is never sent.
+    fault: Option<Error>,
+}
+
+impl Writer {
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.fields.extend_from_slice(bytes);
+    }
+
+    /// A count or length. Above `max`, the message is not sent.
+    pub fn count(&mut self, count: usize, max: usize, of: &str) {
+        match u32::try_from(count) {
+            Ok(fits) if count <= max => self.raw(&fits.to_be_bytes()),
+            _ => {
+                let error = || Error::new(ErrorCode::MESSAGE_TOO_LARGE, format!("{count} {of}, at most {max} travel"));
+                self.fault.get_or_insert_with(error);
+            }
+        }
+    }
+
+    /// A length and that many bytes.
+    pub fn bytes(&mut self, bytes: &[u8], max: usize, of: &str) {
+        self.count(bytes.len(), max, of);
+        if self.fault.is_none() {
+            self.raw(bytes);
+        }
+    }
+
+    /// A length and record batches, which are not copied unless they are short or the frame has many parts already.
+    pub fn records(&mut self, records: &Bytes) {
+        // Two parts for these, one for the fields at the end.
+        let has_room = self.frame.parts().len() + 3 <= FRAME_PARTS_MAX;
+        if records.len() < SHARED_BYTES_MIN || !has_room {
+            return self.bytes(records, RECORDS_BYTES_MAX, "bytes of records");
+        }
+        self.count(records.len(), RECORDS_BYTES_MAX, "bytes of records");
+        self.frame.push(std::mem::take(&mut self.fields).into());
+        self.frame.push(records.clone());
+    }
+
+    /// # Errors
+    /// MESSAGE_TOO_LARGE: something was above its limit.
+    pub fn into_frame(mut self) -> Result<Frame> {
+        if let Some(error) = self.fault {
+            return Err(error);
+        }
+        self.frame.push(self.fields.into());
+        Ok(self.frame)
+    }
+}
+
+/// Takes fields off the front. Every error is CORRUPT_MESSAGE and names the message that was being read.
+pub(super) struct Reader {
+    rest: Bytes,
+    what: &'static str,
+}
+
+impl Reader {
+    pub fn new(bytes: Bytes, what: &'static str) -> Reader {
+        Reader { rest: bytes, what }
+    }
+
+    pub fn corrupt(&self, how: impl Display) -> Error {
+        Error::new(ErrorCode::CORRUPT_MESSAGE, format!("{}: {how}", self.what))
+    }
+
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        match self.rest.first_chunk() {
+            Some(taken) => {
+                let taken = *taken;
+                self.rest.advance(N);
+                Ok(taken)
+            }
+            None => Err(self.corrupt(format_args!("{N} bytes expected, {} there", self.rest.len()))),
+        }
+    }
+
+    /// A count of things that take at least `each_bytes`: neither above `max` nor more than can be there.
+    pub fn count(&mut self, max: usize, each_bytes: usize) -> Result<usize> {
+        let count = u32::from_be_bytes(self.array()?) as usize;
+        if count > max || count.saturating_mul(each_bytes) > self.rest.len() {
+            return Err(self.corrupt(format_args!("a count of {count}, at most {max}, {} bytes left", self.rest.len())));
+        }
+        Ok(count)
+    }
+
+    /// A length and that many bytes: a slice of what arrived, which it keeps in memory as a whole.
+    pub fn bytes(&mut self, max: usize) -> Result<Bytes> {
+        let count = self.count(max, 1)?;
+        Ok(self.rest.split_to(count))
+    }
+
+    pub fn records(&mut self) -> Result<Bytes> {
+        self.bytes(RECORDS_BYTES_MAX)
+    }
+
+    /// A length and a text of at most `max` bytes, handed to `take`.
+    pub fn text<T>(&mut self, max: usize, take: impl FnOnce(&str) -> T) -> Result<T> {
+        let bytes = self.bytes(max)?;
+        std::str::from_utf8(&bytes).map(take).map_err(|_| self.corrupt("a text is not UTF-8"))
+    }
+
+    /// Nothing may follow.
+    pub fn end(self) -> Result<()> {
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(self.corrupt(format_args!("{} bytes too many", self.rest.len())))
+        }
+    }
+}
