@@ -37,7 +37,7 @@ pub(crate) enum Message {
 const FAILED: u8 = 0;
 #[cfg(feature = "quorum")]
 const RAFT: u8 = 8;
-const KIND_MAX: u8 = 8;
+const KIND_MAX: u8 = if cfg!(feature = "quorum") { 8 } else { 7 };
 
 macro_rules! messages {
     ($($kind:literal $name:ident($request:ident, $response:ident), $what:literal;)*) => {

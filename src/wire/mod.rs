@@ -53,7 +53,7 @@
 //! | `fields`, `field`, `limits` | bytes; values and their bytes; how much of everything |
 //! | `replica_fetch`, `controller` | between nodes |
 //! | `produce`, `consumer_fetch`, `offsets`, `metadata` | between clients and nodes |
-#![cfg_attr(not(test), allow(dead_code, unused_imports))]
+#![cfg_attr(not(all(test, feature = "quorum")), allow(dead_code, unused_imports))]
 
 mod consumer_fetch;
 mod controller;
@@ -68,7 +68,7 @@ mod metadata;
 mod offsets;
 mod produce;
 mod replica_fetch;
-#[cfg(test)]
+#[cfg(all(test, feature = "quorum"))]
 mod tests;
 
 pub(crate) use consumer_fetch::{

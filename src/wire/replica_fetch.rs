@@ -98,7 +98,9 @@ impl Field for FetchSession {
         let (id, epoch) = match *self {
             FetchSession::None { closes } => (closes, -1),
             FetchSession::Open { closes } => (closes, 0),
-            FetchSession::Incremental { id, epoch } => (Some(id), epoch.0.get().cast_signed()),
+            FetchSession::Incremental { id, epoch } => {
+                (Some(id), i32::try_from(epoch.0.get()).expect("no epoch is above i32::MAX"))
+            }
         };
         put_session(id, w);
         epoch.put(w);

@@ -28,8 +28,8 @@ macro_rules! some {
 }
 pub(super) use some;
 
-pub fn some_text() -> impl Strategy<Value = String> {
-    prop_oneof!["\\PC{0,9}", Just("x".repeat(TEXT_BYTES_MAX))]
+pub fn some_text() -> BoxedStrategy<String> {
+    prop_oneof!["\\PC{0,9}", Just("x".repeat(TEXT_BYTES_MAX))].boxed()
 }
 pub fn some_name() -> impl Strategy<Value = Arc<str>> {
     "\\PC{0,9}".prop_map(Arc::from)
@@ -59,9 +59,10 @@ pub fn some_error() -> impl Strategy<Value = Error> {
     })
 }
 /// Short ones, which are copied, and long ones, which are not.
-pub fn some_records() -> impl Strategy<Value = Bytes> {
+pub fn some_records() -> BoxedStrategy<Bytes> {
     prop_oneof![vec(any::<u8>(), 0..20), (any::<u8>(), 1_000..1_100_usize).prop_map(|(byte, n)| vec![byte; n])]
         .prop_map(Bytes::from)
+        .boxed()
 }
 pub fn result_of<T: Debug + 'static, E: Debug + 'static>(
     value: impl Strategy<Value = T> + 'static,
@@ -73,20 +74,22 @@ pub fn result_of<T: Debug + 'static, E: Debug + 'static>(
 fn some_session_id() -> impl Strategy<Value = FetchSessionId> {
     (1..=u32::MAX).prop_map(|id| FetchSessionId(id.try_into().unwrap()))
 }
-fn some_session() -> impl Strategy<Value = FetchSession> {
+fn some_session() -> BoxedStrategy<FetchSession> {
     let epoch = (1..=i32::MAX as u32).prop_map(|epoch| FetchSessionEpoch::of(epoch).unwrap());
     prop_oneof![
         option::of(some_session_id()).prop_map(|closes| FetchSession::None { closes }),
         option::of(some_session_id()).prop_map(|closes| FetchSession::Open { closes }),
         (some_session_id(), epoch).prop_map(|(id, epoch)| FetchSession::Incremental { id, epoch }),
     ]
+    .boxed()
 }
-fn some_outcome() -> impl Strategy<Value = FetchOutcome> {
+fn some_outcome() -> BoxedStrategy<FetchOutcome> {
     prop_oneof![
         some_records().prop_map(FetchOutcome::Records),
         (some_epoch(), some_offset()).prop_map(|(epoch, end_offset)| FetchOutcome::Diverging { epoch, end_offset }),
         some_code().prop_map(FetchOutcome::Error),
     ]
+    .boxed()
 }
 
 some! {
@@ -161,15 +164,17 @@ pub fn some_correlation() -> impl Strategy<Value = CorrelationId> {
     (1..=u64::MAX).prop_map(|id| CorrelationId(NonZeroU64::new(id).unwrap()))
 }
 
-pub fn request(of: impl Strategy<Value = Request>) -> impl Strategy<Value = Message> {
-    (option::of(some_correlation()), of).prop_map(|(correlation, request)| Message::Request { correlation, request })
+pub fn request(of: impl Strategy<Value = Request> + 'static) -> BoxedStrategy<Message> {
+    (option::of(some_correlation()), of)
+        .prop_map(|(correlation, request)| Message::Request { correlation, request })
+        .boxed()
 }
 
-pub fn response(of: impl Strategy<Value = Response>) -> impl Strategy<Value = Message> {
-    (some_correlation(), of).prop_map(|(correlation, response)| Message::Response { correlation, response })
+pub fn response(of: impl Strategy<Value = Response> + 'static) -> BoxedStrategy<Message> {
+    (some_correlation(), of).prop_map(|(correlation, response)| Message::Response { correlation, response }).boxed()
 }
 
-pub fn some_message() -> impl Strategy<Value = Message> {
+pub fn some_message() -> BoxedStrategy<Message> {
     prop_oneof![
         2 => request(some_replica_fetch_request().prop_map(Request::ReplicaFetch)),
         2 => response(some_replica_fetch_response().prop_map(Response::ReplicaFetch)),
@@ -179,6 +184,7 @@ pub fn some_message() -> impl Strategy<Value = Message> {
         2 => some_raft_message().prop_map(Message::Raft),
         8 => some_client_message(),
     ]
+    .boxed()
 }
 
 /// The same messages in each run, of at most `bytes_max` bytes each.

@@ -16,11 +16,12 @@ fn isolation() -> impl Strategy<Value = IsolationLevel> {
 fn timestamp() -> impl Strategy<Value = Timestamp> {
     any::<i64>().prop_map(Timestamp)
 }
-fn spec() -> impl Strategy<Value = OffsetSpec> {
+fn spec() -> BoxedStrategy<OffsetSpec> {
     prop_oneof![
         select(vec![OffsetSpec::Earliest, OffsetSpec::Latest, OffsetSpec::MaxTimestamp]),
         timestamp().prop_map(OffsetSpec::Timestamp),
     ]
+    .boxed()
 }
 
 some! {
@@ -117,7 +118,7 @@ some! {
     }
 }
 
-pub fn some_client_message() -> impl Strategy<Value = Message> {
+pub fn some_client_message() -> BoxedStrategy<Message> {
     prop_oneof![
         request(produce_request().prop_map(Request::Produce)),
         response(produce_response().prop_map(Response::Produce)),
@@ -130,4 +131,5 @@ pub fn some_client_message() -> impl Strategy<Value = Message> {
         request(metadata_request().prop_map(Request::Metadata)),
         response(metadata_response().prop_map(Response::Metadata)),
     ]
+    .boxed()
 }

@@ -69,7 +69,7 @@ some! {
     }
 }
 
-pub fn some_controller_request() -> impl Strategy<Value = ControllerRequest> {
+pub fn some_controller_request() -> BoxedStrategy<ControllerRequest> {
     use ControllerRequest::*;
     prop_oneof![
         register_node().prop_map(RegisterNode),
@@ -94,9 +94,10 @@ pub fn some_controller_request() -> impl Strategy<Value = ControllerRequest> {
         (some_node(), select(vec![NodeSeat::Voter, NodeSeat::Learner, NodeSeat::None]))
             .prop_map(|(node, seat)| ChangeVoters { node, seat }),
     ]
+    .boxed()
 }
 
-fn reply() -> impl Strategy<Value = Reply> {
+fn reply() -> BoxedStrategy<Reply> {
     prop_oneof![
         any::<u64>().prop_map(|node_epoch| Reply::Registered { node_epoch }),
         any::<[bool; 3]>().prop_map(|[is_fenced, is_caught_up, should_shut_down]| Reply::Heartbeat {
@@ -110,4 +111,5 @@ fn reply() -> impl Strategy<Value = Reply> {
         any::<u64>().prop_map(|replicas_left| Reply::Decommission { replicas_left }),
         Just(Reply::Done),
     ]
+    .boxed()
 }
