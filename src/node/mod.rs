@@ -14,6 +14,9 @@ mod close;
 mod deletions;
 mod house;
 mod listeners;
+#[cfg(feature = "quorum")]
+#[cfg_attr(not(test), allow(dead_code, unused_imports))]
+mod metadata;
 mod metered_disk;
 mod notices;
 mod open_partitions;

@@ -1,0 +1,33 @@
+//! The metadata quorum of one node, carried out: its log on the disk, and the pure `controller` that lives on it.
+//!
+//! ```text
+//!  messages, requests, ticks --> MetadataRunner --> Controller --> what to do --+--> MetadataLog   written and synced, first
+//!                                                                              +--> messages and answers for other nodes
+//!                                                                              +--> the image, for whoever subscribed
+//! ```
+//! The directory `__cluster_metadata-0` holds, beside the files of any of our logs (batches: `entries.rs`):
+//!
+//! ```text
+//! <offset, 20 digits>-<epoch, 10 digits>.checkpoint   the image below that offset; Kafka's name, our content (`snapshots.rs`)
+//! kafkalog-quorum-state                               term, vote and commit (`hard_state.rs`); Kafka's quorum-state is JSON
+//! ```
+//! An entry of raft with index n is the batch at offset n - 1, its term the batch's leader epoch; a snapshot at index n ends at offset n.
+//!
+//! No thread and no clock of its own, as [`Node`](super::Node).
+
+mod core;
+mod entries;
+mod envelope;
+mod hard_state;
+mod log;
+mod place;
+mod reports;
+mod runner;
+mod snapshots;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use log::MetadataLog;
+pub(crate) use place::MetadataPlace;
+pub(crate) use reports::{MetadataPeers, MetadataSubscriber, Waiter};
+pub(crate) use runner::{MetadataRunner, MetadataSettings, Standing};

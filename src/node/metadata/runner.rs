@@ -1,0 +1,245 @@
+//! Runs one node's controller: takes calls from any thread, writes, and tells the world, in that order.
+//!
+//! One lock around the core. Whoever finds it taken leaves his call in the inbox, and the holder, who may be waiting for the disk,
+//! does it next; so no reader of a connection ever waits for a sync that is not its own. What is to be told is told after the lock is
+//! released, by one thread at a time, in order.
+
+use super::core::{Call, Core};
+use super::log::MetadataLog;
+use super::place::MetadataPlace;
+use super::reports::{MetadataPeers, MetadataSubscriber, Report, Waiter};
+use crate::controller::{
+    Controller, ControllerConfig, ControllerRequest, ControllerResponse, Image, Membership, QuorumConfig, RaftMessage,
+};
+use crate::error::{Error, ErrorCode, Result};
+use crate::time::Instant;
+use crate::types::NodeId;
+use parking_lot::{Mutex, RwLock};
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+/// Calls that may wait while somebody works. Messages beyond are lost, as on any network; requests are refused.
+pub(crate) const INBOX_MAX: usize = 10_000;
+
+/// What this node knows of the quorum, for everybody to look at.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    /// Committed.
+    pub image: Arc<Image>,
+    pub leader: Option<NodeId>,
+    /// This node decides.
+    pub is_active: bool,
+    pub membership: Membership,
+    /// When to call [`tick`](MetadataRunner::tick) next; `None` once it is over.
+    pub timeout: Option<Instant>,
+}
+
+/// What opening needs besides the log.
+#[derive(Clone, Debug)]
+pub(crate) struct MetadataSettings {
+    pub me: NodeId,
+    pub controller: ControllerConfig,
+    pub quorum: QuorumConfig,
+    /// Decides election time-outs and placements.
+    pub seed: u64,
+}
+
+/// One node's metadata quorum. Every call from any thread.
+pub(crate) struct MetadataRunner {
+    core: Mutex<Core>,
+    inbox: Mutex<VecDeque<(Call, Instant)>>,
+    standing: RwLock<Standing>,
+    reports: Mutex<VecDeque<Report>>,
+    /// Held by whoever tells; nobody waits for it.
+    subscribers: Mutex<Vec<Arc<dyn MetadataSubscriber>>>,
+    peers: Arc<dyn MetadataPeers>,
+}
+
+impl fmt::Debug for MetadataRunner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MetadataRunner").field("leader", &self.standing.read().leader).finish_non_exhaustive()
+    }
+}
+
+impl MetadataRunner {
+    /// Opens the log and the controller on it. Nothing is sent before the first [`tick`](MetadataRunner::tick) or message.
+    ///
+    /// # Errors
+    /// As [`MetadataLog::open`], and KAFKA_STORAGE_ERROR when what was found does not fit together: entries that were committed are
+    /// missing, or a term that was voted in.
+    pub fn open(
+        place: MetadataPlace,
+        settings: MetadataSettings,
+        peers: Arc<dyn MetadataPeers>,
+        now: Instant,
+    ) -> Result<MetadataRunner> {
+        let (log, restored) = MetadataLog::open(place)?;
+        let MetadataSettings { me, controller, quorum, seed } = settings;
+        let controller = Controller::open(me, controller, quorum, &restored, seed, now)?;
+        let mut core = Core::new(me, controller, log);
+        let mut reports = Vec::new();
+        core.carry_out(now, &mut reports);
+        let standing = RwLock::new(Standing::of(&core, Arc::new(core.controller.image().clone())));
+        Ok(MetadataRunner {
+            core: Mutex::new(core),
+            inbox: Mutex::default(),
+            standing,
+            reports: Mutex::new(reports.into()),
+            subscribers: Mutex::default(),
+            peers,
+        })
+    }
+
+    /// A message of another node's quorum.
+    pub fn handle_message(&self, from: NodeId, message: RaftMessage, now: Instant) {
+        // A full inbox loses it, which the network might have done as well.
+        let _ = self.post(Call::Message { from, message }, now);
+        self.work();
+    }
+
+    /// A request of another node; the answer goes out by [`MetadataPeers::reply`]. Of the id, 63 bits are kept.
+    pub fn handle_request(&self, from: NodeId, request_id: u64, request: ControllerRequest, now: Instant) {
+        if let Err(call) = self.post(Call::Request { from, request_id, request }, now) {
+            self.refuse(call);
+        }
+        self.work();
+    }
+
+    /// A request of this node: `waiter` gets the answer, with no lock held, on the thread that brings it; maybe before this returns.
+    /// It is dropped unheard if the runner is.
+    pub fn ask(&self, request: ControllerRequest, waiter: Waiter, now: Instant) {
+        if let Err(call) = self.post(Call::Ask { request, waiter }, now) {
+            self.refuse(call);
+        }
+        self.work();
+    }
+
+    /// Time has passed. Says when to call again; `None` once it is over.
+    pub fn tick(&self, now: Instant) -> Option<Instant> {
+        // Whoever filled the inbox has more to do than time to tell.
+        let _ = self.post(Call::Tick, now);
+        self.work();
+        self.standing.read().timeout
+    }
+
+    /// Follows the metadata from now on, beginning with the image as it stands.
+    pub fn subscribe(&self, subscriber: Arc<dyn MetadataSubscriber>) {
+        {
+            // Held, so that no image comes between.
+            let _core = self.core.lock();
+            let image = self.standing.read().image.clone();
+            self.reports.lock().push_back(Report::Welcome { subscriber, image });
+        }
+        self.work();
+    }
+
+    /// What this node knows now.
+    pub fn standing(&self) -> Standing {
+        self.standing.read().clone()
+    }
+
+    /// Leaves the quorum in order. Requests that come later are answered NOT_CONTROLLER.
+    ///
+    /// # Errors
+    /// KAFKA_STORAGE_ERROR: the next start has more to look at; nothing that was acknowledged is lost by that.
+    pub fn close(&self, now: Instant) -> Result<()> {
+        let closed = {
+            let mut reports = Vec::new();
+            let mut core = self.core.lock();
+            let closed = core.close(now, &mut reports);
+            self.publish(&core, reports);
+            closed
+        };
+        self.work();
+        closed
+    }
+
+    fn post(&self, call: Call, now: Instant) -> std::result::Result<(), Call> {
+        let mut inbox = self.inbox.lock();
+        if inbox.len() >= INBOX_MAX {
+            return Err(call);
+        }
+        inbox.push_back((call, now));
+        Ok(())
+    }
+
+    fn refuse(&self, call: Call) {
+        let error = Error::new(ErrorCode::REQUEST_TIMED_OUT, format!("{INBOX_MAX} calls of the quorum wait already"));
+        let Standing { image, leader, .. } = self.standing();
+        let response = ControllerResponse { result: Err(error), leader, metadata_offset: image.offset() };
+        match call {
+            Call::Ask { waiter, .. } => self.reports.lock().push_back(Report::Answer { waiter, response }),
+            Call::Request { from: to, request_id, .. } => {
+                self.reports.lock().push_back(Report::Reply { to, request_id, response });
+            }
+            Call::Message { .. } | Call::Tick => {}
+        }
+    }
+
+    /// Does what waits in the inbox, unless somebody is at it; then tells.
+    fn work(&self) {
+        loop {
+            // Whoever has the core looks into the inbox once more after he has let it go.
+            let Some(mut core) = self.core.try_lock() else { break };
+            let mut reports = Vec::new();
+            while let Some((call, now)) = self.next_call() {
+                core.handle(call, now, &mut reports);
+            }
+            self.publish(&core, reports);
+            drop(core);
+            if self.inbox.lock().is_empty() {
+                break;
+            }
+        }
+        self.tell();
+    }
+
+    fn next_call(&self) -> Option<(Call, Instant)> {
+        self.inbox.lock().pop_front()
+    }
+
+    /// Under the core's lock, so that images and reports keep their order.
+    fn publish(&self, core: &Core, reports: Vec<Report>) {
+        let newest = reports.iter().rev().find_map(|report| match report {
+            Report::Image { image, .. } => Some(image.clone()),
+            _ => None,
+        });
+        let mut standing = self.standing.write();
+        let image = newest.unwrap_or_else(|| standing.image.clone());
+        *standing = Standing::of(core, image);
+        drop(standing);
+        self.reports.lock().extend(reports);
+    }
+
+    fn tell(&self) {
+        loop {
+            // Somebody tells already, on this thread further up or on another: he will find what we have to say.
+            let Some(mut subscribers) = self.subscribers.try_lock() else { return };
+            while let Some(report) = self.next_report() {
+                report.deliver(&*self.peers, &mut subscribers);
+            }
+            drop(subscribers);
+            if self.reports.lock().is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn next_report(&self) -> Option<Report> {
+        self.reports.lock().pop_front()
+    }
+}
+
+impl Standing {
+    fn of(core: &Core, image: Arc<Image>) -> Standing {
+        let controller = &core.controller;
+        Standing {
+            image,
+            leader: controller.leader(),
+            is_active: controller.is_active() && !core.is_over,
+            membership: controller.membership().clone(),
+            timeout: controller.poll_timeout().filter(|_| !core.is_over),
+        }
+    }
+}
