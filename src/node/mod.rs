@@ -15,7 +15,7 @@ mod deletions;
 mod house;
 mod listeners;
 #[cfg(feature = "quorum")]
-#[cfg_attr(not(test), allow(dead_code, unused_imports))]
+#[cfg_attr(not(test), allow(dead_code))]
 mod metadata;
 mod metered_disk;
 mod notices;

@@ -14,6 +14,7 @@
 //! An entry of raft with index n is the batch at offset n - 1, its term the batch's leader epoch; a snapshot at index n ends at offset n.
 //!
 //! No thread and no clock of its own, as [`Node`](super::Node).
+#![allow(unused_imports)]
 
 mod core;
 mod entries;
