@@ -78,13 +78,13 @@ impl MetadataLog {
             return refuse(format!("committed up to {commit}, and there is nothing: call bootstrap again, if it was begun"));
         }
         let log = place.open_behind(snapshot.as_ref(), hard_state.commit)?;
-        let end = log.log_end();
-        let entries = read_entries(&log, Offset(snapshot.as_ref().map_or(0, |snapshot| snapshot.index)), end)?;
-        if let Some(snapshot) = &snapshot {
-            snapshots::remove_before(&*place.disk, &dir, snapshot.index)?;
-        }
-        let log = MetadataLog { place, dir, log: Some(log), written: hard_state, commit: hard_state.commit };
-        Ok((log, Restored { hard_state, snapshot, entries }))
+        let covered = snapshot.as_ref().map_or(0, |snapshot| snapshot.index);
+        let entries = read_entries(&log, Offset(covered), log.log_end())?;
+        snapshots::remove_before(&*place.disk, &dir, covered)?;
+        // A crash may have come between a snapshot and the commit that goes with it.
+        let commit = hard_state.commit.max(covered);
+        let log = MetadataLog { place, dir, log: Some(log), written: hard_state, commit };
+        Ok((log, Restored { hard_state: HardState { commit, ..hard_state }, snapshot, entries }))
     }
 
     /// Carries out what the quorum asks for.

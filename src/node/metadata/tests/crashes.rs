@@ -9,6 +9,7 @@ use crate::time::Instant;
 
 const VOTERS: [NodeId; 3] = [NodeId(0), NodeId(1), NodeId(2)];
 const STEPS: usize = 14;
+const SEGMENT_BYTES: u32 = 2048;
 
 /// What must be there.
 #[derive(Clone, Debug)]
@@ -82,7 +83,7 @@ fn snapshot(index: u64, term: u64) -> RaftSnapshot {
 fn live(disk: &SimDisk, start: &Model, seed: u64) -> (Model, Model) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let (mut acked, mut next) = (start.clone(), start.clone());
-    let Ok((mut log, restored)) = MetadataLog::open(sim_place(disk)) else { return (acked, next) };
+    let Ok((mut log, restored)) = MetadataLog::open(sim_place(disk, SEGMENT_BYTES)) else { return (acked, next) };
     acked.0.hard_state.commit = restored.hard_state.commit;
     for step in 0..STEPS {
         let persist = acked.next(&mut rng);
@@ -107,7 +108,7 @@ fn live(disk: &SimDisk, start: &Model, seed: u64) -> (Model, Model) {
 
 /// Opens what the crash left, and compares.
 fn check(disk: &SimDisk, acked: &Model, next: &Model, run: &str) -> Model {
-    let (_, found) = MetadataLog::open(sim_place(disk)).unwrap_or_else(|e| panic!("{run}: {e}"));
+    let (_, found) = MetadataLog::open(sim_place(disk, SEGMENT_BYTES)).unwrap_or_else(|e| panic!("{run}: {e}"));
     Quorum::open(NodeId(0), QuorumConfig::default(), &found, 1, Instant(0)).unwrap_or_else(|e| panic!("{run}: {e}"));
     let (before, after) = (acked.0.hard_state, next.0.hard_state);
     let promise = (found.hard_state.term, found.hard_state.vote);
@@ -128,7 +129,7 @@ fn check(disk: &SimDisk, acked: &Model, next: &Model, run: &str) -> Model {
 }
 
 fn bootstrap(disk: &SimDisk) -> Result<bool> {
-    MetadataLog::bootstrap(&sim_place(disk), &VOTERS)
+    MetadataLog::bootstrap(&sim_place(disk, SEGMENT_BYTES), &VOTERS)
 }
 
 #[test]
@@ -168,7 +169,7 @@ fn a_bootstrap_that_died_anywhere_is_finished_by_another() {
         let is_over = bootstrap(&disk).is_ok();
         let disk = disk.crash(nth);
         bootstrap(&disk).expect("finishes");
-        let (_, restored) = MetadataLog::open(sim_place(&disk)).expect("opens");
+        let (_, restored) = MetadataLog::open(sim_place(&disk, SEGMENT_BYTES)).expect("opens");
         assert_eq!(restored, Quorum::bootstrap(&VOTERS), "call {nth}");
         if is_over {
             break;

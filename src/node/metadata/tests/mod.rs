@@ -20,12 +20,12 @@ fn place_on(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, data_dir: PathBuf, segme
     MetadataPlace { disk, clock, data_dir, segment_bytes }
 }
 
-/// A data directory on a disk of the simulator; segments are small.
-fn sim_place(disk: &SimDisk) -> MetadataPlace {
+/// A data directory on a disk of the simulator; segments hold a few of the largest entries that tests make.
+fn sim_place(disk: &SimDisk, segment_bytes: u32) -> MetadataPlace {
     let dir = PathBuf::from("/data");
     // A disk that is dead, or dies in this, says no to whoever comes next.
     let _ = disk.create_dir(&dir).and_then(|()| disk.sync_dir(&PathBuf::from("/")));
-    place_on(Arc::new(disk.clone()), Arc::new(SimClock::default()), dir, 2048)
+    place_on(Arc::new(disk.clone()), Arc::new(SimClock::default()), dir, segment_bytes)
 }
 
 fn entry(index: u64, term: u64) -> RaftEntry {

@@ -1,6 +1,6 @@
 //! One runner by itself: answers, subscribers, a disk that fails, an orderly end, many threads.
 
-use super::world::Mouth;
+use super::world::{Mouth, SEGMENT_BYTES};
 use super::*;
 use crate::controller::*;
 use crate::error::ErrorCode;
@@ -82,7 +82,7 @@ fn create(name: &str, number: u8) -> ControllerRequest {
 #[test]
 fn a_reopened_node_has_the_image_that_it_closed_with() {
     let disk = SimDisk::new(1);
-    let mut node = Alone::open(sim_place(&disk));
+    let mut node = Alone::open(sim_place(&disk, SEGMENT_BYTES));
     node.lead();
     node.ask(create("orders", 1)).expect("is created");
     let image = node.runner.standing().image;
@@ -93,7 +93,7 @@ fn a_reopened_node_has_the_image_that_it_closed_with() {
     assert_eq!(node.runner.tick(node.now), None);
     assert!(node.mouth.notices.lock().is_empty(), "an orderly end is no failure");
     drop(node);
-    let node = Alone::open(sim_place(&disk.crash(5)));
+    let node = Alone::open(sim_place(&disk.crash(5), SEGMENT_BYTES));
     assert_eq!(node.runner.standing().image, image);
     assert_eq!(node.mouth.images.lock().first(), Some(&image), "a subscriber begins with what there is");
 }
@@ -101,7 +101,7 @@ fn a_reopened_node_has_the_image_that_it_closed_with() {
 #[test]
 fn a_disk_that_fails_stops_the_node_once_and_for_all() {
     let disk = SimDisk::new(1);
-    let mut node = Alone::open(sim_place(&disk));
+    let mut node = Alone::open(sim_place(&disk, SEGMENT_BYTES));
     node.lead();
     disk.fail_nth(FaultyCalls::Only(Call::Sync), 1, FaultKind::Eio, Repeat::Once);
     let error = node.ask(create("orders", 1)).expect_err("cannot be written");
@@ -117,7 +117,7 @@ fn a_disk_that_fails_stops_the_node_once_and_for_all() {
 
 #[test]
 fn requests_of_other_nodes_are_answered_by_way_of_the_peers() {
-    let mut node = Alone::open(sim_place(&SimDisk::new(1)));
+    let mut node = Alone::open(sim_place(&SimDisk::new(1), SEGMENT_BYTES));
     node.lead();
     node.runner.handle_request(NodeId(9), 77, create("orders", 1), node.now);
     let (to, response) = node.mouth.replies.lock().pop().expect("an answer");

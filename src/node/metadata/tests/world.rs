@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const STEP: Duration = Duration::from_millis(5);
+pub const SEGMENT_BYTES: u32 = 16 * 1024;
 
 /// What a runner said since somebody listened.
 #[derive(Default)]
@@ -87,7 +88,7 @@ impl World {
         let mut peers = BTreeMap::new();
         for id in &ids {
             let disk = SimDisk::new(seed * 10 + u64::from(id.0));
-            assert!(MetadataLog::bootstrap(&sim_place(&disk), &ids).expect("bootstraps"));
+            assert!(MetadataLog::bootstrap(&sim_place(&disk, SEGMENT_BYTES), &ids).expect("bootstraps"));
             let mouth = Arc::new(Mouth::default());
             peers.insert(*id, Peer { disk, runner: None, mouth, lives: 0, node_epoch: None });
         }
@@ -119,7 +120,7 @@ impl World {
         let tick = Duration::from_millis(10);
         let quorum = QuorumConfig { tick, snapshot_entries: 30, ..QuorumConfig::default() };
         let settings = MetadataSettings { me: id, controller, quorum, seed: self.rng.u64(..) };
-        let opened = MetadataRunner::open(sim_place(&peer.disk), settings, peer.mouth.clone(), self.now);
+        let opened = MetadataRunner::open(sim_place(&peer.disk, SEGMENT_BYTES), settings, peer.mouth.clone(), self.now);
         let runner = opened.unwrap_or_else(|e| panic!("seed {}: node {id} does not open: {e}", self.seed));
         runner.subscribe(peer.mouth.clone());
         peer.runner = Some(Arc::new(runner));
