@@ -82,7 +82,8 @@ impl Core {
                 ControllerOutput::Stopped(_) if self.is_closed => {}
                 ControllerOutput::Stopped(error) => {
                     self.is_over = true;
-                    let text = format!("node {} has left the metadata quorum until it is opened again: {error}", self.me);
+                    let text =
+                        format!("node {} has left the metadata quorum until it is opened again: {error}", self.me);
                     reports.push(Report::notice(LogLevel::Error, text));
                 }
             }

@@ -61,7 +61,8 @@ pub(super) fn from_batch(view: &BatchView<'_>, inflater: &mut Inflater) -> Resul
         return Err(corrupt("is not one framed record"));
     };
     if *frame != FRAME_VERSION {
-        let what = format!("metadata batch at offset {base} has frame version {frame}, this program knows {FRAME_VERSION}");
+        let what =
+            format!("metadata batch at offset {base} has frame version {frame}, this program knows {FRAME_VERSION}");
         return Err(Error::new(ErrorCode::UNSUPPORTED_VERSION, what));
     }
     let kind = match *kind {

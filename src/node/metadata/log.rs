@@ -75,7 +75,9 @@ impl MetadataLog {
         let snapshot = snapshots::newest(&*place.disk, &dir)?;
         if snapshot.is_none() && hard_state.commit > 0 && !place.has_segments()? {
             let commit = hard_state.commit;
-            return refuse(format!("committed up to {commit}, and there is nothing: call bootstrap again, if it was begun"));
+            return refuse(format!(
+                "committed up to {commit}, and there is nothing: call bootstrap again, if it was begun"
+            ));
         }
         let log = place.open_behind(snapshot.as_ref(), hard_state.commit)?;
         let covered = snapshot.as_ref().map_or(0, |snapshot| snapshot.index);

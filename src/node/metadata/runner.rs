@@ -101,7 +101,7 @@ impl MetadataRunner {
     /// A request of another node; the answer goes out by [`MetadataPeers::reply`]. Of the id, 63 bits are kept.
     pub fn handle_request(&self, from: NodeId, request_id: u64, request: ControllerRequest, now: Instant) {
         if let Err(call) = self.post(Call::Request { from, request_id, request }, now) {
-            self.refuse(call);
+            self.refuse(*call);
         }
         self.work();
     }
@@ -110,7 +110,7 @@ impl MetadataRunner {
     /// It is dropped unheard if the runner is.
     pub fn ask(&self, request: ControllerRequest, waiter: Waiter, now: Instant) {
         if let Err(call) = self.post(Call::Ask { request, waiter }, now) {
-            self.refuse(call);
+            self.refuse(*call);
         }
         self.work();
     }
@@ -155,10 +155,10 @@ impl MetadataRunner {
         closed
     }
 
-    fn post(&self, call: Call, now: Instant) -> std::result::Result<(), Call> {
+    fn post(&self, call: Call, now: Instant) -> std::result::Result<(), Box<Call>> {
         let mut inbox = self.inbox.lock();
         if inbox.len() >= INBOX_MAX {
-            return Err(call);
+            return Err(Box::new(call));
         }
         inbox.push_back((call, now));
         Ok(())

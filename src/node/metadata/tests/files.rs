@@ -63,7 +63,14 @@ fn compacting(at: u64, term: u64) -> Persist {
 
 fn installing(at: u64, term: u64) -> Persist {
     let hard_state = Some(hard_state(term, 1, at));
-    Persist { number: 2, must_sync: true, snapshot: Some(snapshot(at, term)), resets_log: true, hard_state, entries: Vec::new() }
+    Persist {
+        number: 2,
+        must_sync: true,
+        snapshot: Some(snapshot(at, term)),
+        resets_log: true,
+        hard_state,
+        entries: Vec::new(),
+    }
 }
 
 fn append(log: &mut MetadataLog, range: std::ops::Range<u64>, term: u64) -> Result<()> {

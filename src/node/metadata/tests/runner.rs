@@ -87,6 +87,7 @@ fn a_reopened_node_has_the_image_that_it_closed_with() {
     node.ask(create("orders", 1)).expect("is created");
     let image = node.runner.standing().image;
     assert!(image.topic_named("orders").is_some());
+    assert_eq!(node.runner.standing().membership.voters, [NodeId(0)]);
     assert_eq!(node.mouth.images.lock().last(), Some(&image), "whoever subscribed has it, too");
     node.runner.close(node.now).expect("closes");
     assert_eq!(node.ask(create("late", 2)).expect_err("is closed").code(), ErrorCode::NOT_CONTROLLER);

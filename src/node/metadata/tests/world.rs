@@ -116,7 +116,8 @@ impl World {
         peer.lives += 1;
         peer.node_epoch = None;
         peer.mouth = Arc::new(Mouth::default());
-        let controller = ControllerConfig { session_timeout: Duration::from_millis(400), ..ControllerConfig::default() };
+        let controller =
+            ControllerConfig { session_timeout: Duration::from_millis(400), ..ControllerConfig::default() };
         let tick = Duration::from_millis(10);
         let quorum = QuorumConfig { tick, snapshot_entries: 30, ..QuorumConfig::default() };
         let settings = MetadataSettings { me: id, controller, quorum, seed: self.rng.u64(..) };
