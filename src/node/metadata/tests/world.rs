@@ -168,7 +168,8 @@ impl World {
             }
         }
         for id in self.alive() {
-            let runner = self.runner(id);
+            // A beat may have met a leader's failing disk.
+            let Some(runner) = self.peers[&id].runner.clone() else { continue };
             if runner.standing().timeout.is_some_and(|at| at <= self.now) {
                 runner.tick(self.now);
                 self.listen(id);
