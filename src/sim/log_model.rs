@@ -19,6 +19,9 @@ use std::time::Duration;
 const ROOT: &str = "/data";
 const DIR: &str = "/data/t-0";
 
+/// More faults than this are not armed at once, so a log that did not open so often has lost something.
+const REOPENINGS_MAX: u32 = 100;
+
 struct Life {
     seed: u64,
     rng: fastrand::Rng,
@@ -216,7 +219,7 @@ impl Life {
 
     /// Opens until it works: a fault may be armed, and a power cut may come in the middle.
     fn reopen(&mut self) {
-        loop {
+        for _ in 0..REOPENINGS_MAX {
             let opening = self.opening();
             match Log::open(opening) {
                 Ok(log) => {
@@ -233,6 +236,7 @@ impl Life {
                 }
             }
         }
+        panic!("seed {}: LOST: the log does not open any more", self.seed);
     }
 
     fn adopt(&mut self, log: Log) {
