@@ -29,7 +29,7 @@ pub trait Clock: Send + Sync + 'static {
     fn monotonic(&self) -> Instant;
     /// What the wall says; may jump either way.
     fn realtime(&self) -> Timestamp;
-    /// As [`realtime`](Clock::realtime), for a quarter of the price: what the wall said a moment ago. Late by no more than one tick of
+    /// As [`realtime`](Clock::realtime), but cheaper: what the wall said a moment ago. Late by no more than one tick of
     /// the kernel (1 to 10 ms, mostly 4), never early.
     fn realtime_coarse(&self) -> Timestamp {
         self.realtime()

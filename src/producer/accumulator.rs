@@ -23,7 +23,7 @@ use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Full batches wait for each other up to this many bytes: one write of 64 KiB costs half of four of 16 KiB.
+/// Full batches wait for each other up to this many bytes: one large write is cheaper than four small ones.
 const TOGETHER_BYTES: usize = 64 * 1024;
 /// Only within a linger that is no longer than this: a full batch of a patient producer goes at once.
 const TOGETHER_LINGER_MAX: Duration = Duration::from_millis(10);

@@ -1,7 +1,7 @@
 //! Blocks allocated ahead of the appender.
 //!
-//! A write that lands in allocated blocks is cheaper than one for which the file system has to find them: on ext4 a `pwrite` of
-//! 16 KiB takes four fifths of the time, one of 64 KiB two thirds (`ARCHITECTURE.md` has the figures). The room lies behind the
+//! A write that lands in allocated blocks is cheaper than one for which the file system has to find them (`ARCHITECTURE.md` says how
+//! much, and how to measure it). The room lies behind the
 //! end of the file and is no part of its length, so nobody who reads the directory sees it; `du` does. It is a wish, never a promise:
 //! a file system that does not grant it is not asked again, and nothing depends on it.
 //!
