@@ -1,5 +1,7 @@
 //! The numbers and names that every room shares, each in a type of its own so that they cannot be mixed.
 
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::Engine as _;
 use std::fmt;
 use std::sync::Arc;
 
@@ -136,4 +138,45 @@ pub enum TimestampType {
     CreateTime,
     /// The leader's, at the moment of the append.
     LogAppendTime,
+}
+
+/// Which cluster a node belongs to (Kafka's `cluster.id`). Its text is Kafka's: URL-safe base64 without padding, 22 characters.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct ClusterId(pub [u8; 16]);
+
+impl ClusterId {
+    /// The reverse of the text form; `None` for anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<ClusterId> {
+        URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(ClusterId)
+    }
+}
+
+impl fmt::Display for ClusterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+/// What all members of a cluster know and nobody else (`cluster.secret`). It never travels and is never shown.
+///
+/// Comparing two of them takes longer the more they agree: good enough for settings, not for judging a stranger's.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<[u8]>);
+
+impl Secret {
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Secret {
+        Secret(bytes.into())
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(hidden)")
+    }
 }

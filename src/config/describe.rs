@@ -4,8 +4,9 @@ use super::lookup::rows;
 use super::table::Scope;
 use serde_json::json;
 
-/// Every setting of a scope as a JSON array of objects with `name`, `type`, `default`, `legal`, `sentence` and, for topics,
-/// `synonyms` (the engine settings that give the default, the strongest first). Fields are only ever added.
+/// Every setting of a scope as a JSON array of objects with `name`, `type`, `default`, `legal`, `sentence`, for topics
+/// `synonyms` (the engine settings that give the default, the strongest first) and for secrets `is_secret`. Fields are only ever
+/// added.
 #[must_use]
 pub fn describe_json(scope: Scope) -> String {
     let rows: Vec<serde_json::Value> = rows(scope)
@@ -18,6 +19,9 @@ pub fn describe_json(scope: Scope) -> String {
                 "legal": row.kind.to_string(),
                 "sentence": row.sentence,
             });
+            if row.is_secret {
+                object["is_secret"] = true.into();
+            }
             if !row.synonyms.is_empty() {
                 object["synonyms"] = row.synonyms().collect();
             }

@@ -1,8 +1,9 @@
 //! The settings of one open directory, and the defaults that it gives its topics.
 
+use super::cluster::ClusterConfig;
 use super::log::LogConfig;
 use super::lookup::{parse, refused, rows};
-use super::table::Scope;
+use super::table::{Scope, HIDDEN};
 use super::topic::{apply_to_log, TopicOverrides};
 use super::value::Value;
 use crate::error::Result;
@@ -51,6 +52,8 @@ pub struct EngineConfig {
     pub fetch_pinned_bytes_max: u64,
     /// `batch.inflate.max.bytes`.
     pub batch_inflate_bytes_max: usize,
+    /// What a member of a cluster needs to know.
+    pub cluster: ClusterConfig,
     /// What a topic without overrides gets.
     pub topic_defaults: LogConfig,
     explicit: BTreeMap<&'static str, String>,
@@ -77,6 +80,7 @@ impl Default for EngineConfig {
             open_files_max: 0,
             fetch_pinned_bytes_max: 0,
             batch_inflate_bytes_max: 0,
+            cluster: ClusterConfig::unset(),
             topic_defaults: LogConfig::default(),
             explicit: BTreeMap::new(),
         };
@@ -102,12 +106,13 @@ impl EngineConfig {
         if found.row.scope == Scope::Engine {
             self.apply(found.name, &value);
         }
-        self.explicit.insert(found.name, text.trim().to_owned());
+        let shown = if found.row.is_secret { HIDDEN } else { text.trim() };
+        self.explicit.insert(found.name, shown.to_owned());
         self.derive();
         Ok(())
     }
 
-    /// The value of a setting as text: what was set, or else the default. INVALID_CONFIG (40) for unknown names.
+    /// The value of a setting as text: what was set, or else the default; `[hidden]` for a secret. INVALID_CONFIG (40) for unknown names.
     pub fn get(&self, name: &str) -> Result<String> {
         let found = super::lookup::find(Scope::Engine, name)?;
         Ok(self.explicit.get(found.name).cloned().unwrap_or_else(|| found.row.default.to_owned()))
@@ -122,7 +127,7 @@ impl EngineConfig {
                 self.dir_bytes_max.unwrap_or_default()
             )));
         }
-        Ok(())
+        self.cluster.check(self.node_id)
     }
 
     /// The settings of a topic with these overrides.
@@ -167,7 +172,7 @@ impl EngineConfig {
             "open.files.max" => self.open_files_max = value.usize(),
             "fetch.pinned.max.bytes" => self.fetch_pinned_bytes_max = value.u64(),
             "batch.inflate.max.bytes" => self.batch_inflate_bytes_max = value.usize(),
-            other => unreachable!("{other} has a row and no field"),
+            other => self.cluster.apply(other, value),
         }
     }
 
@@ -177,6 +182,7 @@ impl EngineConfig {
             let text = self.topic_default(row);
             apply_to_log(&mut defaults, row.name, &row.kind.parse(&text, 1).expect("checked when it was set"));
         }
+        self.cluster.unclean_leader_election = defaults.unclean_leader_election;
         self.topic_defaults = defaults;
     }
 }
@@ -213,5 +219,64 @@ mod tests {
         config.set("log.dirs", "/a").unwrap();
         assert_eq!(config.log_dir, Some(PathBuf::from("/a")));
         assert_eq!(config.get("log.dirs").unwrap(), "/a");
+    }
+    #[test]
+    fn a_cluster_is_set_up_by_kafkas_names() {
+        let mut config = EngineConfig::default();
+        assert!(!config.cluster.is_member());
+        for (name, value) in [
+            ("controller.quorum.voters", "2@tcp://b:9301,1@tcp://a:9301"),
+            ("listeners", "tcp://0.0.0.0:9301"),
+            ("cluster.id", "4L6g3nShT-eMCtK--X86sw"),
+            ("unclean.leader.election.enable", "true"),
+            ("follower.replication.throttled.rate", "1000000"),
+            ("broker.rack", "cellar"),
+        ] {
+            config.set(name, value).unwrap();
+        }
+        config.check().unwrap();
+        let cluster = &config.cluster;
+        assert!(cluster.is_member() && cluster.holds_data);
+        assert_eq!(cluster.voters[1], (NodeId(2), "tcp://b:9301".to_owned()));
+        assert_eq!(cluster.cluster_id.unwrap().to_string(), "4L6g3nShT-eMCtK--X86sw");
+        assert_eq!((cluster.catch_up_bytes_per_second, cluster.rack.as_deref()), (Some(1_000_000), Some("cellar")));
+        assert!(cluster.unclean_leader_election && config.topic_defaults.unclean_leader_election);
+    }
+
+    #[test]
+    fn a_secret_is_known_and_never_shown() {
+        let mut config = EngineConfig::default();
+        config.set("cluster.secret", "open sesame").unwrap();
+        assert_eq!(config.cluster.secret, Some(crate::types::Secret::new(b"open sesame")));
+        assert_eq!(config.get("cluster.secret").unwrap(), "[hidden]");
+        assert!(!format!("{config:?}").contains("sesame"));
+        let refusal = config.set("cluster.secret", "open\nsesame").unwrap_err();
+        assert_eq!(refusal.message(), "cluster.secret=[hidden] is not legal; legal: text in one line");
+    }
+
+    #[test]
+    fn what_cannot_work_in_a_cluster_is_refused_by_name() {
+        let refusal = |settings: &[(&str, &str)]| {
+            let mut config = EngineConfig::default();
+            for (name, value) in settings {
+                config.set(name, value).unwrap();
+            }
+            config.check().unwrap_err().message().to_owned()
+        };
+        let voters = ("controller.quorum.voters", "1@tcp://a:1,2@tcp://b:1");
+        let listener = ("listeners", "tcp://a:1");
+        let vote_only = ("node.holds.data", "false");
+        for (settings, named) in [
+            (&[("broker.heartbeat.interval.ms", "501")][..], "broker.session.timeout.ms=1500 is less than three times"),
+            (&[("replica.fetch.wait.max.ms", "10000")], "replica.fetch.wait.max.ms=10000 is not below"),
+            (&[voters], "controller.quorum.voters is set and listeners is not"),
+            (&[("advertised.listeners", "tcp://a:1")], "advertised.listeners is set and listeners is not"),
+            (&[vote_only], "node.holds.data=false needs controller.quorum.voters"),
+            (&[voters, listener, vote_only, ("node.id", "3")], "node.id=3 is none of controller.quorum.voters"),
+            (&[voters, listener, vote_only, ("controller.mode", "static")], "has no use with controller.mode=static"),
+        ] {
+            let message = refusal(settings);
+            assert!(message.contains(named), "{message}");
+        }
     }
 }

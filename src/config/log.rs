@@ -59,6 +59,8 @@ pub struct LogConfig {
     pub timestamp_after_max: Option<Duration>,
     /// `min.insync.replicas`.
     pub min_insync_replicas: u32,
+    /// `unclean.leader.election.enable`.
+    pub unclean_leader_election: bool,
     /// `producer.id.expiration.ms`.
     pub producer_id_expiration: Duration,
     /// `dir.full.policy` (ours).
@@ -86,6 +88,7 @@ impl Default for LogConfig {
             timestamp_before_max: None,
             timestamp_after_max: Some(Duration::from_millis(3_600_000)),
             min_insync_replicas: 1,
+            unclean_leader_election: false,
             producer_id_expiration: Duration::from_millis(86_400_000),
             dir_full_policy: DirFullPolicy::Reject,
         }

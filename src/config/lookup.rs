@@ -1,6 +1,6 @@
 //! From a name and a text to a row and a value, or to an error that helps.
 
-use super::table::{Scope, Setting, NOT_YET, ROWS};
+use super::table::{Scope, Setting, HIDDEN, NOT_YET, ROWS};
 use super::value::Value;
 use crate::error::{Error, ErrorCode, Result};
 
@@ -77,7 +77,8 @@ pub(super) fn refused(why: impl Into<String>) -> Error {
 fn out_of_range(found: &Found, text: &str) -> Error {
     let Found { row, name, factor } = found;
     let unit = if *factor == 1 { String::new() } else { format!(" (for {} = {name} x {factor})", row.name) };
-    refused(format!("{name}={text:?} is not legal; legal: {}{unit}", row.kind))
+    let shown = if row.is_secret { HIDDEN.to_owned() } else { format!("{text:?}") };
+    refused(format!("{name}={shown} is not legal; legal: {}{unit}", row.kind))
 }
 
 fn unknown(scope: Scope, name: &str) -> Error {

@@ -4,6 +4,8 @@
 //! what does not fit is refused with INVALID_CONFIG (40), naming the setting, the value and the range. Only settings that
 //! have an effect are listed; a name that Kafka knows and this version does not is refused as such, never ignored.
 
+mod address;
+mod cluster;
 mod consumer;
 mod describe;
 mod engine;
@@ -14,6 +16,8 @@ mod table;
 mod topic;
 mod value;
 
+#[allow(unused_imports)] // for the node, when it joins clusters
+pub use cluster::{ClusterConfig, ControllerMode};
 pub use consumer::{ConsumerConfig, IsolationLevel, OffsetReset};
 pub use describe::describe_json;
 pub use engine::EngineConfig;

@@ -1,5 +1,6 @@
 //! The table: one row a setting. Names, types, ranges and defaults are Kafka 4.0's unless the row says otherwise.
 
+use super::address::Port;
 use super::value::Kind;
 use Scope::{Consumer, Engine, Producer, Topic};
 
@@ -41,7 +42,12 @@ pub struct Setting {
     /// Engine settings that give the default of this topic setting, the strongest first, each with the factor that turns
     /// its unit into this row's.
     pub(super) synonyms: &'static [(&'static str, i64)],
+    /// Whether its value is never shown.
+    pub(super) is_secret: bool,
 }
+
+/// What is shown in the place of a secret (Kafka's word).
+pub(super) const HIDDEN: &str = "[hidden]";
 
 impl Setting {
     /// Where it belongs.
@@ -80,6 +86,12 @@ impl Setting {
         self.sentence
     }
 
+    /// Whether its value is never shown: what asks for it is answered `[hidden]`.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        self.is_secret
+    }
+
     /// For a topic setting: the engine settings that give its default, the strongest first.
     pub fn synonyms(&self) -> impl Iterator<Item = &'static str> {
         self.synonyms.iter().map(|(name, _)| *name)
@@ -93,7 +105,7 @@ pub fn settings() -> &'static [Setting] {
 }
 
 const fn row(scope: Scope, name: &'static str, kind: Kind, default: &'static str, sentence: &'static str) -> Setting {
-    Setting { scope, name, kind, default, sentence, synonyms: &[] }
+    Setting { scope, name, kind, default, sentence, synonyms: &[], is_secret: false }
 }
 
 impl Setting {
@@ -101,8 +113,15 @@ impl Setting {
         self.synonyms = synonyms;
         self
     }
+
+    const fn secret(mut self) -> Setting {
+        self.is_secret = true;
+        self
+    }
 }
 
+/// What one frame between two nodes has room for.
+const FRAME_BATCHES_MAX: i64 = 64 * 1024 * 1024;
 const I32: i64 = i32::MAX as i64;
 const I64: i64 = i64::MAX;
 const HOUR: i64 = 3_600_000;
@@ -139,6 +158,32 @@ pub(super) static ROWS: &[Setting] = &[
     row(Engine, "open.files.max", int(16, I32), "512", "Files of sealed segments that stay open when nobody reads them. Ours."),
     row(Engine, "fetch.pinned.max.bytes", int(65_536, I64), "67108864", "Memory that fetched batches may hold until they are released; beyond, fetching waits. Ours."),
     row(Engine, "batch.inflate.max.bytes", int(1_024, I32), "134217728", "What one compressed batch may unfold to; beyond, it is an error. Ours."),
+
+    // The cluster.
+    row(Engine, "controller.mode", Kind::OneOf(&["quorum", "static"]), "quorum", "Who decides which node leads: the voters by majority, or the program, which appoints every leader itself. Ours."),
+    row(Engine, "cluster.id", Kind::ClusterId, "", "The cluster that this node belongs to; empty takes the one of the directory. Nodes of other clusters are not let in. A file of Kafka's has it; for us it is a setting too."),
+    row(Engine, "cluster.secret", TEXT, "", "What all members of the cluster know and nobody else; with one, both ends of a connection prove that they know it. Never shown. Ours.").secret(),
+    row(Engine, "controller.quorum.voters", Kind::Voters, "", "Number and address of every node that votes, itself included if it does; empty for a node that is alone. With controller.mode=static: the other nodes."),
+    row(Engine, "listeners", Kind::Url(Port::ZeroIsAFreeOne), "", "Where this node listens for others and for clients. One address only; Kafka takes several and has no unix:// and inproc://."),
+    row(Engine, "advertised.listeners", Kind::Url(Port::Real), "", "The address that others are told; empty is that of listeners."),
+    row(Engine, "node.holds.data", BOOL, "true", "Whether partitions may be placed on this node; false is a node that only votes. Ours; Kafka has process.roles."),
+    row(Engine, "broker.rack", TEXT, "", "Where this node stands; the replicas of a partition are spread over racks."),
+    row(Engine, "default.replication.factor", int(1, i16::MAX as i64), "1", "Replicas of a topic that is created without saying how many."),
+    row(Engine, "replica.lag.time.max.ms", int(1, I64), "10000", "A follower that was not at the leader's end for so long leaves the in-sync replicas, and acks=all waits for it until then. Kafka's default is 30000; ours stalls writers for less long."),
+    row(Engine, "replica.fetch.max.bytes", int(0, FRAME_BATCHES_MAX), "1048576", "Most bytes of one partition that a follower fetches at once; the first batch always comes whole."),
+    row(Engine, "replica.fetch.response.max.bytes", int(0, FRAME_BATCHES_MAX), "10485760", "Most bytes that a follower fetches at once; the first batch always comes whole."),
+    row(Engine, "replica.fetch.wait.max.ms", int(1, I32), "500", "How long a leader keeps a follower's fetch when there is nothing new."),
+    row(Engine, "replica.fetch.backoff.ms", int(0, I32), "100", "The pause of a follower after a fetch that failed. Kafka's default is 1000; ours finds a new leader sooner."),
+    row(Engine, "num.replica.fetchers", int(1, 64), "1", "Conversations that a follower has with one leader, its partitions spread over them."),
+    row(Engine, "follower.replication.throttled.rate", int(1, I64), "9223372036854775807", "Bytes per second that a follower which is not in sync may fetch; Long.MAX is no limit. Kafka allows 0, which would never catch up."),
+    row(Engine, "broker.heartbeat.interval.ms", int(1, I32), "300", "How often a node tells the controller that it is there. Kafka's default is 2000; ours goes with broker.session.timeout.ms."),
+    row(Engine, "broker.session.timeout.ms", int(1, I32), "1500", "A node that was silent for so long is fenced, and others lead its partitions. Kafka's default is 9000; ours fails over in less than two seconds on a local network."),
+    row(Engine, "controller.quorum.election.timeout.ms", int(1, I32), "600", "How long an election of the controller may go without a winner, up to twice as long by lot, until the next one. Kafka's default is 1000."),
+    row(Engine, "controller.quorum.fetch.timeout.ms", int(1, I32), "600", "A voter that hears nothing of the controller for so long, up to twice as long by lot, stands for election. Kafka's default is 2000; ours has a new controller within broker.session.timeout.ms."),
+    row(Engine, "controller.quorum.request.timeout.ms", int(1, I32), "1000", "How long a request to the controller may go without an answer until it is asked again. Kafka's default is 2000."),
+    row(Engine, "auto.leader.rebalance.enable", BOOL, "true", "Whether partitions go back to their preferred leaders by themselves."),
+    row(Engine, "leader.imbalance.check.interval.seconds", int(1, I32), "300", "How often the controller looks for partitions that are not with their preferred leader."),
+    row(Engine, "request.timeout.ms", int(0, I32), "30000", "How long a request to another node may take."),
 
     // Topics.
     row(Topic, "segment.bytes", int(1_024, I32), "1073741824", "Size at which a segment is closed and the next one begun. Kafka 4.0 allows no less than 1 MiB; small devices and tests need less.")
@@ -177,6 +222,8 @@ pub(super) static ROWS: &[Setting] = &[
         .at_engine(&[("log.message.timestamp.after.max.ms", 1)]),
     row(Topic, "min.insync.replicas", int(1, I32), "1", "In-sync replicas without which acks=all is refused.")
         .at_engine(&[("min.insync.replicas", 1)]),
+    row(Topic, "unclean.leader.election.enable", BOOL, "false", "Whether a replica that is not in sync may lead when no other is left; what it lacks is lost.")
+        .at_engine(&[("unclean.leader.election.enable", 1)]),
     row(Topic, "dir.full.policy", Kind::OneOf(&["reject", "drop-oldest"]), "reject", "What an append does that would grow the directory past dir.max.bytes: fail, or drop the topic's oldest segments. Ours.")
         .at_engine(&[("dir.full.policy", 1)]),
 
@@ -212,24 +259,20 @@ pub(super) static ROWS: &[Setting] = &[
 #[rustfmt::skip]
 pub(super) static NOT_YET: &[&str] = &[
     // Engine and topics.
-    "advertised.listeners", "alter.config.policy.class.name", "auto.leader.rebalance.enable", "broker.id",
-    "broker.rack", "cleaner.backoff.ms", "controller.quorum.voters", "default.replication.factor",
-    "delete.retention.ms", "delete.topic.enable", "follower.replication.throttled.replicas",
-    "group.initial.rebalance.delay.ms", "group.max.session.timeout.ms", "group.max.size",
-    "group.min.session.timeout.ms", "inter.broker.listener.name", "leader.replication.throttled.replicas", "listeners",
-    "local.retention.bytes", "local.retention.ms", "log.cleaner.backoff.ms", "log.cleaner.dedupe.buffer.size",
-    "log.cleaner.delete.retention.ms", "log.cleaner.enable", "log.cleaner.max.compaction.lag.ms",
-    "log.cleaner.min.cleanable.ratio", "log.cleaner.min.compaction.lag.ms", "log.cleaner.threads", "log.dir",
-    "log.flush.scheduler.interval.ms", "log.initial.task.delay.ms", "max.compaction.lag.ms",
-    "min.cleanable.dirty.ratio", "min.compaction.lag.ms", "num.io.threads", "num.network.threads",
-    "num.recovery.threads.per.data.dir", "num.replica.fetchers", "offset.metadata.max.bytes",
+    "alter.config.policy.class.name", "broker.id", "cleaner.backoff.ms", "delete.retention.ms", "delete.topic.enable",
+    "follower.replication.throttled.replicas", "group.initial.rebalance.delay.ms", "group.max.session.timeout.ms",
+    "group.max.size", "group.min.session.timeout.ms", "inter.broker.listener.name",
+    "leader.replication.throttled.replicas", "local.retention.bytes", "local.retention.ms", "log.cleaner.backoff.ms",
+    "log.cleaner.dedupe.buffer.size", "log.cleaner.delete.retention.ms", "log.cleaner.enable",
+    "log.cleaner.max.compaction.lag.ms", "log.cleaner.min.cleanable.ratio", "log.cleaner.min.compaction.lag.ms",
+    "log.cleaner.threads", "log.dir", "log.flush.scheduler.interval.ms", "log.initial.task.delay.ms",
+    "max.compaction.lag.ms", "min.cleanable.dirty.ratio", "min.compaction.lag.ms", "num.io.threads",
+    "num.network.threads", "num.recovery.threads.per.data.dir", "offset.metadata.max.bytes",
     "offsets.retention.minutes", "offsets.topic.num.partitions", "offsets.topic.replication.factor",
     "offsets.topic.segment.bytes", "process.roles", "producer.id.expiration.check.interval.ms", "queued.max.requests",
-    "remote.storage.enable", "replica.fetch.backoff.ms", "replica.fetch.max.bytes", "replica.fetch.min.bytes",
-    "replica.fetch.response.max.bytes", "replica.fetch.wait.max.ms", "replica.lag.time.max.ms",
-    "socket.request.max.bytes", "transaction.max.timeout.ms", "transaction.state.log.min.isr",
-    "transaction.state.log.num.partitions", "transaction.state.log.replication.factor",
-    "transaction.state.log.segment.bytes", "transactional.id.expiration.ms", "unclean.leader.election.enable",
+    "remote.storage.enable", "replica.fetch.min.bytes", "socket.request.max.bytes", "transaction.max.timeout.ms",
+    "transaction.state.log.min.isr", "transaction.state.log.num.partitions", "transaction.state.log.replication.factor",
+    "transaction.state.log.segment.bytes", "transactional.id.expiration.ms",
     // Clients.
     "allow.auto.create.topics", "auto.commit.interval.ms", "bootstrap.servers", "client.dns.lookup", "client.rack",
     "compression.lz4.level", "connections.max.idle.ms", "default.api.timeout.ms", "enable.auto.commit",

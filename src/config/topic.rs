@@ -154,6 +154,7 @@ pub(super) fn apply_to_log(config: &mut LogConfig, name: &str, value: &Value) {
         "message.timestamp.before.max.ms" => config.timestamp_before_max = never(value),
         "message.timestamp.after.max.ms" => config.timestamp_after_max = never(value),
         "min.insync.replicas" => config.min_insync_replicas = value.u32(),
+        "unclean.leader.election.enable" => config.unclean_leader_election = value.bool(),
         "dir.full.policy" => {
             config.dir_full_policy = match value.text() {
                 "drop-oldest" => DirFullPolicy::DropOldest,

@@ -1,5 +1,6 @@
 //! What a value may be, and what it is once it was held against that.
 
+use super::address::{is_url, voters, Port, URL_FORMS, VOTERS_MAX};
 use std::fmt;
 use std::time::Duration;
 
@@ -17,6 +18,12 @@ pub(super) enum Kind {
     OneOf(&'static [&'static str]),
     /// Anything in one line.
     Text,
+    /// Where a node is, or nothing.
+    Url(Port),
+    /// Numbers and addresses of nodes, or nothing.
+    Voters,
+    /// A cluster's identity, or nothing.
+    ClusterId,
 }
 
 /// A value that lies in its row's range.
@@ -44,6 +51,10 @@ impl Kind {
             Kind::Bool => None,
             Kind::OneOf(words) => words.iter().find(|word| **word == text).map(|word| Value::Word(word)),
             Kind::Text => (!text.contains(char::is_control)).then(|| Value::Text(text.to_owned())),
+            Kind::Url(_) | Kind::Voters | Kind::ClusterId if text.is_empty() => Some(Value::Text(String::new())),
+            Kind::Url(port) => is_url(text, port).then(|| Value::Text(text.to_owned())),
+            Kind::Voters => voters(text).map(|_| Value::Text(text.to_owned())),
+            Kind::ClusterId => crate::types::ClusterId::parse(text).map(|id| Value::Text(id.to_string())),
         }
     }
 
@@ -53,7 +64,8 @@ impl Kind {
             Kind::Int { max, .. } if *max > i64::from(i32::MAX) => "long",
             Kind::Int { .. } => "int",
             Kind::Bool => "boolean",
-            Kind::OneOf(_) | Kind::Text => "string",
+            Kind::Voters => "list",
+            Kind::OneOf(_) | Kind::Text | Kind::Url(_) | Kind::ClusterId => "string",
         }
     }
 }
@@ -67,6 +79,11 @@ impl fmt::Display for Kind {
             Kind::Bool => f.write_str("true or false"),
             Kind::OneOf(words) => f.write_str(&words.join(" or ")),
             Kind::Text => f.write_str("text in one line"),
+            Kind::Url(_) => f.write_str(URL_FORMS),
+            Kind::Voters => {
+                write!(f, "up to {VOTERS_MAX} of number@url with commas between them, no number or url twice; url: {URL_FORMS}")
+            }
+            Kind::ClusterId => f.write_str("22 characters of URL-safe base64 (16 bytes)"),
         }
     }
 }

@@ -89,7 +89,7 @@ pub unsafe extern "C" fn kafkalog_conf_set(
     }
 }
 
-/// The value of a setting: what was set, or else the default.
+/// The value of a setting: what was set, or else the default; "[hidden]" for a secret that was set.
 ///
 /// The caller ends `*value` with kafkalog_buf_destroy(). [MT], never blocks. Codes: INVALID_CONFIG (40) for a name that is no
 /// setting, _INVALID_ARG, _REENTRANT.
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn kafkalog_conf_get(
     unsafe {
         guard_new(c, value, null_mut(), |conf| {
             let key = text(key, "key")?;
-            let set = conf.read()?.values.get(key).cloned();
+            let set = conf.read()?.values.get(key).map(|value| shown(key, value).to_owned());
             let value = set.or_else(|| crate::default_of_setting(key).map(str::to_owned));
             let unknown = || Error::new(ErrorCode::INVALID_CONFIG, format!("{key:?} is not a setting"));
             Ok(kafkalog_buf_t::new(value.ok_or_else(unknown)?))
@@ -123,8 +123,8 @@ pub unsafe extern "C" fn kafkalog_conf_dup(c: *const kafkalog_conf_t) -> *mut ka
 }
 
 /// Every setting there is, as a JSON array of objects with `name`, `scope` (engine, topic, producer, consumer), `type`, `default`,
-/// `legal`, `sentence`, for topics `synonyms` (the engine settings that give the default), and `value` where `c` (NULL: none) has
-/// one. Fields are only ever added.
+/// `legal`, `sentence`, for topics `synonyms` (the engine settings that give the default), for secrets `is_secret`, and `value`
+/// ("[hidden]" for secrets) where `c` (NULL: none) has one. Fields are only ever added.
 ///
 /// The caller ends `*json` with kafkalog_buf_destroy(). [MT], never blocks. Codes: _INVALID_ARG, _REENTRANT.
 #[no_mangle]
@@ -141,6 +141,16 @@ pub unsafe extern "C" fn kafkalog_conf_describe(
     }
 }
 
+/// A secret goes in and never comes out.
+fn shown<'a>(name: &str, value: &'a str) -> &'a str {
+    let is_secret = crate::settings().iter().any(|row| row.name() == name && row.is_secret());
+    if is_secret {
+        "[hidden]"
+    } else {
+        value
+    }
+}
+
 fn described(values: &BTreeMap<String, String>) -> String {
     let mut all = Vec::new();
     for scope in Scope::ALL {
@@ -148,8 +158,9 @@ fn described(values: &BTreeMap<String, String>) -> String {
             serde_json::from_str(&crate::describe_settings_json(scope)).expect("it was just written as JSON");
         let serde_json::Value::Array(rows) = rows else { continue };
         for mut row in rows {
-            if let Some(value) = row["name"].as_str().and_then(|name| values.get(name)) {
-                row["value"] = value.as_str().into();
+            let name = row["name"].as_str().unwrap_or_default();
+            if let Some(value) = values.get(name).map(|value| shown(name, value)) {
+                row["value"] = value.into();
             }
             all.push(row);
         }

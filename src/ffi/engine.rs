@@ -146,10 +146,12 @@ fn sorted(settings: &Settings) -> (BTreeMap<String, String>, Defaults) {
     for (name, value) in &settings.values {
         let knows = |scope| crate::settings().iter().any(|row| row.scope() == scope && row.name() == name);
         let is_own = crate::validate_setting(Scope::Engine, name, value).is_ok();
-        if !is_own && knows(Scope::Producer) {
+        // A default of topics is nothing but that; a setting of the engine itself may be one of its clients as well.
+        let is_shared = !is_own || knows(Scope::Engine);
+        if is_shared && knows(Scope::Producer) {
             defaults.producer.insert(name.clone(), value.clone());
         }
-        if !is_own && knows(Scope::Consumer) {
+        if is_shared && knows(Scope::Consumer) {
             defaults.consumer.insert(name.clone(), value.clone());
         }
         // What nobody knows goes to the engine too: its refusal says best where the setting belongs.

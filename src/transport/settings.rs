@@ -1,34 +1,8 @@
 //! What a socket transport has to be told, and its limits.
 
 use super::FRAME_BYTES_MAX;
-use std::fmt;
-use std::sync::Arc;
+pub use crate::types::{ClusterId, Secret};
 use std::time::Duration;
-
-/// Which cluster a node belongs to (Kafka's `cluster.id`, decoded).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct ClusterId(pub [u8; 16]);
-
-/// What all members of a cluster know and nobody else (`cluster.secret`). It never travels and is never shown.
-#[derive(Clone)]
-pub struct Secret(Arc<[u8]>);
-
-impl Secret {
-    #[must_use]
-    pub fn new(bytes: &[u8]) -> Secret {
-        Secret(bytes.into())
-    }
-
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(hidden)")
-    }
-}
 
 /// Settings of a [`SocketTransport`](super::SocketTransport).
 #[derive(Clone, Debug)]
