@@ -219,6 +219,7 @@ fn write_the_seeds_of_index_files() {
         partition_count: 3,
         replication_factor: 1,
         deleting: false,
+        in_cluster: false,
         overrides: BTreeMap::from([("retention.ms".to_owned(), "1000".to_owned())]),
     };
     Catalogue { topics: BTreeMap::from([("orders".to_owned(), topic)]) }.write(&disk, dir).unwrap();

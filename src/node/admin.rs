@@ -44,6 +44,7 @@ impl Node {
             partition_count: partitions,
             replication_factor: replication,
             deleting: false,
+            in_cluster: false,
             overrides: overrides.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
         };
         let mut changed = catalogue.clone();
@@ -69,14 +70,19 @@ impl Node {
         let mut changed = catalogue.clone();
         changed.topics.get_mut(name).ok_or_else(|| unknown_topic(name))?.partition_count = partitions;
         self.write_catalogue(&mut catalogue, changed)?;
-        let more = (before..partitions).map(|number| {
+        self.extend_topic(&topic, partitions);
+        Ok(())
+    }
+
+    /// The new partitions of a topic that is written down with so many.
+    pub(super) fn extend_topic(&self, topic: &Topic, partitions: u32) {
+        let more = (topic.partition_count()..partitions).map(|number| {
             let id = TopicPartition { topic: Arc::clone(&topic.name), partition: number };
             super::Partition::new(id, &self.house, &topic.settings, untouched())
         });
         topic.partitions.write().extend(more);
         topic.settings.set_partitions(&topic.partitions.read());
         topic.partition_count.store(partitions, Ordering::Release);
-        Ok(())
     }
 
     /// Sets one setting of a topic (`None`: back to the engine's default). Open logs obey at once, and it survives reopening.
@@ -104,6 +110,12 @@ impl Node {
         changed.topics.get_mut(name).ok_or_else(|| unknown_topic(name))?.overrides =
             overrides.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
         self.write_catalogue(&mut catalogue, changed)?;
+        self.obey_overrides(&topic, overrides);
+        Ok(())
+    }
+
+    /// Settings that are written down hold from now on, for open logs, too.
+    pub(super) fn obey_overrides(&self, topic: &Topic, overrides: TopicOverrides) {
         let config = self.config.log_config(&overrides);
         topic.settings.set(config.clone());
         *topic.overrides.write() = overrides;
@@ -120,7 +132,6 @@ impl Node {
         if has_retention(&config) {
             self.house.upkeep.expect_retention(&self.house, false);
         }
-        Ok(())
     }
 
     /// Deletes a topic. Its partitions answer UNKNOWN_TOPIC_OR_PARTITION from now on; its directories are renamed before this
@@ -157,7 +168,7 @@ impl Node {
                     }
                 }
                 *slot = Slot::Deleted;
-                outcome = outcome.and(self.rename_for_deletion(partition.id(), delay));
+                outcome = outcome.and(self.house.rename_for_deletion(partition.id(), delay));
             }
             partition.tell_everybody();
         }
@@ -165,14 +176,14 @@ impl Node {
         outcome.and(self.house.disk.sync_dir(dir).map_err(|e| Error::io("sync directory", dir, e)))
     }
 
-    fn write_catalogue(&self, catalogue: &mut Catalogue, changed: Catalogue) -> Result<()> {
+    pub(super) fn write_catalogue(&self, catalogue: &mut Catalogue, changed: Catalogue) -> Result<()> {
         changed.write(self.house.disk.as_ref(), &self.house.dir)?;
         *catalogue = changed;
         Ok(())
     }
 }
 
-fn untouched() -> AtRest {
+pub(super) fn untouched() -> AtRest {
     AtRest { clean: true, ..AtRest::default() }
 }
 

@@ -7,7 +7,8 @@
 //!  | 8 B    | u32     | bytes u32| of body |                      |
 //!  +--------+---------+----------+---------+----------------------+
 //!  body:  topic count u32, then for each topic
-//!         name (u16 length, bytes), id 16 B, partitions u32, replication factor u16, state u8 (0 live, 1 being deleted),
+//!         name (u16 length, bytes), id 16 B, partitions u32, replication factor u16,
+//!         state u8 (bit 0: being deleted; bit 1, format 2: the cluster's metadata say that it exists),
 //!         override count u16, then for each: key (u16 length, bytes), value (u32 length, bytes)
 //! ```
 //!
@@ -22,8 +23,11 @@ use std::path::Path;
 
 /// The file's name inside a data directory.
 pub const TOPICS_FILE: &str = "kafkalog-topics";
-/// The newest format that this program reads, and the one that it writes.
-const VERSION: u32 = 1;
+/// The newest format that this program reads; it writes 1 where no topic belongs to a cluster.
+const VERSION: u32 = 2;
+const ALONE_VERSION: u32 = 1;
+const DELETING: u8 = 1;
+const IN_CLUSTER: u8 = 2;
 const MAGIC: &[u8; 8] = b"KLTOPICS";
 const HEADER_BYTES: usize = 20;
 /// A catalogue larger than this is not believed.
@@ -37,6 +41,8 @@ pub struct TopicEntry {
     pub replication_factor: u16,
     /// The topic is on its way out: a start finishes what a crash interrupted.
     pub deleting: bool,
+    /// The cluster's metadata say that it exists; this directory only follows.
+    pub in_cluster: bool,
     /// The settings that differ from the engine's, by Kafka's names.
     pub overrides: BTreeMap<String, String>,
 }
@@ -71,7 +77,7 @@ impl Catalogue {
             body.extend(topic.id);
             body.extend(topic.partition_count.to_be_bytes());
             body.extend(topic.replication_factor.to_be_bytes());
-            body.push(u8::from(topic.deleting));
+            body.push(u8::from(topic.deleting) * DELETING + u8::from(topic.in_cluster) * IN_CLUSTER);
             body.extend(u16::try_from(topic.overrides.len()).expect("as many as there are settings").to_be_bytes());
             for (key, value) in &topic.overrides {
                 put_short(&mut body, key);
@@ -81,7 +87,8 @@ impl Catalogue {
         }
         let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
         bytes.extend(MAGIC);
-        bytes.extend(VERSION.to_be_bytes());
+        let in_cluster = self.topics.values().any(|topic| topic.in_cluster);
+        bytes.extend(if in_cluster { VERSION } else { ALONE_VERSION }.to_be_bytes());
         bytes.extend(count(body.len()).to_be_bytes());
         bytes.extend(crc32c(&body).to_be_bytes());
         bytes.extend(body);
@@ -170,14 +177,15 @@ impl<'a> Reader<'a> {
         let id = self.array()?;
         let partition_count = self.u32()?;
         let replication_factor = self.u16()?;
-        let deleting = self.array::<1>()?[0] != 0;
+        let [state] = self.array::<1>()?;
+        let (deleting, in_cluster) = (state & DELETING != 0, state & IN_CLUSTER != 0);
         let mut overrides = BTreeMap::new();
         for _ in 0..self.u16()? {
             let key = self.short()?;
             let n = self.u32()? as usize;
             overrides.insert(key, self.text(n)?);
         }
-        Ok(TopicEntry { id, partition_count, replication_factor, deleting, overrides })
+        Ok(TopicEntry { id, partition_count, replication_factor, deleting, in_cluster, overrides })
     }
 }
 
@@ -186,16 +194,17 @@ mod tests {
     use super::*;
 
     fn sample() -> Catalogue {
-        let entry = |deleting, overrides: &[(&str, &str)]| TopicEntry {
+        let entry = |deleting, in_cluster, overrides: &[(&str, &str)]| TopicEntry {
             id: [7; 16],
             partition_count: 3,
             replication_factor: 1,
             deleting,
+            in_cluster,
             overrides: overrides.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
         };
         let topics = [
-            ("orders".to_owned(), entry(false, &[("retention.ms", "1000"), ("segment.bytes", "1048576")])),
-            ("old".to_owned(), entry(true, &[])),
+            ("orders".to_owned(), entry(false, false, &[("retention.ms", "1000"), ("segment.bytes", "1048576")])),
+            ("old".to_owned(), entry(true, true, &[])),
         ];
         Catalogue { topics: topics.into() }
     }
@@ -224,6 +233,6 @@ mod tests {
         newer[8..12].copy_from_slice(&9u32.to_be_bytes());
         let refused = Catalogue::decode(&newer).expect_err("newer");
         assert_eq!(refused.code(), ErrorCode::UNSUPPORTED_VERSION);
-        assert!(refused.message().contains("format 9") && refused.message().contains("up to 1"), "{refused}");
+        assert!(refused.message().contains("format 9") && refused.message().contains("up to 2"), "{refused}");
     }
 }

@@ -1,6 +1,6 @@
 //! The orderly end: everything flushed, every log closed, the books written, and last of all the marker that says so.
 
-use super::deletions::Deletions;
+
 use super::notices::Level;
 use super::slot::Slot;
 use super::{Node, Partition};
@@ -80,7 +80,7 @@ impl Node {
         if let Err(failed) = house.write_checkpoints() {
             report.problems.push(failed);
         }
-        Deletions::remove_due(&self.deletions, house, Instant(u64::MAX));
+        house.deletions.remove_due(house, Instant(u64::MAX));
         if report.unsynced_partitions.is_empty() && report.unrecovered_partitions == 0 && report.problems.is_empty() {
             match write_clean_shutdown(house.disk.as_ref(), &house.dir) {
                 Ok(()) => report.marked_clean = true,

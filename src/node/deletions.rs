@@ -2,7 +2,6 @@
 
 use super::house::House;
 use super::notices::Level;
-use super::Node;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::storage::names::{marked_dir_name, DirMark};
@@ -47,29 +46,37 @@ impl House {
     }
 }
 
-impl Node {
+impl House {
     /// From now on the directory is nobody's. Not durable before the data directory is synced.
     pub(super) fn rename_for_deletion(&self, partition: &TopicPartition, delay: Duration) -> Result<()> {
-        let from = self.house.partition_dir(partition);
-        let disk = &self.house.disk;
+        let from = self.partition_dir(partition);
+        let disk = &self.disk;
         let to = loop {
             let unique = self.randomness.lock().u128(..);
-            let to = self.house.dir.join(marked_dir_name(partition, unique, DirMark::Deleted));
+            let to = self.dir.join(marked_dir_name(partition, unique, DirMark::Deleted));
             if !disk.exists(&to).map_err(|e| Error::io("look for", &to, e))? {
                 break to;
             }
         };
         match disk.rename(&from, &to) {
             Ok(()) => {
-                let due = self.house.clock.monotonic() + delay;
+                let due = self.clock.monotonic() + delay;
                 self.deletions.expect(to, due);
-                self.house.wake_by(due);
+                self.wake_by(due);
                 Ok(())
             }
             // Nobody ever touched this partition.
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(e) => Err(Error::io("rename for deletion", &from, e)),
         }
+    }
+}
+
+impl House {
+    /// The directory is gone for good, durably.
+    pub(super) fn remove_now(&self, partition: &TopicPartition) -> Result<()> {
+        self.rename_for_deletion(partition, Duration::ZERO)?;
+        self.disk.sync_dir(&self.dir).map_err(|e| Error::io("sync directory", &self.dir, e))
     }
 }
 

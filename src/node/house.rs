@@ -1,8 +1,10 @@
 //! What all partitions of a node share: the directory, the disk, the clock, and the books that are kept of them.
 
 use super::checkpoints::Checkpoints;
+use super::deletions::Deletions;
 use super::notices::{Alarm, LogLevel, Notices};
 use super::open_partitions::OpenPartitions;
+use super::replica::Links;
 use super::space::Space;
 use super::upkeep::Upkeep;
 use crate::disk::Disk;
@@ -10,7 +12,8 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::storage::names::partition_dir_name;
 use crate::storage::OpenFiles;
 use crate::time::{Clock, Instant};
-use crate::types::TopicPartition;
+use crate::types::{NodeId, TopicPartition};
+use parking_lot::Mutex;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -40,6 +43,11 @@ pub(super) struct House {
     pub(super) checkpoints: Checkpoints,
     pub(super) notices: Notices,
     pub(super) counters: HouseCounters,
+    pub(super) deletions: Deletions,
+    pub(super) randomness: Mutex<fastrand::Rng>,
+    pub(super) node_id: NodeId,
+    /// The cluster; `None` for a node that is alone.
+    pub(super) links: Option<Arc<dyn Links>>,
     pub(super) alarm: OnceLock<Arc<dyn Alarm>>,
     pub(super) closed: AtomicBool,
 }

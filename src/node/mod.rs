@@ -8,6 +8,7 @@
 //! are marked as "being deleted" there before their directories go, and everything else is Kafka's own set of files.
 
 mod admin;
+mod append;
 mod catalogue;
 mod checkpoints;
 mod close;
@@ -21,6 +22,8 @@ mod metered_disk;
 mod notices;
 mod open_partitions;
 mod partition;
+#[cfg_attr(not(test), allow(dead_code))]
+mod replica;
 mod slot;
 mod space;
 mod start;
@@ -39,7 +42,8 @@ pub(crate) use catalogue::TOPICS_FILE;
 pub use close::CloseReport;
 pub use listeners::Notify;
 pub use notices::{Alarm, LogLevel, Notice};
-pub use partition::{Grouped, Partition, Placed};
+pub use append::{Grouped, Placed};
+pub use partition::Partition;
 pub use stats::{NodeStats, PartitionStats};
 pub use topic::{Topic, TopicDescription};
 
@@ -49,7 +53,6 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::storage::meta_properties::MetaProperties;
 use crate::storage::LogDir;
 use crate::time::{Clock, Instant};
-use deletions::Deletions;
 use house::House;
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
@@ -86,8 +89,6 @@ pub struct Node {
     topics: RwLock<BTreeMap<Arc<str>, Arc<Topic>>>,
     // Changes of the catalogue, one at a time: held while the file is written.
     catalogue: Mutex<Catalogue>,
-    deletions: Deletions,
-    randomness: Mutex<fastrand::Rng>,
     opened_at: Instant,
     lock: Mutex<Option<LogDir>>,
 }

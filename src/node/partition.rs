@@ -1,51 +1,21 @@
 //! One partition of this node: its log, opened when somebody needs it, and the one place that decides who may append and
 //! how far the high watermark goes.
 
+use super::append::rung_in;
 use super::house::House;
 use super::listeners::{Listeners, Notify, Subscription};
 use super::notices::Level;
+use super::replica::{Moved, Seat};
 use super::slot::{AtRest, Slot};
 use super::topic::Settings;
 use super::upkeep::EXPIRY_UNKNOWN;
 use crate::error::{Error, ErrorCode, Result};
-use crate::record::SealedBatch;
-use crate::storage::{AbortedTxn, Appended, Fetch, Fetched, Log, LogOffsets};
+use crate::storage::{AbortedTxn, Fetch, Fetched, Log, LogOffsets};
 use crate::time::Instant;
-use crate::types::{Acks, LeaderEpoch, Offset, Rung, Timestamp, TopicPartition};
+use crate::types::{LeaderEpoch, NodeId, Offset, Rung, Timestamp, TopicPartition};
 use parking_lot::{MappedRwLockReadGuard, RwLock};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-
-/// Where an append went and how far it has climbed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Placed {
-    pub base_offset: Offset,
-    pub last_offset: Offset,
-    /// The leader's time, when the topic says LogAppendTime.
-    pub timestamp: Option<Timestamp>,
-    pub rung: Rung,
-    /// The batch was in the log already; nothing was written.
-    pub duplicate: bool,
-}
-
-/// What became of batches that went to the log together.
-#[derive(Debug, Default)]
-pub struct Grouped {
-    /// How many are in the log, counted from the first.
-    pub placed: usize,
-    /// The log's offsets then; what they say of the end of each batch is its rung.
-    pub offsets: LogOffsets,
-    /// Why the next one is not.
-    pub refused: Option<Error>,
-}
-
-impl Grouped {
-    /// The rung that everything below `end` had reached.
-    #[must_use]
-    pub fn rung(&self, end: Offset) -> Rung {
-        rung_in(self.offsets, end)
-    }
-}
 
 /// What appending has done since the node was opened.
 #[derive(Debug, Default)]
@@ -67,7 +37,9 @@ pub struct Partition {
     // Everybody who works on the log holds this for reading, a sync included, so that nobody closes the log (or deletes its
     // directory) below their feet. Only opening, resting and deleting take it for writing.
     pub(super) slot: RwLock<Slot>,
-    listeners: Arc<Listeners>,
+    /// Its part in a cluster; `None` where this is the only replica.
+    pub(super) seat: Option<Box<Seat>>,
+    pub(super) listeners: Arc<Listeners>,
     pub(super) me: Weak<Partition>,
     /// Used since the clock hand of the open partitions last came by.
     pub(super) touched: AtomicBool,
@@ -97,6 +69,7 @@ impl Partition {
             settings: Arc::clone(settings),
             expiry: AtomicI64::new(rest.first_expiry()),
             slot: RwLock::new(Slot::Resting(rest)),
+            seat: house.links.as_ref().map(|links| Box::new(Seat::new(house.node_id, Arc::clone(links)))),
             listeners: Arc::default(),
             me: me.clone(),
             touched: AtomicBool::new(false),
@@ -113,159 +86,31 @@ impl Partition {
         &self.id
     }
 
-    /// The epoch that this node's appends are stamped with.
+    /// The newest reign that this node has heard of; 0 where nobody else can lead.
     #[must_use]
     pub fn leader_epoch(&self) -> LeaderEpoch {
-        // The first reign, until somebody else can lead.
-        LeaderEpoch(0)
+        self.seat.as_ref().map_or(LeaderEpoch(0), |seat| seat.leader().1)
     }
 
-    /// Appends one batch on the caller's thread. Waits neither for a flush nor for replicas: look at [`Placed::rung`], and
-    /// at [`must_flush_before_ack`](Partition::must_flush_before_ack), then call [`wait_for`](Partition::wait_for).
-    ///
-    /// # Errors
-    /// NOT_ENOUGH_REPLICAS before anything is written, when `acks` is all and `min.insync.replicas` cannot be met;
-    /// KAFKA_STORAGE_ERROR when this partition is offline; POLICY_VIOLATION when `dir.max.bytes` leaves no room.
-    ///
-    /// # Durability
-    /// On return the batch survives the death of the process.
-    pub fn append(&self, batch: &mut SealedBatch, acks: Acks) -> Result<Placed> {
-        let bytes = batch.bytes().len();
-        self.append_with(bytes, acks, |log, epoch, now| log.append(batch, epoch, now))
+    /// Whether this node leads.
+    #[must_use]
+    pub fn is_leading(&self) -> bool {
+        self.seat.as_ref().is_none_or(|seat| seat.is_leading())
     }
 
-    /// As [`append`](Partition::append), for bytes that somebody else encoded: everything about them is checked first.
-    pub fn append_raw(&self, batch: &[u8], acks: Acks) -> Result<Placed> {
-        self.append_with(batch.len(), acks, |log, epoch, now| log.append_raw(batch, epoch, now))
+    /// Who leads, as far as this node has heard; `None` when nobody does, or where nobody else can.
+    #[must_use]
+    pub fn leader(&self) -> Option<NodeId> {
+        self.seat.as_ref().and_then(|seat| seat.leader().0)
     }
 
-    /// Appends batches of a producer without an id one behind the other in one write, where the topic's settings allow; otherwise,
-    /// and when `dir.max.bytes` leaves no room for all of them, nothing is done and `placed` is 0: then append them one by one.
-    pub fn append_group(&self, batches: &mut [SealedBatch], acks: Acks) -> Grouped {
-        let bytes = batches.iter().map(|batch| batch.bytes().len()).sum();
-        let Ok(_promise) = self.house.space.promise(bytes) else { return Grouped::default() };
-        let (log, epoch) = match self.log().and_then(|log| Ok((log, self.admit(acks)?))) {
-            Ok(admitted) => admitted,
-            Err(refused) => return Grouped { refused: Some(refused), ..Grouped::default() },
-        };
-        if !log.takes_groups() {
-            return Grouped::default();
+    /// What only the owner of a lone log may do.
+    pub(super) fn check_alone(&self, what: &str) -> Result<()> {
+        if self.seat.is_none() {
+            return Ok(());
         }
-        let (placed, outcome) = log.append_group(batches, epoch, self.now());
-        let mut grouped = Grouped { placed, ..Grouped::default() };
-        if let Some(last) = batches[..placed].last() {
-            let (first, last) = (batches[0].header().base_offset, last.header().last_offset());
-            let placed_bytes = batches[..placed].iter().map(|batch| batch.header().batch_bytes as usize).sum();
-            self.count(placed as u64, last.next().since(first), placed_bytes);
-            grouped.offsets = self.settled(log);
-        } else {
-            drop(log);
-        }
-        if let Err(failed) = outcome {
-            self.tell_failure(&failed);
-            grouped.refused = Some(failed);
-        }
-        grouped
-    }
-
-    fn append_with(
-        &self,
-        bytes: usize,
-        acks: Acks,
-        put: impl FnOnce(&Log, LeaderEpoch, Timestamp) -> Result<Appended>,
-    ) -> Result<Placed> {
-        loop {
-            let _promise = match self.house.space.promise(bytes) {
-                Ok(promise) => promise,
-                Err(full) => {
-                    self.house.make_room(self, full)?; // an error ends the loop
-                    continue;
-                }
-            };
-            let log = self.log()?;
-            let epoch = self.admit(acks)?;
-            return match put(&log, epoch, self.now()) {
-                Ok(appended) => Ok(self.placed(log, appended, bytes)),
-                Err(failed) => {
-                    drop(log);
-                    self.tell_failure(&failed);
-                    Err(failed)
-                }
-            };
-        }
-    }
-
-    /// The leader's time, as exactly as the topic needs it.
-    fn now(&self) -> Timestamp {
-        if self.settings.is_time_critical() {
-            self.house.clock.realtime()
-        } else {
-            self.house.clock.realtime_coarse()
-        }
-    }
-
-    /// The one place that decides whether an append is ours to take: do we lead, and are enough replicas in sync.
-    fn admit(&self, acks: Acks) -> Result<LeaderEpoch> {
-        const IN_SYNC: u32 = 1; // ourselves
-        let wanted = self.settings.min_insync_replicas();
-        if acks == Acks::All && wanted > IN_SYNC {
-            let text = format!("{}: min.insync.replicas is {wanted}, in sync is {IN_SYNC}", self.id);
-            return Err(Error::new(ErrorCode::NOT_ENOUGH_REPLICAS, text));
-        }
-        Ok(self.leader_epoch())
-    }
-
-    fn placed(&self, log: OpenLog<'_>, appended: Appended, bytes: usize) -> Placed {
-        let end = appended.last_offset.next();
-        if !appended.duplicate {
-            self.count(1, end.since(appended.base_offset), bytes);
-        }
-        let rung = rung_in(self.settled(log), end);
-        Placed {
-            base_offset: appended.base_offset,
-            last_offset: appended.last_offset,
-            timestamp: appended.log_append_time,
-            rung,
-            duplicate: appended.duplicate,
-        }
-    }
-
-    fn count(&self, appends: u64, records: u64, bytes: usize) {
-        self.counters.appends.fetch_add(appends, Ordering::Relaxed);
-        self.counters.records.fetch_add(records, Ordering::Relaxed);
-        self.counters.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    /// Something was appended: moves the high watermark, sees to it that the flush comes, tells the listeners.
-    fn settled(&self, log: OpenLog<'_>) -> LogOffsets {
-        let moved = self.settle(&log);
-        // A read-modify-write, not a load: a tick that took us off the list before this sees the append, one that does so
-        // after it finds us on the list again.
-        if !self.enlisted.swap(true, Ordering::AcqRel) {
-            self.house.upkeep.enlist(self, &log);
-        }
-        let offsets = log.offsets();
-        if offsets.log_end.since(offsets.flushed) >= self.settings.flush_count() {
-            self.house.wake_by(self.house.clock.monotonic()); // flush.messages: not on the way to this acknowledgement
-        }
-        self.tell(log, moved);
-        offsets
-    }
-
-    /// Raises the high watermark to what every in-sync replica vouches for: with one replica, to what this one does, which
-    /// is its flushed end under `flush.messages=1` and its log end otherwise. True when it moved.
-    pub(super) fn settle(&self, log: &Log) -> bool {
-        let vouched = if self.must_flush_before_ack() { log.flushed() } else { log.log_end() };
-        log.advance_high_watermark(vouched)
-    }
-
-    /// Lets go of the log, then tells the listeners if there was something to tell.
-    pub(super) fn tell(&self, log: OpenLog<'_>, moved: bool) {
-        let somebody = moved && self.listeners.any();
-        drop(log);
-        if somebody {
-            self.listeners.notify();
-        }
+        let text = format!("{}: only one whom nobody replicates may {what}", self.id);
+        Err(Error::new(ErrorCode::STATE, text))
     }
 
     pub(super) fn first_expiry(&self) -> i64 {
@@ -300,11 +145,9 @@ impl Partition {
     /// KAFKA_STORAGE_ERROR when the sync failed: the partition is offline. REQUEST_TIMED_OUT when `deadline` passed.
     /// OFFSET_OUT_OF_RANGE when `end` lies behind the log's end.
     pub fn wait_for(&self, end: Offset, rung: Rung, deadline: Option<Instant>) -> Result<Rung> {
-        // A group commit is not interrupted, its outcome counts. The deadline bounds the wait for other replicas, and as long as
-        // there are none nobody is waited for.
-        let _ = deadline;
+        // A group commit is not interrupted, its outcome counts. The deadline bounds the wait for other replicas.
         if let Slot::Resting(AtRest { offsets: Some(offsets), .. }) = &*self.slot.read() {
-            if end <= offsets.flushed {
+            if end <= offsets.flushed && self.seat.is_none() {
                 return Ok(Rung::Replicated); // resting logs were flushed whole
             }
         }
@@ -330,6 +173,9 @@ impl Partition {
         let offsets = log.offsets();
         self.tell(log, moved);
         if rung == Rung::Replicated && offsets.high_watermark < end {
+            if let Some(seat) = &self.seat {
+                return self.wait_replicated(seat, end, deadline);
+            }
             let text = format!("{}: {end} is not replicated yet", self.id);
             return Err(Error::new(ErrorCode::REQUEST_TIMED_OUT, text));
         }
@@ -344,14 +190,10 @@ impl Partition {
         self.flush_if(|_| true).map(|_| ())
     }
 
-    /// Appends batches exactly as another log has them, offsets and epochs included: what a follower or a mirror does. They are
-    /// checked (checksums, offsets that grow), not judged. Errors as `append`, CORRUPT_MESSAGE for what is not whole.
-    pub fn append_verbatim(&self, batches: &[u8]) -> Result<Placed> {
-        self.append_with(batches.len(), Acks::Leader, |log, _, _| log.append_verbatim(batches))
-    }
-
-    /// Drops everything from `end` on (the batch that holds it included); durable on return. Answers the new log end.
+    /// Drops everything from `end` on (the batch that holds it included); durable on return. Answers the new log end. STATE in a
+    /// cluster, where the leader decides about that.
     pub fn truncate_to(&self, end: Offset) -> Result<Offset> {
+        self.check_alone("cut a log")?;
         let log = self.log()?;
         let outcome = log.truncate_to(end).map(|()| log.log_end());
         drop(log);
@@ -405,12 +247,19 @@ impl Partition {
 
     /// Deletes the records below `before` (`None`: below the high watermark), as far as whole segments go, and answers the new
     /// log start, which is durable on return.
+    ///
+    /// # Errors
+    /// OFFSET_OUT_OF_RANGE past the high watermark; POLICY_VIOLATION where `cleanup.policy` lacks `delete`; NOT_LEADER_OR_FOLLOWER.
     pub fn delete_records(&self, before: Option<Offset>) -> Result<Offset> {
         let log = self.log()?;
+        if let Some(seat) = &self.seat {
+            seat.check_leading(self)?;
+        }
         let log_start = log.delete_records(before)?;
         let files = log.apply_retention(self.house.clock.realtime());
         self.house.upkeep.expect_file_deletes(self, &log);
-        self.tell(log, true);
+        let moved = Moved { watermark: true, ..self.settle(&log) };
+        self.tell(log, moved);
         self.house.checkpoints_moved();
         self.house.write_log_starts()?;
         files?;
@@ -434,18 +283,5 @@ impl Partition {
         // moved before, we see; what moves from now on, we are told.
         drop(self.slot.write());
         subscription
-    }
-}
-
-/// The highest rung that everything below `end` has reached.
-fn rung_in(offsets: LogOffsets, end: Offset) -> Rung {
-    if end <= offsets.high_watermark {
-        Rung::Replicated
-    } else if end <= offsets.flushed {
-        Rung::Flushed
-    } else if end <= offsets.log_end {
-        Rung::Written
-    } else {
-        Rung::Buffered
     }
 }

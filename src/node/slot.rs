@@ -115,7 +115,9 @@ impl Partition {
             files: house.files.clone(),
         };
         let log = Log::open(opening)?;
-        self.settle(&log);
+        if self.seat.is_none() {
+            let _ = self.settle(&log); // whoever opens it looks at it next
+        }
         self.tell_recovery(&log);
         Ok(log)
     }
@@ -165,7 +167,9 @@ impl Partition {
     pub(super) fn close_log(&self, log: &Log) -> Result<AtRest> {
         log.delete_due_files(crate::time::Instant(u64::MAX))?;
         log.close()?;
-        self.settle(log);
+        if self.seat.is_none() {
+            let _ = self.settle(log); // told when somebody opens it again
+        }
         let offsets = log.offsets();
         let syncs = log.sync_counters();
         self.counters.past_syncs.fetch_add(syncs.syncs, Ordering::Relaxed);

@@ -6,6 +6,7 @@
 use super::house::House;
 use super::metered_disk::{Meter, MeteredDisk};
 use super::partition::Partition;
+use super::replica::Moved;
 use super::slot::Slot;
 use crate::config::{DirFullPolicy, EngineConfig};
 use crate::disk::Disk;
@@ -154,13 +155,14 @@ impl Partition {
         if self.must_flush_before_ack() {
             log.flush_up_to(log.log_end())?;
         }
-        self.settle(&log);
+        let moved = self.settle(&log);
         let freed = log.drop_oldest_segment()?;
         if freed > 0 {
             self.house.counters.segments_dropped_for_space.fetch_add(1, Ordering::Relaxed);
             self.house.checkpoints_moved();
         }
-        self.tell(log, freed > 0);
+        let moved = Moved { watermark: moved.watermark || freed > 0, ..moved };
+        self.tell(log, moved);
         Ok(freed > 0)
     }
 }

@@ -7,6 +7,7 @@ use super::house::House;
 use super::notices::{Level, Notices};
 use super::open_partitions::OpenPartitions;
 use super::partition::Partition;
+use super::replica::Links;
 use super::slot::AtRest;
 use super::space::Space;
 use super::topic::{Settings, Topic};
@@ -29,6 +30,8 @@ use std::time::Duration;
 
 /// A directory name that Kafka itself keeps beside the partitions.
 const KAFKA_REMOTE_CACHE: &str = "remote-log-index-cache";
+/// The log of a cluster's metadata lies beside them, too, and is no partition of anybody's.
+pub(super) const METADATA_DIR: &str = "__cluster_metadata-0";
 
 /// What the listing of a data directory shows.
 #[derive(Default)]
@@ -49,6 +52,16 @@ impl Node {
     /// when the catalogue is damaged; KAFKA_STORAGE_ERROR when the disk is full, read-only, or permission is missing.
     /// Nothing was changed then.
     pub fn open(dir: &Path, config: EngineConfig, world: World) -> Result<Node> {
+        Node::open_with(dir, config, world, None)
+    }
+
+    /// As [`open`](Node::open); with `links` for a member of a cluster.
+    pub(super) fn open_with(
+        dir: &Path,
+        config: EngineConfig,
+        world: World,
+        links: Option<Arc<dyn Links>>,
+    ) -> Result<Node> {
         config.check()?;
         let World { clock, disk, seed } = world;
         let lock = LogDir::open(&disk, dir)?;
@@ -59,6 +72,9 @@ impl Node {
             known.check_owner(dir, node_id)?;
         }
         let catalogue = Catalogue::read(disk.as_ref(), dir)?;
+        if links.is_none() {
+            check_is_alone(catalogue.as_ref(), dir)?;
+        }
         let overrides = read_overrides(catalogue.as_ref())?;
         let found = look_around(disk.as_ref(), dir)?;
 
@@ -83,6 +99,11 @@ impl Node {
             counters: super::house::HouseCounters::default(),
             alarm: OnceLock::new(),
             closed: AtomicBool::new(false),
+            deletions: Deletions::default(),
+            // The time, too: a simulation that reopens with one seed must not draw the same names again.
+            randomness: Mutex::new(fastrand::Rng::with_seed(seed ^ clock.realtime().0.unsigned_abs())),
+            node_id,
+            links,
             disk,
             clock,
         });
@@ -95,9 +116,6 @@ impl Node {
             identity,
             topics: RwLock::default(),
             catalogue: Mutex::new(catalogue.unwrap_or_default()),
-            deletions: Deletions::default(),
-            // The time, too: a simulation that reopens with one seed must not draw the same names again.
-            randomness: Mutex::new(fastrand::Rng::with_seed(seed ^ house.clock.realtime().0.unsigned_abs())),
             lock: Mutex::new(Some(lock)),
             house,
         };
@@ -182,7 +200,7 @@ impl Node {
             catalogue.topics.iter().filter(|(_, entry)| entry.deleting).map(|(name, _)| name.clone()).collect();
         for name in &leaving {
             for number in found.live.remove(name.as_str()).into_iter().flatten() {
-                self.rename_for_deletion(&TopicPartition::new(name.as_str(), number), Duration::ZERO)?;
+                self.house.rename_for_deletion(&TopicPartition::new(name.as_str(), number), Duration::ZERO)?;
             }
             catalogue.topics.remove(name);
         }
@@ -191,9 +209,9 @@ impl Node {
             catalogue.write(self.house.disk.as_ref(), &self.house.dir)?;
         }
         for dir in &found.deleted {
-            self.deletions.expect(dir.clone(), self.house.clock.monotonic());
+            self.house.deletions.expect(dir.clone(), self.house.clock.monotonic());
         }
-        self.deletions.remove_due(&self.house, self.house.clock.monotonic());
+        self.house.deletions.remove_due(&self.house, self.house.clock.monotonic());
         Ok(())
     }
 
@@ -216,6 +234,7 @@ impl Node {
                         partition_count,
                         replication_factor: 1,
                         deleting: false,
+                        in_cluster: false,
                         overrides: BTreeMap::new(),
                     };
                     catalogue.topics.insert(topic.to_string(), entry);
@@ -242,7 +261,7 @@ impl Node {
 
     /// Drawn from the world's seed, so that a simulation repeats itself. As Kafka's, its text does not begin with `-`.
     pub(super) fn new_topic_id(&self) -> [u8; 16] {
-        let mut randomness = self.randomness.lock();
+        let mut randomness = self.house.randomness.lock();
         loop {
             let id = randomness.u128(1..).to_be_bytes();
             if !partition_metadata::format_id(&id).starts_with('-') {
@@ -250,6 +269,19 @@ impl Node {
             }
         }
     }
+}
+
+/// What a member of a cluster has written may be acknowledged by others; alone, nobody may go on with it.
+fn check_is_alone(catalogue: Option<&Catalogue>, dir: &Path) -> Result<()> {
+    let of_cluster = |catalogue: &Catalogue| catalogue.topics.values().any(|entry| entry.in_cluster);
+    if !catalogue.is_some_and(of_cluster) {
+        return Ok(());
+    }
+    let text = format!(
+        "{} belongs to a member of a cluster: open it with controller.quorum.voters and listeners as before, or read-only",
+        dir.display()
+    );
+    Err(Error::new(ErrorCode::STATE, text))
 }
 
 /// The settings of every topic, checked again: they may have been written by a version that knew more of them.
@@ -268,7 +300,7 @@ fn read_overrides(catalogue: Option<&Catalogue>) -> Result<BTreeMap<String, Topi
 fn look_around(disk: &dyn Disk, dir: &Path) -> Result<Found> {
     let mut found = Found::default();
     let entries = disk.list(dir).map_err(|e| Error::io("list", dir, e))?;
-    for entry in entries.into_iter().filter(|entry| entry.is_dir && entry.name != KAFKA_REMOTE_CACHE) {
+    for entry in entries.into_iter().filter(|entry| entry.is_dir && ![KAFKA_REMOTE_CACHE, METADATA_DIR].contains(&&*entry.name)) {
         match parse_dir_name(&entry.name) {
             Some((id, DirMark::Live)) => {
                 if id.partition >= super::TOPIC_PARTITIONS_MAX {

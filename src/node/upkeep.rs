@@ -4,6 +4,7 @@
 use super::house::House;
 use super::notices::Level;
 use super::partition::Partition;
+use super::replica::Moved;
 use super::slot::Slot;
 use super::Node;
 use crate::config::LogConfig;
@@ -114,7 +115,7 @@ impl Node {
             self.flush_due_logs(now),
             self.apply_due_retention(now),
             self.house.delete_due_files(now),
-            self.deletions.remove_due(&self.house, now),
+            self.house.deletions.remove_due(&self.house, now),
             self.house.write_due_checkpoints(now),
         ];
         dues.into_iter().flatten().min()
@@ -211,10 +212,9 @@ impl Partition {
         }
         let moved = self.settle(log);
         let left = log.flush_due();
+        let listeners = moved.is_worth_telling();
         drop(slot);
-        if moved {
-            self.tell_everybody();
-        }
+        self.spread(moved, listeners);
         self.house.checkpoints_moved();
         Ok(left)
     }
@@ -240,7 +240,8 @@ impl Partition {
             self.house.upkeep.expect_file_deletes(self, &log);
             self.house.checkpoints_moved();
         }
-        self.tell(log, outcome.segments_deleted > 0);
+        let moved = Moved { watermark: outcome.segments_deleted > 0, ..self.settle(&log) };
+        self.tell(log, moved);
         Ok(outcome.next_expiry)
     }
 }

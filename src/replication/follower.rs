@@ -213,11 +213,13 @@ impl Follower {
         self.settle(leaders, log)
     }
 
-    /// A step could not be carried out. Bytes that are damaged are fetched again; anything else is the end of this replica until it
-    /// is opened anew.
+    /// A step could not be carried out. Bytes that are damaged are fetched again, and so are those for which `dir.max.bytes` left no room
+    /// (POLICY_VIOLATION); anything else is the end of this replica until it is opened anew.
     pub fn handle_failure(&mut self, error: Error, now: Instant) -> FollowerStep {
         match error.code() {
-            code @ (ErrorCode::CORRUPT_MESSAGE | ErrorCode::INVALID_RECORD) => self.back_off(code, now),
+            code @ (ErrorCode::CORRUPT_MESSAGE | ErrorCode::INVALID_RECORD | ErrorCode::POLICY_VIOLATION) => {
+                self.back_off(code, now)
+            }
             _ => self.fail(error),
         }
     }

@@ -66,7 +66,6 @@ pub struct Appended {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum UpTo {
     /// For followers, who read what is not replicated yet.
-    #[allow(dead_code)]
     LogEnd,
     HighWatermark,
     Offset(Offset),

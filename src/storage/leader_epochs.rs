@@ -88,7 +88,6 @@ impl LeaderEpochs {
 
     /// The newest epoch.
     #[must_use]
-    #[cfg_attr(not(test), allow(dead_code, reason = "asked by replication"))]
     pub fn latest(&self) -> Option<LeaderEpoch> {
         self.entries.last().map(|(epoch, _)| *epoch)
     }
@@ -109,7 +108,6 @@ impl LeaderEpochs {
     /// Where `epoch` ends: the largest known epoch not above it, and the start of the next higher one (`log_end` for the newest).
     /// An epoch older than all known ends where the oldest begins. `None` for one newer than all known.
     #[must_use]
-    #[cfg_attr(not(test), allow(dead_code, reason = "asked by replication"))]
     pub fn end_offset_for(&self, epoch: LeaderEpoch, log_end: Offset) -> Option<(LeaderEpoch, Offset)> {
         if epoch > self.latest()? {
             return None;

@@ -7,6 +7,7 @@ mod background_flush;
 pub mod checkpoint;
 #[cfg(all(test, feature = "sim"))]
 mod crash_tests;
+mod epochs;
 mod flush;
 pub mod index;
 pub mod leader_epochs;

@@ -1,0 +1,137 @@
+//! Acknowledgements that wait for the in-sync replicas.
+
+use super::super::partition::Partition;
+use super::{Role, Seat};
+use crate::error::{Error, ErrorCode, Result};
+use crate::replication::AckVerdict;
+use crate::time::Instant;
+use crate::types::{LeaderEpoch, Offset, Rung};
+use parking_lot::{Condvar, Mutex};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Hears once what became of it.
+type Waiter = Box<dyn FnOnce(AckVerdict) + Send>;
+
+/// In the order in which they are decided: by reign, then by end; the number keeps those of one end apart.
+#[derive(Default)]
+struct Waiting {
+    last: u64,
+    queue: BTreeMap<(LeaderEpoch, Offset, u64), Waiter>,
+}
+
+/// Whoever waits for records of this partition to be replicated.
+#[derive(Default)]
+pub(super) struct Acks {
+    count: AtomicUsize,
+    waiting: Mutex<Waiting>,
+    /// For threads that wait themselves.
+    moves: Mutex<u64>,
+    moved: Condvar,
+}
+
+impl Partition {
+    /// Where an `acks=all` stands that was appended in the reign `admitted` ([`Placed::leader_epoch`](super::super::Placed)) and ends at
+    /// `end`. Nothing of this waits for a flush.
+    #[must_use]
+    pub fn judge_ack(&self, admitted: LeaderEpoch, end: Offset) -> AckVerdict {
+        let Some(seat) = &self.seat else {
+            let is_done = self.offsets().is_ok_and(|offsets| end <= offsets.high_watermark);
+            return if is_done { AckVerdict::Done } else { AckVerdict::Wait };
+        };
+        match &seat.state.lock().role {
+            Role::Leader(_) if cfg!(feature = "bug-ack-on-append") => AckVerdict::Done,
+            Role::Leader(leader) => leader.judge_ack(admitted, end),
+            Role::Absent | Role::Waiting | Role::Follower(_) => AckVerdict::NotLeader,
+        }
+    }
+
+    /// Calls `waiter` once, when [`judge_ack`](Partition::judge_ack) says anything but `Wait`: on this thread before the call returns, or
+    /// later on the one that made it so, with no lock held. It must not block.
+    pub fn when_acked(&self, admitted: LeaderEpoch, end: Offset, waiter: impl FnOnce(AckVerdict) + Send + 'static) {
+        let verdict = self.judge_ack(admitted, end);
+        let (AckVerdict::Wait, Some(seat)) = (verdict, &self.seat) else { return waiter(verdict) };
+        {
+            let mut waiting = seat.acks.waiting.lock();
+            waiting.last += 1;
+            let number = waiting.last;
+            waiting.queue.insert((admitted, end, number), Box::new(waiter));
+            seat.acks.count.store(waiting.queue.len(), Ordering::SeqCst);
+        }
+        // It may have been decided between the look and the place in the queue.
+        self.complete_acks(seat);
+    }
+
+    /// Something was decided: whoever waited for it is told.
+    pub(in crate::node) fn complete_acks(&self, seat: &Seat) {
+        let acks = &seat.acks;
+        *acks.moves.lock() += 1;
+        acks.moved.notify_all();
+        if acks.count.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        loop {
+            let (waiter, verdict) = {
+                let mut waiting = acks.waiting.lock();
+                let Some(first) = waiting.queue.first_entry() else { return };
+                let (admitted, end, _) = *first.key();
+                let verdict = self.judge_ack(admitted, end);
+                if verdict == AckVerdict::Wait {
+                    return;
+                }
+                let waiter = first.remove();
+                acks.count.store(waiting.queue.len(), Ordering::SeqCst);
+                (waiter, verdict)
+            };
+            waiter(verdict);
+        }
+    }
+
+    /// Blocks until everything below `end` is replicated in the reign that holds now.
+    pub(in crate::node) fn wait_replicated(&self, seat: &Seat, end: Offset, deadline: Option<Instant>) -> Result<Rung> {
+        let clock = &self.house.clock;
+        let (_, admitted) = seat.leader();
+        let mut moves = seat.acks.moves.lock();
+        loop {
+            let seen = *moves;
+            drop(moves);
+            match self.judge_ack(admitted, end) {
+                AckVerdict::Done => return Ok(Rung::Replicated),
+                AckVerdict::Wait => {}
+                lost => return Err(self.ack_error(lost, end)),
+            }
+            let left = deadline.map_or(Duration::MAX, |deadline| deadline.since(clock.monotonic()));
+            if left.is_zero() {
+                let text = format!("{}: {end} is not replicated yet", self.id());
+                return Err(Error::new(ErrorCode::REQUEST_TIMED_OUT, text));
+            }
+            moves = seat.acks.moves.lock();
+            if *moves == seen {
+                if left == Duration::MAX {
+                    seat.acks.moved.wait(&mut moves);
+                } else {
+                    seat.acks.moved.wait_for(&mut moves, left);
+                }
+            }
+        }
+    }
+
+    /// What to tell whoever waited for `end`.
+    pub(crate) fn ack_error(&self, verdict: AckVerdict, end: Offset) -> Error {
+        let id = self.id();
+        match verdict {
+            AckVerdict::NotEnoughReplicasAfterAppend => {
+                let text = format!("{id}: {end} is written and visible, but the ISR is smaller than min.insync.replicas now");
+                Error::new(ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND, text)
+            }
+            AckVerdict::NotLeader => {
+                let text = format!("{id}: the leader changed before {end} was replicated; it may be in the log or not");
+                Error::new(ErrorCode::NOT_LEADER_OR_FOLLOWER, text)
+            }
+            AckVerdict::Wait | AckVerdict::Done => {
+                Error::new(ErrorCode::REQUEST_TIMED_OUT, format!("{id}: {end} is not replicated yet"))
+            }
+        }
+    }
+}

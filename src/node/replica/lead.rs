@@ -1,0 +1,155 @@
+//! Leading: appends under a reign, what they do to the high watermark, and the controller's word.
+
+use super::super::append::Done;
+use super::super::partition::Partition;
+use super::moved::Moved;
+use super::{facts, Role, Seat, State};
+use crate::error::Result;
+use crate::replication::{IsrVerdict, Leader, LeaderOutput, Standing};
+use crate::storage::Log;
+use crate::time::Instant;
+use crate::types::{Acks, LeaderEpoch, NodeId, Offset};
+use std::sync::atomic::Ordering;
+
+impl Seat {
+    /// Runs `work` as the leader that admits it; nobody else becomes leader meanwhile.
+    pub(in crate::node) fn as_leader<T>(
+        &self,
+        partition: &Partition,
+        log: &Log,
+        acks: Acks,
+        work: impl FnOnce(LeaderEpoch) -> T,
+    ) -> Result<Done<T>> {
+        let must_flush = partition.must_flush_before_ack();
+        let mut state = self.state.lock();
+        let leader = state.leading(self.me, partition.id())?;
+        let leader_epoch = leader.admit(acks).map_err(|e| e.within(partition.id()))?;
+        let before = log.log_end();
+        let value = work(leader_epoch);
+        leader.handle_log(facts(log, must_flush), partition.house.clock.monotonic());
+        let moved = carry_out(leader, log);
+        let offsets = log.offsets();
+        drop(state);
+        Ok(Done { value, leader_epoch, offsets, moved: Moved { log_end: offsets.log_end > before, ..moved } })
+    }
+
+    /// The log was flushed, or its start has moved.
+    pub(in crate::node) fn handle_log(&self, partition: &Partition, log: &Log) -> Moved {
+        let must_flush = partition.must_flush_before_ack();
+        let now = partition.house.clock.monotonic();
+        self.with_leader(log, |leader| leader.handle_log(facts(log, must_flush), now))
+    }
+
+    fn with_leader(&self, log: &Log, work: impl FnOnce(&mut Leader)) -> Moved {
+        let mut state = self.state.lock();
+        let State { role: Role::Leader(leader), .. } = &mut *state else { return Moved::default() };
+        work(leader);
+        carry_out(leader, log)
+    }
+
+    /// # Errors
+    /// NOT_LEADER_OR_FOLLOWER.
+    pub(in crate::node) fn check_leading(&self, partition: &Partition) -> Result<()> {
+        self.state.lock().leading(self.me, partition.id()).map(|_| ())
+    }
+
+    /// This node leads.
+    pub(in crate::node) fn is_leading(&self) -> bool {
+        self.is_leading.load(Ordering::Acquire)
+    }
+
+    /// Who leads and in which reign, as far as this node has heard.
+    pub(in crate::node) fn leader(&self) -> (Option<NodeId>, LeaderEpoch) {
+        let state = self.state.lock();
+        (state.leader, state.leader_epoch)
+    }
+}
+
+impl Partition {
+    fn lead_on(&self, seat: &Seat, work: impl FnOnce(&mut Leader)) {
+        // A log that does not open any more leads nothing.
+        let Ok(log) = self.log() else { return };
+        let moved = seat.with_leader(&log, work);
+        self.tell(log, moved);
+    }
+
+    /// The controller's answer to a proposed ISR.
+    pub(in crate::node) fn handle_isr_verdict(&self, verdict: IsrVerdict, now: Instant) {
+        if let Some(seat) = self.seat.as_deref().filter(|seat| seat.is_leading()) {
+            self.lead_on(seat, |leader| leader.handle_isr_verdict(verdict, now));
+        }
+    }
+
+    /// What the controller says of another node.
+    pub(in crate::node) fn handle_standing(&self, node: NodeId, standing: Standing, now: Instant) {
+        if let Some(seat) = self.seat.as_deref().filter(|seat| seat.is_leading()) {
+            self.lead_on(seat, |leader| leader.handle_standing(node, standing, now));
+        }
+    }
+
+    /// `min.insync.replicas` was changed.
+    pub(in crate::node) fn handle_min_insync_replicas(&self, now: Instant) {
+        let min_insync_replicas = self.settings.min_insync_replicas();
+        if let Some(seat) = self.seat.as_deref().filter(|seat| seat.is_leading()) {
+            self.lead_on(seat, |leader| leader.handle_min_insync_replicas(min_insync_replicas, now));
+        }
+    }
+
+    /// What a leader has to do in time; when it wants to be asked again.
+    pub(in crate::node) fn handle_leader_timeout(&self, now: Instant) -> Option<Instant> {
+        let seat = self.seat.as_deref().filter(|seat| seat.is_leading())?;
+        let due = |seat: &Seat| match &seat.state.lock().role {
+            Role::Leader(leader) => Some(leader.poll_timeout()),
+            Role::Absent | Role::Waiting | Role::Follower(_) => None,
+        };
+        if due(seat)? <= now {
+            self.lead_on(seat, |leader| leader.handle_timeout(now));
+        }
+        due(seat)
+    }
+
+    /// The end of what clients may be told exists.
+    ///
+    /// # Errors
+    /// NOT_LEADER_OR_FOLLOWER; OFFSET_NOT_AVAILABLE while a new leader's high watermark is behind the start of its reign.
+    pub fn latest_offset(&self) -> Result<Offset> {
+        match &self.seat {
+            None => Ok(self.offsets()?.high_watermark),
+            Some(seat) => {
+                let mut state = seat.state.lock();
+                state.leading(seat.me, self.id())?.latest_offset().map_err(|e| e.within(self.id()))
+            }
+        }
+    }
+
+    /// The least log start of all replicas alive; `None` while one of them has not fetched, or when this node does not lead.
+    pub(in crate::node) fn low_watermark(&self) -> Option<Offset> {
+        match &self.seat {
+            None => self.offsets().ok().map(|offsets| offsets.log_start),
+            Some(seat) => match &seat.state.lock().role {
+                Role::Leader(leader) => leader.low_watermark(),
+                Role::Absent | Role::Waiting | Role::Follower(_) => None,
+            },
+        }
+    }
+
+    /// The in-sync replicas as their leader has them committed; `None` where another node leads.
+    pub(in crate::node) fn in_sync_replicas(&self) -> Option<Vec<NodeId>> {
+        match &self.seat.as_ref()?.state.lock().role {
+            Role::Leader(leader) => Some(leader.in_sync_replicas().to_vec()),
+            Role::Absent | Role::Waiting | Role::Follower(_) => None,
+        }
+    }
+}
+
+/// Does what the leader asks for, as far as the log is concerned.
+pub(super) fn carry_out(leader: &mut Leader, log: &Log) -> Moved {
+    let mut moved = Moved::default();
+    while let Some(output) = leader.poll_output() {
+        match output {
+            LeaderOutput::HighWatermarkAdvanced(to) => moved.watermark |= log.advance_high_watermark(to),
+            LeaderOutput::ProposeIsr(proposal) => moved.proposal = Some(proposal),
+        }
+    }
+    moved
+}

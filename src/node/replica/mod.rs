@@ -1,0 +1,111 @@
+//! A partition's part in a cluster: its role, and what the pure cores of `replication` ask to be done about it.
+//!
+//! ```text
+//!             orders (the image says who leads)
+//!   Absent <------------> Waiting <------> Leader    append --> followers fetch --> high watermark
+//!                            ^   \
+//!                            |    `------> Follower  fetch --> append as it is, truncate by epoch
+//!                            `-- nobody leads, or the log failed
+//! ```
+//!
+//! One lock guards the role. It is taken with the partition's log at hand and held across reads of its numbers and writes to it, so that
+//! no reign ends in the middle of an append; never across a sync for an acknowledgement, never around a call of anybody else. What is to
+//! be told comes back as [`Moved`] and is told by [`Partition::spread`](super::Partition::spread) when every lock is released.
+
+mod ack;
+mod follow;
+mod lead;
+mod moved;
+mod orders;
+mod serve;
+#[cfg(test)]
+mod tests;
+
+pub(super) use moved::{Links, Moved};
+pub(super) use orders::Orders;
+
+use crate::error::{Error, ErrorCode, Result};
+use crate::replication::{Follower, Leader, LogFacts, NodeEpoch};
+use crate::storage::Log;
+use crate::types::{LeaderEpoch, NodeId, TopicPartition};
+use ack::Acks;
+use parking_lot::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+
+/// What a partition of a cluster has that a lone one has not.
+pub(super) struct Seat {
+    me: NodeId,
+    links: Arc<dyn Links>,
+    state: Mutex<State>,
+    acks: Acks,
+    /// This node leads; for those who only want to know where to go.
+    is_leading: AtomicBool,
+}
+
+/// Who leads, as far as this node has heard, and its own part in it.
+#[derive(Debug)]
+struct State {
+    role: Role,
+    leader: Option<NodeId>,
+    leader_epoch: LeaderEpoch,
+    node_epoch: NodeEpoch,
+}
+
+#[derive(Debug)]
+enum Role {
+    /// No replica of this node's.
+    Absent,
+    /// Nobody leads, as far as is known, or this replica is broken.
+    Waiting,
+    Leader(Box<Leader>),
+    Follower(Box<Follower>),
+}
+
+impl Seat {
+    pub(super) fn new(me: NodeId, links: Arc<dyn Links>) -> Seat {
+        let state = State {
+            role: Role::Absent,
+            leader: None,
+            leader_epoch: LeaderEpoch::default(),
+            node_epoch: NodeEpoch::default(),
+        };
+        Seat { me, links, state: Mutex::new(state), acks: Acks::default(), is_leading: AtomicBool::new(false) }
+    }
+}
+
+impl std::fmt::Debug for Seat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Seat").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl State {
+    /// The leader, if it is us.
+    fn leading(&mut self, me: NodeId, partition: &TopicPartition) -> Result<&mut Leader> {
+        let (leader, LeaderEpoch(epoch)) = (self.leader, self.leader_epoch);
+        match &mut self.role {
+            Role::Leader(leader) => Ok(leader),
+            Role::Absent | Role::Waiting | Role::Follower(_) => Err(match leader.filter(|leader| *leader != me) {
+                Some(leader) => Error::new(
+                    ErrorCode::NOT_LEADER_OR_FOLLOWER,
+                    format!("{partition}: node {leader} leads, in epoch {epoch}; this is node {me}"),
+                ),
+                None => Error::new(
+                    ErrorCode::NOT_LEADER_OR_FOLLOWER,
+                    format!("{partition}: nobody is known to lead; the last epoch that node {me} heard of is {epoch}"),
+                ),
+            }),
+        }
+    }
+}
+
+/// Where the log stands. The role's lock is held, so that it grows under no reign but this one.
+fn facts(log: &Log, must_flush: bool) -> LogFacts {
+    let log_start = log.log_start();
+    // First: what is flushed lies below the end that is read after it.
+    let flushed = log.flushed();
+    let log_end = log.log_end();
+    let vouched = if must_flush { flushed.min(log_end) } else { log_end };
+    LogFacts { log_start: log_start.min(log_end), log_end, vouched }
+}

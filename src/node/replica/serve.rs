@@ -1,0 +1,126 @@
+//! A follower's fetch, answered by the leader.
+
+use super::super::partition::Partition;
+use super::lead::carry_out;
+use super::moved::Moved;
+use super::{facts, Role, Seat};
+use crate::error::ErrorCode;
+use crate::replication::{
+    check_leader_epoch, FetchOutcome, FetchRequest, FetchResponse, FetchVerdict, Fetching, LogFacts, NodeEpoch,
+};
+use crate::storage::{Fetch, Log, UpTo};
+use crate::time::Instant;
+use crate::types::{LeaderEpoch, NodeId, Offset};
+use bytes::Bytes;
+
+/// What a follower was told last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::node) struct Known {
+    pub(in crate::node) high_watermark: Offset,
+    pub(in crate::node) log_start: Offset,
+}
+
+/// What the leader has decided about a fetch, and in which reign.
+struct Decided {
+    verdict: FetchVerdict,
+    leader_epoch: LeaderEpoch,
+    log: LogFacts,
+    moved: Moved,
+}
+
+impl Partition {
+    /// Answers the fetch of a replica, with records of up to `bytes_max` bytes (and at least one batch, if it is not 0); `None` while there
+    /// is nothing to say that it does not `know`. Only a new fetch counts as an acknowledgement, one that is looked at again does not.
+    #[allow(clippy::too_many_arguments)]
+    pub(in crate::node) fn serve_fetch(
+        &self,
+        from: NodeId,
+        node_epoch: NodeEpoch,
+        fetch: &FetchRequest,
+        is_new: bool,
+        known: Option<Known>,
+        bytes_max: u32,
+        now: Instant,
+    ) -> Option<FetchResponse> {
+        let seat = self.seat.as_deref()?;
+        let refusal = |code| Some(FetchResponse::refusal(fetch, seat.leader().1, code));
+        let Ok(log) = self.log() else { return refusal(ErrorCode::KAFKA_STORAGE_ERROR) };
+        let decided = match self.decide(seat, &log, (from, node_epoch), fetch, is_new, now) {
+            Ok(decided) => decided,
+            Err(code) => return refusal(code),
+        };
+        let outcome = match decided.verdict {
+            FetchVerdict::Serve { from, bytes_max: asked } => match self.records(&log, from, asked.min(bytes_max), &decided) {
+                Ok(records) => FetchOutcome::Records(records),
+                Err(code) => FetchOutcome::Error(code),
+            },
+            FetchVerdict::Diverged { epoch, end_offset } => FetchOutcome::Diverging { epoch, end_offset },
+            FetchVerdict::Refuse(code) => FetchOutcome::Error(code),
+        };
+        let response = {
+            let state = seat.state.lock();
+            match &state.role {
+                // Whoever leads now in another reign may have cut what was read.
+                Role::Leader(leader) if leader.leader_epoch() == decided.leader_epoch => {
+                    Ok(leader.respond(fetch, outcome))
+                }
+                _ => Err(ErrorCode::NOT_LEADER_OR_FOLLOWER),
+            }
+        };
+        self.tell(log, decided.moved);
+        let response = match response {
+            Ok(response) => response,
+            Err(code) => return refusal(code),
+        };
+        let says = Known { high_watermark: response.high_watermark, log_start: response.log_start };
+        let is_news = !matches!(&response.outcome, FetchOutcome::Records(records) if records.is_empty());
+        (is_news || known != Some(says)).then_some(response)
+    }
+
+    fn decide(
+        &self,
+        seat: &Seat,
+        log: &Log,
+        (from, node_epoch): (NodeId, NodeEpoch),
+        fetch: &FetchRequest,
+        is_new: bool,
+        now: Instant,
+    ) -> std::result::Result<Decided, ErrorCode> {
+        let must_flush = self.must_flush_before_ack();
+        let mut state = seat.state.lock();
+        let known_epoch = state.leader_epoch;
+        let Role::Leader(leader) = &mut state.role else {
+            check_leader_epoch(fetch.current_leader_epoch, known_epoch)?;
+            return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        };
+        let facts = facts(log, must_flush);
+        let leader_epoch = leader.leader_epoch();
+        let epoch_end = fetch.last_fetched_epoch.and_then(|epoch| {
+            // The usual case needs no lock: our own reign ends at the log end.
+            if epoch == leader_epoch && facts.log_end > facts.log_start {
+                Some((epoch, facts.log_end))
+            } else {
+                log.end_of_leader_epoch(epoch)
+            }
+        });
+        let fetching = Fetching { from, node_epoch, log: facts, epoch_end };
+        let verdict =
+            if is_new { leader.handle_fetch(fetching, fetch, now) } else { leader.reread_fetch(fetching, fetch) };
+        let moved = carry_out(leader, log);
+        Ok(Decided { verdict, leader_epoch, log: facts, moved })
+    }
+
+    fn records(&self, log: &Log, from: Offset, bytes_max: u32, decided: &Decided) -> std::result::Result<Bytes, ErrorCode> {
+        if from >= decided.log.log_end || bytes_max == 0 {
+            return Ok(Bytes::new());
+        }
+        let fetch = Fetch { from, bytes_max: bytes_max as usize, up_to: UpTo::LogEnd, min_one_message: true };
+        match log.read(fetch) {
+            Ok(fetched) => Ok(fetched.batches),
+            Err(failed) => {
+                self.tell_failure(&failed);
+                Err(failed.code())
+            }
+        }
+    }
+}
