@@ -1,10 +1,10 @@
 //! Nodes of one process: `inproc://name`. A frame is handed over on the sender's thread ([`trampoline`](super::trampoline)).
 //!
 //! Two members of a hub are connected while both are started and each is the other's peer, under the name and the number that
-//! it has. A client needs to be nobody's peer.
+//! it has. A client needs to be nobody's peer, and reaches whoever has the name under a bootstrap number.
 
 use super::trampoline::{bounce, Call};
-use super::{errors, Frame, Inbox, PeerStats, Transport, CLIENT_ID_MIN, FRAME_BYTES_MAX};
+use super::{errors, Frame, Inbox, PeerStats, Transport, BOOTSTRAP_ID_MIN, CLIENT_ID_MIN, FRAME_BYTES_MAX};
 use crate::error::Result;
 use crate::types::NodeId;
 use parking_lot::Mutex;
@@ -38,6 +38,9 @@ struct Member {
 struct Link {
     /// The other member.
     name: Arc<str>,
+    /// Under which number the other one knows this end, while the link is up. A bootstrap link of a client has one of its own, so that the client
+    /// may have a second link with the same node.
+    me: NodeId,
     account: PeerStats,
 }
 
@@ -93,8 +96,8 @@ impl Transport for ChannelTransport {
             let mut hub = self.hub.0.lock();
             let member = hub.members.get_mut(&self.name).filter(|member| member.inbox.is_some());
             let member = member.ok_or_else(errors::stopped)?;
-            let from = member.number;
             let link = member.links.get_mut(&to).ok_or_else(|| errors::unknown_peer(to))?;
+            let from = link.me;
             if !link.account.is_up {
                 return Err(errors::not_connected(to, link.account.reason.as_deref()));
             }
@@ -115,7 +118,7 @@ impl Transport for ChannelTransport {
     fn set_peer(&self, peer: NodeId, address: Option<&str>) -> Result<()> {
         let mut hub = self.hub.0.lock();
         let member = hub.members.get(&self.name).ok_or_else(errors::stopped)?;
-        if peer >= CLIENT_ID_MIN || (member.was_started && member.number == peer) {
+        if errors::is_no_peer(peer, member.was_started.then_some(member.number)) {
             return Err(errors::invalid(format!("{peer} is no other node's number")));
         }
         let name = match address {
@@ -133,7 +136,8 @@ impl Transport for ChannelTransport {
         let member = hub.members.get_mut(&self.name).expect("it was there");
         member.links.remove(&peer);
         if let Some(name) = name {
-            member.links.insert(peer, Link { name: name.into(), account: PeerStats::of(peer) });
+            let link = Link { name: name.into(), me: member.number, account: PeerStats::of(peer) };
+            member.links.insert(peer, link);
         }
         told.extend(hub.connect_who_can());
         drop(hub);
@@ -173,7 +177,7 @@ impl Drop for ChannelTransport {
 
 impl Hub {
     fn next_client(&mut self) -> NodeId {
-        let number = CLIENT_ID_MIN.0 + self.clients % CLIENT_ID_MIN.0;
+        let number = CLIENT_ID_MIN.0 + self.clients % (BOOTSTRAP_ID_MIN.0 - CLIENT_ID_MIN.0);
         self.clients = self.clients.wrapping_add(1);
         NodeId(number)
     }
@@ -186,36 +190,41 @@ impl Hub {
                 let Some(other) = self.members.get(&link.name) else { continue };
                 let is_let_in = member.number >= CLIENT_ID_MIN
                     || other.links.get(&member.number).is_some_and(|back| back.name == *name);
-                if other.inbox.is_some() && other.number == *peer && is_let_in {
-                    ready.push((Arc::clone(name), Arc::clone(&link.name)));
+                let is_meant = other.number == *peer
+                    || (*peer >= BOOTSTRAP_ID_MIN && member.number >= CLIENT_ID_MIN && other.number < CLIENT_ID_MIN);
+                if other.inbox.is_some() && is_meant && is_let_in {
+                    ready.push((Arc::clone(name), Arc::clone(&link.name), *peer));
                 }
             }
         }
         // A pair of nodes is found from both ends; the second time it is up already.
-        ready.into_iter().flat_map(|(one, other)| [self.up(&one, &other), self.up(&other, &one)]).flatten().collect()
+        ready.into_iter().flat_map(|(one, other, peer)| self.connect(&one, &other, peer)).collect()
     }
 
-    fn up(&mut self, name: &str, other: &str) -> Option<Call> {
-        let peer = self.members[other].number;
+    /// Both ends of the link that `name` has under `peer` go up.
+    fn connect(&mut self, name: &str, other: &str, peer: NodeId) -> Vec<Call> {
+        let me = if peer >= BOOTSTRAP_ID_MIN { self.next_client() } else { self.members[name].number };
+        [self.up(name, other, peer, me), self.up(other, name, me, peer)].into_iter().flatten().collect()
+    }
+
+    fn up(&mut self, name: &str, other: &str, peer: NodeId, me: NodeId) -> Option<Call> {
         let member = self.members.get_mut(name)?;
-        let link = Link { name: other.into(), account: PeerStats::of(peer) };
-        let account = &mut member.links.entry(peer).or_insert(link).account;
-        if account.is_up {
+        let link = Link { name: other.into(), me, account: PeerStats::of(peer) };
+        let link = member.links.entry(peer).or_insert(link);
+        if link.account.is_up {
             return None;
         }
-        account.is_up = true;
-        account.connects += 1;
+        link.me = me;
+        link.account.is_up = true;
+        link.account.connects += 1;
         Some(Call::PeerState { inbox: member.inbox.clone()?, peer, up: true })
     }
 
     /// Both ends of a link go down, if it is up.
     fn disconnect(&mut self, name: &str, peer: NodeId, reason: &str) -> Vec<Call> {
         let member = &self.members[name];
-        let number = member.number;
-        let Some(other) = member.links.get(&peer).filter(|link| link.account.is_up).map(|link| Arc::clone(&link.name))
-        else {
-            return Vec::new();
-        };
+        let link = member.links.get(&peer).filter(|link| link.account.is_up);
+        let Some((other, number)) = link.map(|link| (Arc::clone(&link.name), link.me)) else { return Vec::new() };
         [self.down(name, peer, reason), self.down(&other, number, reason)].into_iter().flatten().collect()
     }
 
@@ -224,7 +233,7 @@ impl Hub {
         let account = &mut member.links.get_mut(&peer)?.account;
         account.is_up = false;
         account.reason = Some(reason.to_owned());
-        if peer >= CLIENT_ID_MIN {
+        if (CLIENT_ID_MIN..BOOTSTRAP_ID_MIN).contains(&peer) {
             member.links.remove(&peer);
         }
         Some(Call::PeerState { inbox: member.inbox.clone()?, peer, up: false })

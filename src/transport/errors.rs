@@ -1,8 +1,18 @@
 //! What `send` and its neighbours answer, in one place for all transports.
 
+use super::{BOOTSTRAP_ID_MIN, CLIENT_ID_MIN};
 use crate::error::{Error, ErrorCode};
 use crate::types::NodeId;
 use std::fmt::Display;
+
+/// Whether whoever has the number `me` (`None`: not yet known) may not have a peer of this number.
+pub(super) fn is_no_peer(peer: NodeId, me: Option<NodeId>) -> bool {
+    if peer >= BOOTSTRAP_ID_MIN {
+        me.is_some_and(|me| me < CLIENT_ID_MIN)
+    } else {
+        peer >= CLIENT_ID_MIN || me == Some(peer)
+    }
+}
 
 pub(super) fn unknown_peer(peer: NodeId) -> Error {
     Error::new(ErrorCode::BROKER_NOT_AVAILABLE, format!("no node or client {peer} is known here"))

@@ -63,6 +63,10 @@ use std::time::Duration;
 /// that an answer is sent as to a node. It says nothing about the client's identity, and another listener gives it another one.
 pub const CLIENT_ID_MIN: NodeId = NodeId(1 << 31);
 
+/// From here on numbers belong to bootstrap addresses (Kafka's `bootstrap.servers`): a client that does not know yet who is at an
+/// address makes it a peer under one of these, and talks under it with whichever node is there, as long as it likes.
+pub const BOOTSTRAP_ID_MIN: NodeId = NodeId(3 << 30);
+
 /// Carries frames. All methods may be called from any thread, also from inside of [`Receive`]; call them with no lock held.
 pub trait Transport: Send + Sync + 'static {
     /// Begins to carry frames between `me` and its peers; what comes in goes to `inbox`. A number from [`CLIENT_ID_MIN`] on says
@@ -84,7 +88,8 @@ pub trait Transport: Send + Sync + 'static {
     /// `None` removes it. Only known nodes are let in.
     ///
     /// # Errors
-    /// INVALID_ARG for an address that makes no sense here, for one's own number or a client's.
+    /// INVALID_ARG for an address that makes no sense here, for one's own number or a client's; for a bootstrap number
+    /// ([`BOOTSTRAP_ID_MIN`]) when this is no client, or when this transport has to know whom it dials.
     fn set_peer(&self, peer: NodeId, address: Option<&str>) -> Result<()>;
 
     /// Ends everything, in bounded time whatever peers and network do, provided that the receiver's calls come back. After it returned nothing is delivered any more, except by the call of

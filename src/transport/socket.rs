@@ -5,7 +5,9 @@ use super::handshake::{Me, Role};
 use super::notices::Notices;
 use super::table::{Adopted, Listener, Running, Table};
 use super::threads::Threads;
-use super::{accept, dial, errors, Frame, Inbox, PeerStats, SocketSettings, Transport, CLIENT_ID_MIN};
+use super::{
+    accept, dial, errors, Frame, Inbox, PeerStats, SocketSettings, Transport, BOOTSTRAP_ID_MIN, CLIENT_ID_MIN,
+};
 use crate::error::Result;
 use crate::time::SystemClock;
 use crate::types::NodeId;
@@ -101,6 +103,9 @@ impl Transport for SocketTransport {
                 return Err(a_client_listens());
             }
             table.peers.remove(&running.me.number);
+            if role == Role::Node {
+                table.peers.retain(|peer, _| *peer < BOOTSTRAP_ID_MIN);
+            }
             table.running = Some(running);
             (table.listeners.clone(), table.peers.keys().copied().collect::<Vec<_>>())
         };
@@ -126,7 +131,7 @@ impl Transport for SocketTransport {
         if table.is_stopping {
             return Err(errors::stopped());
         }
-        if peer >= CLIENT_ID_MIN || table.running.as_ref().is_some_and(|running| running.me.number == peer) {
+        if errors::is_no_peer(peer, table.running.as_ref().map(|running| running.me.number)) {
             return Err(errors::invalid(format!("{peer} is no other node's number")));
         }
         if table.peers.get(&peer).map(|peer| &peer.address) == Some(&address) {

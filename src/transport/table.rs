@@ -4,7 +4,7 @@ use super::address::Address;
 use super::connection::{Account, Connection, Latch};
 use super::handshake::{Agreed, Hello, Me, Refusal, Role};
 use super::line::Line;
-use super::{Inbox, PeerStats, SocketSettings, CLIENT_ID_MIN};
+use super::{Inbox, PeerStats, SocketSettings, BOOTSTRAP_ID_MIN, CLIENT_ID_MIN};
 use crate::types::NodeId;
 use socket2::Socket;
 use std::collections::BTreeMap;
@@ -134,7 +134,7 @@ impl Table {
             Role::Node => Err(Refusal::UnknownNode),
             Role::Client if self.clients.len() >= settings.clients_max => Err(Refusal::TooManyClients),
             Role::Client => {
-                let number = CLIENT_ID_MIN.0 + self.clients_ever % CLIENT_ID_MIN.0;
+                let number = CLIENT_ID_MIN.0 + self.clients_ever % (BOOTSTRAP_ID_MIN.0 - CLIENT_ID_MIN.0);
                 self.clients_ever = self.clients_ever.wrapping_add(1);
                 Ok(NodeId(number))
             }

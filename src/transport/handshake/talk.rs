@@ -2,7 +2,7 @@
 
 use super::message::{Hello, Message, Proof, Refusal, Role, HEAD_BYTES, VERSIONS};
 use super::proof::{holds, proof_of, Hellos, Side};
-use crate::transport::Secret;
+use crate::transport::{Secret, BOOTSTRAP_ID_MIN};
 use crate::types::NodeId;
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -21,7 +21,7 @@ pub(in crate::transport) struct Me {
 /// What a finished handshake has settled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::transport) struct Agreed {
-    /// The other side's number; a client's is the one that the acceptor gave it.
+    /// The other side's number; a client's is the one that the acceptor gave it, that of whoever is at a bootstrap address the dialler's.
     pub peer: NodeId,
     pub role: Role,
     pub version: u16,
@@ -64,9 +64,16 @@ impl From<io::Error> for End {
 /// Whom the dialler wants.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::transport) struct Wanted {
+    /// From [`BOOTSTRAP_ID_MIN`] on: any.
     pub node: NodeId,
     /// This side was told before that there is a connection, and has none.
     pub insists: bool,
+}
+
+impl Wanted {
+    fn expects(self) -> Option<NodeId> {
+        Some(self.node).filter(|node| *node < BOOTSTRAP_ID_MIN)
+    }
 }
 
 /// The dialler's side. `is_needed` is asked before anything is proven, `choose` for a generation when this side chooses.
@@ -80,7 +87,7 @@ pub(in crate::transport) fn dial<S: Read + Write>(
     let own_bytes = say(stream, &Message::Hello(me.hello(Some(wanted))?))?;
     let (theirs, their_bytes) = hear_hello(stream)?;
     let judged = judge(me, &theirs).and_then(|version| {
-        if theirs.number == wanted.node && theirs.role == Role::Node {
+        if theirs.role == Role::Node && wanted.expects().is_none_or(|node| node == theirs.number) {
             Ok(version)
         } else {
             Err(Refusal::OtherNode)
@@ -108,7 +115,7 @@ pub(in crate::transport) fn dial<S: Read + Write>(
     };
     say(stream, &Message::Ready { generation })?;
     Ok(Agreed {
-        peer: theirs.number,
+        peer: wanted.node,
         role: Role::Node,
         version,
         frame_bytes_max: me.frame_bytes_max.min(theirs.frame_bytes_max),
@@ -127,7 +134,8 @@ pub(in crate::transport) fn accept<S: Read + Write>(
 ) -> Result<Agreed, End> {
     let (theirs, their_bytes) = hear_hello(stream)?;
     let judged = judge(me, &theirs).and_then(|version| {
-        let is_for_me = theirs.expects == Some(me.number);
+        let is_for_anybody = theirs.expects.is_none() && theirs.role == Role::Client;
+        let is_for_me = is_for_anybody || theirs.expects == Some(me.number);
         let number = if is_for_me { number_for(&theirs)? } else { return Err(Refusal::OtherNode) };
         Ok((version, number))
     });
@@ -170,7 +178,7 @@ impl Me {
             insists: wanted.is_some_and(|wanted| wanted.insists),
             cluster: self.cluster,
             number: self.number,
-            expects: wanted.map(|wanted| wanted.node),
+            expects: wanted.and_then(Wanted::expects),
             incarnation: self.incarnation,
             frame_bytes_max: self.frame_bytes_max,
             nonce,

@@ -1,7 +1,9 @@
 use super::{pattern, Event, Recorder};
 use crate::error::ErrorCode;
 use crate::transport::trampoline::CALLS_WAITING_MAX;
-use crate::transport::{ChannelHub, ChannelTransport, Frame, Inbox, Receive, Transport, CLIENT_ID_MIN};
+use crate::transport::{
+    ChannelHub, ChannelTransport, Frame, Inbox, Receive, Transport, BOOTSTRAP_ID_MIN, CLIENT_ID_MIN,
+};
 use crate::types::NodeId;
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -105,6 +107,34 @@ fn clients_are_numbered_answered_and_forgotten() {
     assert_eq!(gone.len(), 3);
     assert!(server.transport.peer_stats().is_empty());
     server.heard.check_order();
+}
+
+#[test]
+fn a_client_reaches_whoever_has_a_name_under_a_bootstrap_number_beside_the_node_s_own() {
+    let hub = ChannelHub::new();
+    let server = member(&hub, ONE, "server");
+    let answering = Arc::clone(&server.transport);
+    server.heard.on_frame(move |from, frame| answering.send(from, Frame::from(frame.clone())).unwrap());
+    let client = member(&hub, CLIENT_ID_MIN, "client");
+    let peers = [BOOTSTRAP_ID_MIN, NodeId(BOOTSTRAP_ID_MIN.0 + 1), ONE];
+    for (peer, byte) in peers.into_iter().zip(1..) {
+        client.transport.set_peer(peer, Some("inproc://server")).unwrap();
+        client.transport.send(peer, Frame::from(pattern(3, byte))).unwrap();
+        let events = client.heard.events();
+        assert_eq!(events[events.len() - 2..], [Event::Up(peer), Event::Frame(peer, pattern(3, byte))]);
+    }
+    assert_eq!(server.transport.peer_stats().len(), 3);
+    client.transport.set_peer(BOOTSTRAP_ID_MIN, None).unwrap();
+    assert_eq!(client.heard.events().last(), Some(&Event::Down(BOOTSTRAP_ID_MIN)));
+    // Lost with its node, and there again when the name is taken again.
+    server.transport.stop();
+    assert_eq!(code(client.transport.send(peers[1], Frame::new())), ErrorCode::NETWORK_EXCEPTION);
+    let _another = member(&hub, TWO, "server");
+    assert_eq!(client.heard.events().last(), Some(&Event::Up(peers[1])));
+    client.heard.check_order();
+    server.heard.check_order();
+    let node = member(&hub, NodeId(3), "node");
+    assert_eq!(code(node.transport.set_peer(BOOTSTRAP_ID_MIN, Some("inproc://server"))), ErrorCode::INVALID_ARG);
 }
 
 thread_local! {

@@ -1,7 +1,7 @@
 //! The conversation, over a pair of connected Unix sockets without any transport.
 
 use crate::transport::handshake::{accept, dial, Agreed, End, Hello, Me, Message, Proof, Refusal, Role, Wanted};
-use crate::transport::{Secret, CLIENT_ID_MIN};
+use crate::transport::{Secret, BOOTSTRAP_ID_MIN, CLIENT_ID_MIN};
 use crate::types::NodeId;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -246,4 +246,13 @@ fn whoever_finds_out_that_there_is_a_connection_says_so() {
             assert!(matches!(end, End::Refused(Refusal::NotNeeded) | End::RefusedByPeer(Refusal::NotNeeded)), "{end}");
         }
     }
+}
+
+#[test]
+fn only_a_client_may_come_without_knowing_whom_it_wants() {
+    let anybody = BOOTSTRAP_ID_MIN.0;
+    let (dialled, accepted, _) = meet(me(CLIENT_ID_MIN.0, None), me(2, None), anybody);
+    assert_eq!(dialled.unwrap().peer, BOOTSTRAP_ID_MIN);
+    assert_eq!(accepted.unwrap().peer, NodeId(CLIENT_ID_MIN.0 + 1));
+    refused(meet(me(1, None), me(2, None), anybody), false, Refusal::OtherNode);
 }

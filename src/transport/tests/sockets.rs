@@ -1,6 +1,7 @@
 use super::{client, node, node_at, pair, pattern, settings, tcp, wait_until, with_secret, Event, Node};
 use crate::error::ErrorCode;
-use crate::transport::{Frame, SocketSettings, Transport, CLIENT_ID_MIN};
+use crate::transport::{Frame, SocketSettings, Transport, BOOTSTRAP_ID_MIN, CLIENT_ID_MIN};
+use crate::types::NodeId;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::{mpsc, Arc, Barrier};
@@ -202,6 +203,33 @@ fn two_that_dial_each_other_at_the_same_moment_end_with_one_connection() {
 }
 
 #[test]
+fn a_client_that_does_not_know_who_is_at_an_address_talks_to_whoever_is_there() {
+    let server = node(1, with_secret("a"));
+    let answering = Arc::clone(&server.transport);
+    server.heard.on_frame(move |from, frame| answering.send(from, Frame::from(frame.clone())).unwrap());
+    let asking = client(with_secret("a"), &[]);
+    let peers = [BOOTSTRAP_ID_MIN, NodeId(BOOTSTRAP_ID_MIN.0 + 1), server.number];
+    for (round, peer) in (1..).zip(peers) {
+        asking.transport.set_peer(peer, Some(&server.url)).unwrap();
+        asking.heard.wait_up(peer);
+        asking.send_until_taken(peer, &pattern(9, round));
+        let heard = asking.heard.wait("an answer", |events| match events.last() {
+            Some(Event::Frame(from, frame)) => Some((*from, frame.clone())),
+            _ => None,
+        });
+        assert_eq!(heard, (peer, pattern(9, round)));
+    }
+    assert_eq!(server.transport.peer_stats().len(), 3, "three connections with three clients");
+    asking.transport.set_peer(peers[0], None).unwrap();
+    asking.heard.wait_down(peers[0]);
+    asking.heard.check_order();
+    // A wrong secret is refused as ever, and a node may not come without knowing whom it wants.
+    let stranger = client(with_secret("b"), &[]);
+    stranger.transport.set_peer(BOOTSTRAP_ID_MIN, Some(&server.url)).unwrap();
+    stranger.wait_for_notice("different secrets");
+}
+
+#[test]
 fn clients_get_their_answers_and_go() {
     let server = node(1, with_secret("a"));
     let answering = Arc::clone(&server.transport);
@@ -285,7 +313,7 @@ fn addresses_that_make_no_sense_are_refused() {
         let error = one.transport.set_peer(super::NodeId(2), Some(url)).unwrap_err();
         assert_eq!(error.code(), ErrorCode::INVALID_ARG, "{url}");
     }
-    for number in [one.number, CLIENT_ID_MIN] {
+    for number in [one.number, CLIENT_ID_MIN, BOOTSTRAP_ID_MIN] {
         assert!(one.transport.set_peer(number, Some("tcp://127.0.0.1:1")).is_err());
     }
 }
