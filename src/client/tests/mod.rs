@@ -1,2 +1,7 @@
+mod asking;
 mod calls;
 mod fake;
+mod finding;
+mod reading;
+mod seeds;
+mod view;
