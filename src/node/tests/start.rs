@@ -56,11 +56,11 @@ fn a_newer_catalogue_is_refused_and_so_is_a_damaged_one() {
     let path = place.path().join(super::super::catalogue::TOPICS_FILE);
     let good = fs::read(&path).expect("reads");
     let mut bad = good.clone();
-    bad[11] = 2;
+    bad[11] = 3;
     fs::write(&path, &bad).expect("writes");
     let error = refused(&place, &[]);
     assert_eq!(error.code(), ErrorCode::UNSUPPORTED_VERSION);
-    assert!(error.message().contains("format 2") && error.message().contains("up to 1"), "{error}");
+    assert!(error.message().contains("format 3") && error.message().contains("up to 2"), "{error}");
     bad.clone_from(&good);
     bad[30] ^= 1;
     fs::write(&path, &bad).expect("writes");
