@@ -12,6 +12,7 @@ mod append;
 mod catalogue;
 mod checkpoints;
 mod close;
+mod cluster;
 mod deletions;
 mod house;
 mod listeners;
