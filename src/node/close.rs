@@ -1,6 +1,5 @@
 //! The orderly end: everything flushed, every log closed, the books written, and last of all the marker that says so.
 
-
 use super::notices::Level;
 use super::slot::Slot;
 use super::{Node, Partition};
@@ -68,6 +67,8 @@ impl Node {
             report.marked_clean = true;
             return Ok(report); // done by an earlier call
         }
+        #[cfg(feature = "quorum")]
+        self.stop_member();
         let partitions: Vec<_> = self.topic_handles().iter().flat_map(|topic| topic.partitions()).collect();
         for partition in &partitions {
             self.check_deadline(deadline, "closing", partition.id())?;
@@ -82,7 +83,7 @@ impl Node {
         }
         house.deletions.remove_due(house, Instant(u64::MAX));
         if report.unsynced_partitions.is_empty() && report.unrecovered_partitions == 0 && report.problems.is_empty() {
-            match write_clean_shutdown(house.disk.as_ref(), &house.dir) {
+            match write_clean_shutdown(house.disk.as_ref(), &house.dir, house.left_with()) {
                 Ok(()) => report.marked_clean = true,
                 Err(failed) => report.problems.push(failed),
             }

@@ -48,6 +48,10 @@ pub(super) struct House {
     pub(super) node_id: NodeId,
     /// The cluster; `None` for a node that is alone.
     pub(super) links: Option<Arc<dyn Links>>,
+    /// The node epoch with which it left its cluster in order; 0 when it did not.
+    pub(super) left_with: AtomicU64,
+    /// The node epoch that the last clean shutdown left behind.
+    pub(super) previous_epoch: Option<u64>,
     pub(super) alarm: OnceLock<Arc<dyn Alarm>>,
     pub(super) closed: AtomicBool,
 }
@@ -62,6 +66,10 @@ impl House {
 
     pub(super) fn partition_dir(&self, partition: &TopicPartition) -> PathBuf {
         self.dir.join(partition_dir_name(partition))
+    }
+
+    pub(super) fn left_with(&self) -> Option<u64> {
+        Some(self.left_with.load(Ordering::Acquire)).filter(|epoch| *epoch > 0)
     }
 
     pub(super) fn wake_by(&self, when: Instant) {

@@ -17,7 +17,8 @@ mod deletions;
 mod house;
 mod listeners;
 #[cfg(feature = "quorum")]
-#[cfg_attr(not(test), allow(dead_code))]
+mod member;
+#[cfg(feature = "quorum")]
 mod metadata;
 mod metered_disk;
 mod notices;
@@ -55,11 +56,13 @@ use crate::storage::meta_properties::MetaProperties;
 use crate::storage::LogDir;
 use crate::time::{Clock, Instant};
 use house::House;
+#[cfg(feature = "quorum")]
+pub(crate) use member::{ClusterNews, ClusterState, Member};
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Everything of the world that a node may touch.
 #[derive(Clone)]
@@ -92,6 +95,9 @@ pub struct Node {
     catalogue: Mutex<Catalogue>,
     opened_at: Instant,
     lock: Mutex<Option<LogDir>>,
+    /// Its part in a cluster, if it is one of several.
+    #[cfg(feature = "quorum")]
+    member: OnceLock<Arc<Member>>,
 }
 
 impl Node {

@@ -16,7 +16,7 @@ use super::{Node, World};
 use crate::config::{EngineConfig, TopicOverrides};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorCode, Result};
-use crate::storage::log_dir::take_clean_shutdown;
+use crate::storage::log_dir::{clean_shutdown_epoch, take_clean_shutdown};
 use crate::storage::meta_properties::MetaProperties;
 use crate::storage::names::{parse_dir_name, DirMark};
 use crate::storage::{partition_metadata, LogDir, OpenFiles};
@@ -24,7 +24,7 @@ use crate::types::{NodeId, TopicPartition};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -80,6 +80,7 @@ impl Node {
 
         let identity = MetaProperties::claim(disk.as_ref(), dir, node_id)?;
         // Before any log is touched: whatever happens from here on counts as a crash until the next orderly end.
+        let previous_epoch = clean_shutdown_epoch(disk.as_ref(), dir)?;
         let was_clean = take_clean_shutdown(disk.as_ref(), dir)?;
         let checkpoints = Checkpoints::new([
             config.recovery_point_checkpoint_interval,
@@ -104,6 +105,8 @@ impl Node {
             randomness: Mutex::new(fastrand::Rng::with_seed(seed ^ clock.realtime().0.unsigned_abs())),
             node_id,
             links,
+            left_with: AtomicU64::new(0),
+            previous_epoch,
             disk,
             clock,
         });
@@ -117,6 +120,7 @@ impl Node {
             topics: RwLock::default(),
             catalogue: Mutex::new(catalogue.unwrap_or_default()),
             lock: Mutex::new(Some(lock)),
+            member: OnceLock::new(),
             house,
         };
         node.move_in(found, &overrides, was_clean)?;

@@ -117,8 +117,19 @@ impl Node {
             self.house.delete_due_files(now),
             self.house.deletions.remove_due(&self.house, now),
             self.house.write_due_checkpoints(now),
+            self.tick_member(now),
         ];
         dues.into_iter().flatten().min()
+    }
+
+    #[cfg(feature = "quorum")]
+    fn tick_member(&self, now: Instant) -> Option<Instant> {
+        self.member()?.tick(now)
+    }
+
+    #[cfg(not(feature = "quorum"))]
+    fn tick_member(&self, _: Instant) -> Option<Instant> {
+        None
     }
 
     fn flush_due_logs(&self, now: Instant) -> Option<Instant> {

@@ -106,13 +106,13 @@ fn an_assigned_epoch_survives() {
 #[test]
 fn the_marker_of_a_clean_shutdown_never_comes_back_and_never_gets_lost() {
     at_every_death(
-        |disk| write_clean_shutdown(disk, &dir()),
+        |disk| write_clean_shutdown(disk, &dir(), Some(7)),
         |disk| take_clean_shutdown(disk, &dir()).map(|was_there| assert!(was_there)),
         |disk, is_done| assert!(!is_done || !has_clean_shutdown(disk, &dir()).unwrap()),
     );
     at_every_death(
         |_| Ok(()),
-        |disk| write_clean_shutdown(disk, &dir()),
+        |disk| write_clean_shutdown(disk, &dir(), Some(7)),
         |disk, is_done| assert!(!is_done || has_clean_shutdown(disk, &dir()).unwrap()),
     );
 }

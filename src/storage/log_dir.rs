@@ -1,6 +1,6 @@
 //! A data directory: its one writer's lock, and the marker of a clean shutdown.
 
-use super::checkpoint::{replace_file, sync_dir_of};
+use super::checkpoint::{read_file, replace_file, sync_dir_of};
 use crate::disk::{DirLock, Disk};
 use crate::error::{Error, ErrorCode, Result};
 use std::fmt;
@@ -76,11 +76,26 @@ impl fmt::Debug for LogDir {
     }
 }
 
-/// Writes `.kafka_cleanshutdown`; durable on return. The last act of an orderly shutdown, when everything is flushed.
-pub fn write_clean_shutdown(disk: &dyn Disk, dir: &Path) -> Result<()> {
-    // -1: there was no epoch given to this node by a controller.
-    replace_file(disk, &dir.join(CLEAN_SHUTDOWN_FILE), br#"{"version":0,"brokerEpoch":-1}"#)
+/// Writes `.kafka_cleanshutdown`; durable on return. The last act of an orderly shutdown, when everything is flushed. `node_epoch` is the one
+/// that a cluster's controller gave to this life, if there was one.
+pub fn write_clean_shutdown(disk: &dyn Disk, dir: &Path, node_epoch: Option<u64>) -> Result<()> {
+    // As Kafka's, with -1 for none.
+    let epoch = node_epoch.map_or_else(|| "-1".to_owned(), |epoch| epoch.to_string());
+    let content = format!("{{\"version\":0,\"brokerEpoch\":{epoch}}}");
+    replace_file(disk, &dir.join(CLEAN_SHUTDOWN_FILE), content.as_bytes())
 }
+
+/// The node epoch in the marker of a clean shutdown; `None` when there is no marker, or none in it.
+pub fn clean_shutdown_epoch(disk: &dyn Disk, dir: &Path) -> Result<Option<u64>> {
+    /// More is not ours.
+    const BYTES_MAX: u64 = 4 * 1024;
+    let Some(content) = read_file(disk, &dir.join(CLEAN_SHUTDOWN_FILE), BYTES_MAX)? else { return Ok(None) };
+    let text = String::from_utf8_lossy(&content);
+    let digits = text.split("\"brokerEpoch\":").nth(1).unwrap_or_default().trim_start();
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    Ok(digits[..end].parse().ok())
+}
+
 
 /// Removes the marker if there is one (durable on return) and says whether there was. The first act of a start: a crash
 /// while the logs are being opened must count as one.
@@ -156,10 +171,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let read = || has_clean_shutdown(&RealDisk, dir.path()).unwrap();
         assert!(!take_clean_shutdown(&RealDisk, dir.path()).unwrap());
-        write_clean_shutdown(&RealDisk, dir.path()).unwrap();
-        write_clean_shutdown(&RealDisk, dir.path()).unwrap();
+        write_clean_shutdown(&RealDisk, dir.path(), Some(41)).unwrap();
+        write_clean_shutdown(&RealDisk, dir.path(), Some(41)).unwrap();
         let text = std::fs::read_to_string(dir.path().join(CLEAN_SHUTDOWN_FILE)).unwrap();
-        assert_eq!(text, r#"{"version":0,"brokerEpoch":-1}"#);
+        assert_eq!(text, r#"{"version":0,"brokerEpoch":41}"#);
+        assert_eq!(clean_shutdown_epoch(&RealDisk, dir.path()).unwrap(), Some(41));
         assert!(read());
         assert!(take_clean_shutdown(&RealDisk, dir.path()).unwrap());
         assert!(!read());

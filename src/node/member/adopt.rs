@@ -61,6 +61,15 @@ impl Node {
         Ok(())
     }
 
+    /// The cluster has deleted a topic.
+    pub(super) fn forget_cluster_topic(&self, name: &str) -> Result<()> {
+        let is_ours = self.catalogue.lock().topics.get(name).is_some_and(|entry| entry.in_cluster);
+        if is_ours {
+            self.delete_topic(name)?;
+        }
+        Ok(())
+    }
+
     /// Gone from the image, or there again with another identity.
     fn topics_that_go(&self, image: &Image, is_complete: bool) -> Vec<String> {
         let catalogue = self.catalogue.lock();

@@ -36,6 +36,29 @@ impl Partition {
         follower.poll_fetch(vouched_facts(&log, must_flush), log.latest_leader_epoch(), now)
     }
 
+    /// Whom this replica follows.
+    pub(in crate::node) fn following(&self) -> Option<NodeId> {
+        match &self.seat.as_ref()?.state.lock().role {
+            Role::Follower(follower) => Some(follower.leader()),
+            Role::Absent | Role::Waiting | Role::Leader(_) => None,
+        }
+    }
+
+    /// The cluster has taken this replica away: its files go.
+    pub(in crate::node) fn give_up_replica(&self) -> Result<()> {
+        let mut slot = self.slot.write();
+        if let Slot::Open(log) = &*slot {
+            self.house.open.forget(&self.me);
+            let _ = log.close(); // nobody reads it again
+        }
+        if matches!(&*slot, Slot::Deleted) {
+            return Ok(());
+        }
+        *slot = Slot::Resting(AtRest { clean: true, ..AtRest::default() });
+        self.house.checkpoints.forget(|partition| partition == self.id());
+        self.house.remove_now(self.id())
+    }
+
     /// When a fetch is due; `None` while one is on its way, or never.
     pub(in crate::node) fn poll_fetch_timeout(&self) -> Option<Instant> {
         match &self.seat.as_ref()?.state.lock().role {

@@ -4,8 +4,8 @@ use super::super::append::Done;
 use super::super::partition::Partition;
 use super::moved::Moved;
 use super::{facts, Role, Seat, State};
-use crate::error::Result;
-use crate::replication::{IsrVerdict, Leader, LeaderOutput, Standing};
+use crate::error::{Error, Result};
+use crate::replication::{check_leader_epoch, IsrVerdict, Leader, LeaderOutput, Standing};
 use crate::storage::Log;
 use crate::time::Instant;
 use crate::types::{Acks, LeaderEpoch, NodeId, Offset};
@@ -106,6 +106,20 @@ impl Partition {
             self.lead_on(seat, |leader| leader.handle_timeout(now));
         }
         due(seat)
+    }
+
+    /// Whether this node leads, and in the reign that a client follows (KIP-320).
+    ///
+    /// # Errors
+    /// NOT_LEADER_OR_FOLLOWER, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH.
+    pub(in crate::node) fn check_reign(&self, clients: Option<LeaderEpoch>) -> Result<()> {
+        let Some(seat) = &self.seat else { return Ok(()) };
+        let mut state = seat.state.lock();
+        let mine = state.leading(seat.me, self.id())?.leader_epoch();
+        check_leader_epoch(clients, mine).map_err(|code| {
+            let text = format!("{}: this is epoch {}, the client follows {clients:?}", self.id(), mine.0);
+            Error::new(code, text)
+        })
     }
 
     /// The end of what clients may be told exists.

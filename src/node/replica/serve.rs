@@ -1,24 +1,18 @@
 //! A follower's fetch, answered by the leader.
 
+use super::super::cluster::{Known, Serving};
 use super::super::partition::Partition;
 use super::lead::carry_out;
 use super::moved::Moved;
 use super::{facts, Role, Seat};
 use crate::error::ErrorCode;
 use crate::replication::{
-    check_leader_epoch, FetchOutcome, FetchRequest, FetchResponse, FetchVerdict, Fetching, LogFacts, NodeEpoch,
+    check_leader_epoch, FetchOutcome, FetchRequest, FetchResponse, FetchVerdict, Fetching, LogFacts,
 };
 use crate::storage::{Fetch, Log, UpTo};
 use crate::time::Instant;
-use crate::types::{LeaderEpoch, NodeId, Offset};
+use crate::types::{LeaderEpoch, Offset};
 use bytes::Bytes;
-
-/// What a follower was told last.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::node) struct Known {
-    pub(in crate::node) high_watermark: Offset,
-    pub(in crate::node) log_start: Offset,
-}
 
 /// What the leader has decided about a fetch, and in which reign.
 struct Decided {
@@ -29,28 +23,23 @@ struct Decided {
 }
 
 impl Partition {
-    /// Answers the fetch of a replica, with records of up to `bytes_max` bytes (and at least one batch, if it is not 0); `None` while there
-    /// is nothing to say that it does not `know`. Only a new fetch counts as an acknowledgement, one that is looked at again does not.
-    #[allow(clippy::too_many_arguments)]
+    /// Answers the fetch of a replica; `None` while there is nothing to say that it does not know. Only a new fetch counts as an
+    /// acknowledgement, one that is looked at again does not.
     pub(in crate::node) fn serve_fetch(
         &self,
-        from: NodeId,
-        node_epoch: NodeEpoch,
+        serving: Serving,
         fetch: &FetchRequest,
-        is_new: bool,
-        known: Option<Known>,
-        bytes_max: u32,
         now: Instant,
     ) -> Option<FetchResponse> {
         let seat = self.seat.as_deref()?;
         let refusal = |code| Some(FetchResponse::refusal(fetch, seat.leader().1, code));
         let Ok(log) = self.log() else { return refusal(ErrorCode::KAFKA_STORAGE_ERROR) };
-        let decided = match self.decide(seat, &log, (from, node_epoch), fetch, is_new, now) {
+        let decided = match self.decide(seat, &log, serving, fetch, now) {
             Ok(decided) => decided,
             Err(code) => return refusal(code),
         };
         let outcome = match decided.verdict {
-            FetchVerdict::Serve { from, bytes_max: asked } => match self.records(&log, from, asked.min(bytes_max), &decided) {
+            FetchVerdict::Serve { from, bytes_max } => match self.records(&log, from, bytes_max, serving, &decided) {
                 Ok(records) => FetchOutcome::Records(records),
                 Err(code) => FetchOutcome::Error(code),
             },
@@ -74,18 +63,18 @@ impl Partition {
         };
         let says = Known { high_watermark: response.high_watermark, log_start: response.log_start };
         let is_news = !matches!(&response.outcome, FetchOutcome::Records(records) if records.is_empty());
-        (is_news || known != Some(says)).then_some(response)
+        (is_news || serving.known != Some(says)).then_some(response)
     }
 
     fn decide(
         &self,
         seat: &Seat,
         log: &Log,
-        (from, node_epoch): (NodeId, NodeEpoch),
+        serving: Serving,
         fetch: &FetchRequest,
-        is_new: bool,
         now: Instant,
     ) -> std::result::Result<Decided, ErrorCode> {
+        let Serving { from, node_epoch, is_new, .. } = serving;
         let must_flush = self.must_flush_before_ack();
         let mut state = seat.state.lock();
         let known_epoch = state.leader_epoch;
@@ -110,11 +99,20 @@ impl Partition {
         Ok(Decided { verdict, leader_epoch, log: facts, moved })
     }
 
-    fn records(&self, log: &Log, from: Offset, bytes_max: u32, decided: &Decided) -> std::result::Result<Bytes, ErrorCode> {
+    fn records(
+        &self,
+        log: &Log,
+        from: Offset,
+        asked: u32,
+        serving: Serving,
+        decided: &Decided,
+    ) -> std::result::Result<Bytes, ErrorCode> {
+        let bytes_max = asked.min(serving.bytes_max);
         if from >= decided.log.log_end || bytes_max == 0 {
             return Ok(Bytes::new());
         }
-        let fetch = Fetch { from, bytes_max: bytes_max as usize, up_to: UpTo::LogEnd, min_one_message: true };
+        let fetch =
+            Fetch { from, bytes_max: bytes_max as usize, up_to: UpTo::LogEnd, min_one_message: serving.is_first };
         match log.read(fetch) {
             Ok(fetched) => Ok(fetched.batches),
             Err(failed) => {

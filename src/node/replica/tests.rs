@@ -4,7 +4,7 @@ use super::super::append::Placed;
 use super::super::house::House;
 use super::moved::{Links, Moved};
 use super::orders::Orders;
-use super::serve::Known;
+use super::super::cluster::{Known, Serving};
 use crate::config::{ClusterConfig, EngineConfig, TopicOverrides};
 use crate::controller::PartitionState;
 use crate::disk::RealDisk;
@@ -102,8 +102,9 @@ impl Trio {
         let (leader, _) = self.leader_of(follower)?;
         let now = self.clock.monotonic();
         let request = self.of(follower).poll_fetch(leader, now)?;
-        let (from, epoch) = (NodeId(follower), NodeEpoch(1));
-        let answer = self.of(leader.0).serve_fetch(from, epoch, &request, true, known, BYTES, now)?;
+        let (from, node_epoch) = (NodeId(follower), NodeEpoch(1));
+        let serving = Serving { from, node_epoch, is_new: true, known, bytes_max: BYTES, is_first: true };
+        let answer = self.of(leader.0).serve_fetch(serving, &request, now)?;
         let bytes = match &answer.outcome {
             FetchOutcome::Records(records) => records.len(),
             FetchOutcome::Diverging { .. } | FetchOutcome::Error(_) => 0,

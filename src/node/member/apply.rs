@@ -1,0 +1,213 @@
+//! The image becomes true of this node: topics, roles of partitions, peers.
+//!
+//! Called by the metadata runner, one change after the other, with no lock held.
+
+use super::super::notices::Level;
+use super::super::replica::Orders;
+use super::super::{Node, Partition};
+use super::Member;
+use crate::controller::{Change, Image, NodeStanding, PartitionState, TopicId};
+use crate::replication::{NodeEpoch, Standing};
+use crate::types::NodeId;
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+
+impl Member {
+    pub(super) fn handle_image(&self, image: &Arc<Image>, changes: &[Change]) {
+        *self.image.write() = Arc::clone(image);
+        let Some(node) = self.node.upgrade() else { return };
+        let mut nodes = BTreeSet::new();
+        let mut concerns_topics = false;
+        for change in changes {
+            match change {
+                Change::Node { node } | Change::NodeRemoved { node } => {
+                    nodes.insert(*node);
+                }
+                Change::TopicCreated { .. } | Change::TopicSettings { .. } => concerns_topics = true,
+                Change::TopicRemoved { topic } => {
+                    concerns_topics = true;
+                    self.forget_topic(&topic.id, topic.partitions.len());
+                    self.adopt(&node, image, Some(&topic.name));
+                }
+                // One more than the topic had.
+                Change::Partition { before, .. } => concerns_topics |= before.is_none(),
+            }
+        }
+        for changed in &nodes {
+            self.connect(*changed, image);
+        }
+        self.learn_node_epoch(image);
+        if concerns_topics {
+            self.adopt(&node, image, None);
+            self.obey_settings(&node, image, changes);
+        }
+        self.publish_view(image);
+        for change in changes {
+            if let Change::Partition { topic, name, partition, before, after } = change {
+                self.give_orders(&node, image, (*topic, name, *partition), after);
+                self.leave_partition(&node, (name, *partition), before.as_deref(), after);
+                self.tell_news(name, *partition, before.as_deref(), after);
+            }
+        }
+        self.handle_standings(&node, image, &nodes);
+        self.handle_applied(image.offset());
+    }
+
+    /// Where the others are, and who they are in this life.
+    fn connect(&self, node: NodeId, image: &Image) {
+        if node == self.me {
+            return;
+        }
+        let address = image.node(node).map(|known| known.registration.address.as_str());
+        // A voter's address stands in the settings; the image knows it better, once it knows it.
+        let fallback = self.config.voters.iter().find(|(voter, _)| *voter == node).map(|(_, address)| address.as_str());
+        let address = address.filter(|address| !address.is_empty()).or(fallback);
+        if let Err(error) = self.transport.set_peer(node, address) {
+            self.tell(Level::Warn, format!("node {node} cannot be reached: {error}"));
+        }
+    }
+
+    /// Whether the metadata know this life, and by which number.
+    fn learn_node_epoch(&self, image: &Image) {
+        let mine = image.node(self.me).filter(|known| known.registration.incarnation == self.incarnation);
+        let epoch = mine.map_or(0, |known| known.registration.epoch);
+        if self.node_epoch.swap(epoch, Ordering::AcqRel) != epoch && epoch > 0 {
+            self.fetchers.handle_node_epoch(NodeEpoch(epoch), self.now());
+        }
+    }
+
+    fn adopt(&self, node: &Node, image: &Image, removed: Option<&Arc<str>>) {
+        let is_complete = self.is_complete.load(Ordering::Acquire);
+        let outcome = match removed {
+            Some(name) => node.forget_cluster_topic(name),
+            None => node.adopt_topics(image, is_complete),
+        };
+        if let Err(failed) = outcome {
+            self.tell(Level::Error, format!("the topics of the cluster could not be written down: {failed}"));
+        }
+    }
+
+    fn obey_settings(&self, node: &Node, image: &Image, changes: &[Change]) {
+        for change in changes {
+            let Change::TopicSettings { id } = change else { continue };
+            let Some(topic) = image.topic(id).and_then(|topic| node.topic(&topic.name)) else { continue };
+            for partition in topic.partitions() {
+                partition.handle_min_insync_replicas(self.now());
+            }
+        }
+    }
+
+    /// The part that one partition of this node has from now on.
+    fn give_orders(
+        &self,
+        node: &Node,
+        image: &Image,
+        (topic, name, number): (TopicId, &Arc<str>, u32),
+        state: &PartitionState,
+    ) {
+        let Some(partition) = node.topic(name).filter(|known| known.id() == topic).and_then(|t| t.partition(number))
+        else {
+            return;
+        };
+        let standings: Vec<(NodeId, Standing)> =
+            state.replicas.iter().filter(|other| **other != self.me).map(|other| (*other, standing(image, *other))).collect();
+        let orders = Orders {
+            state,
+            node_epoch: self.node_epoch(),
+            standings: &standings,
+            config: &self.config,
+            now: self.now(),
+        };
+        partition.take_orders(&orders);
+        self.follow_orders(&partition);
+    }
+
+    /// Whom it is fetched from, if from anybody.
+    fn follow_orders(&self, partition: &Arc<Partition>) {
+        let now = self.now();
+        match partition.following() {
+            Some(leader) => self.fetchers.add(Arc::clone(partition) as _, leader, now),
+            None => self.fetchers.remove(partition.topic_id_partition(), now),
+        }
+        if partition.is_leading() {
+            *self.leaders_due.lock() = now;
+        } else {
+            self.proposals.lock().forget(partition.topic_id_partition());
+        }
+    }
+
+    /// A replica that the cluster has taken away is deleted here.
+    fn leave_partition(
+        &self,
+        node: &Node,
+        (name, number): (&Arc<str>, u32),
+        before: Option<&PartitionState>,
+        after: &PartitionState,
+    ) {
+        let was_ours = before.is_some_and(|before| before.replicas.contains(&self.me));
+        if !was_ours || after.replicas.contains(&self.me) {
+            return;
+        }
+        if let Some(partition) = node.topic(name).and_then(|topic| topic.partition(number)) {
+            if let Err(failed) = partition.give_up_replica() {
+                self.tell(Level::Error, format!("{name}-{number}: its replica could not be removed: {failed}"));
+            }
+        }
+    }
+
+    fn forget_topic(&self, id: &TopicId, partitions: usize) {
+        let now = self.now();
+        for number in 0..u32::try_from(partitions).unwrap_or(u32::MAX) {
+            let id = crate::wire::TopicIdPartition { topic: *id, partition: number };
+            self.fetchers.remove(id, now);
+            self.proposals.lock().forget(id);
+        }
+    }
+
+    /// Nodes that came, went, were fenced or live anew: leaders hear of their followers, and of this life of their own.
+    fn handle_standings(&self, node: &Node, image: &Image, nodes: &BTreeSet<NodeId>) {
+        if nodes.is_empty() {
+            return;
+        }
+        let now = self.now();
+        let knows_us = nodes.contains(&self.me);
+        for (topic, number, state) in image.partitions() {
+            let leads = state.leader == Some(self.me);
+            if !leads {
+                continue;
+            }
+            if knows_us {
+                self.give_orders(node, image, (topic.id, &topic.name, number), state);
+            }
+            let Some(partition) = node.topic(&topic.name).and_then(|topic| topic.partition(number)) else { continue };
+            for other in nodes.iter().filter(|other| state.replicas.contains(other) && **other != self.me) {
+                partition.handle_standing(*other, standing(image, *other), now);
+            }
+        }
+    }
+
+    fn handle_applied(&self, offset: u64) {
+        self.membership.lock().handle_metadata_offset(offset);
+        self.proposals.lock().handle_metadata_offset(offset);
+        self.run_errands();
+    }
+
+    /// The image has everything that was there when this life was registered: what it does not have is gone.
+    pub(super) fn handle_complete(&self) {
+        if self.is_complete.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let Some(node) = self.node.upgrade() else { return };
+        self.adopt(&node, &self.image(), None);
+    }
+}
+
+fn standing(image: &Image, node: NodeId) -> Standing {
+    let Some(known) = image.node(node) else { return Standing { is_fenced: true, ..Standing::default() } };
+    Standing {
+        is_fenced: known.standing == NodeStanding::Fenced,
+        is_shutting_down: known.standing == NodeStanding::InControlledShutdown,
+        node_epoch: Some(NodeEpoch(known.registration.epoch)),
+    }
+}

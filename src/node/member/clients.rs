@@ -1,0 +1,192 @@
+//! Clients of this node: what the answers to them need of its partitions.
+
+use super::super::cluster::{
+    Admitted, Answers, ClientFetch, ClientFetched, ClientPartition, ClientPartitions, LeaderView, Clients,
+};
+use super::super::{Alarm, Partition};
+use super::links::Link;
+use super::Member;
+use crate::config::IsolationLevel;
+use crate::error::{Error, ErrorCode, Result};
+use crate::replication::AckVerdict;
+use crate::storage::{Fetch, UpTo};
+use crate::time::Instant;
+use crate::types::{Acks, LeaderEpoch, NodeId, Offset, Rung, Timestamp, TopicPartition};
+use crate::wire::{AbortedTransaction, CorrelationId, CurrentLeader, Message, MetadataResponse, Request, Response};
+use std::sync::Arc;
+
+pub(super) fn of(link: &Link, alarm: &Arc<dyn Alarm>) -> Clients {
+    let partitions = Arc::new(link.clone()) as Arc<dyn ClientPartitions>;
+    let answers = Arc::new(link.clone()) as Arc<dyn Answers>;
+    let alarm = Arc::clone(alarm);
+    Clients::new(partitions, answers, Arc::new(move |when| alarm.wake_by(when)))
+}
+
+impl Member {
+    pub(super) fn handle_client(
+        &self,
+        from: NodeId,
+        correlation: Option<CorrelationId>,
+        request: Request,
+        now: Instant,
+    ) {
+        self.clients.handle_request(from, correlation, request, now);
+    }
+}
+
+impl Answers for Link {
+    fn answer(&self, to: NodeId, correlation: CorrelationId, response: Response) {
+        if let Some(member) = self.0.upgrade() {
+            member.send(to, &Message::Response { correlation, response });
+        }
+    }
+}
+
+impl ClientPartitions for Link {
+    fn find(&self, partition: &TopicPartition) -> Result<Arc<dyn ClientPartition>> {
+        let member = self.0.upgrade().ok_or_else(closed)?;
+        let image = member.image();
+        let unknown = || {
+            Error::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("there is no partition {partition}"))
+        };
+        let topic = image.topic_named(&partition.topic).ok_or_else(unknown)?;
+        if topic.partitions.len() <= partition.partition as usize {
+            return Err(unknown());
+        }
+        let node = member.node.upgrade().ok_or_else(closed)?;
+        let found = node.topic(&partition.topic).and_then(|topic| topic.partition(partition.partition));
+        match found {
+            Some(found) => Ok(found),
+            None => Err(Error::new(
+                ErrorCode::NOT_LEADER_OR_FOLLOWER,
+                format!("node {} has no replica of {partition}", member.me),
+            )),
+        }
+    }
+
+    fn current_leader(&self, partition: &TopicPartition) -> Option<CurrentLeader> {
+        let member = self.0.upgrade()?;
+        let image = member.image();
+        let state = image.topic_named(&partition.topic)?.partitions.get(partition.partition as usize)?.clone();
+        state.leader.map(|node| CurrentLeader { node, leader_epoch: state.leader_epoch })
+    }
+
+    fn metadata(&self, topics: Option<&[Arc<str>]>) -> MetadataResponse {
+        match self.0.upgrade() {
+            Some(member) => {
+                let standing = member.runner().standing();
+                super::super::cluster::describe(&member.image(), member.cluster, standing.leader, topics)
+            }
+            None => MetadataResponse {
+                cluster: Default::default(),
+                controller: None,
+                metadata_offset: 0,
+                nodes: Vec::new(),
+                topics: Vec::new(),
+            },
+        }
+    }
+}
+
+impl ClientPartition for Partition {
+    fn append_raw(&self, batch: &[u8], current_leader_epoch: Option<LeaderEpoch>, acks: Acks) -> Result<Admitted> {
+        self.check_reign(current_leader_epoch)?;
+        let placed = Partition::append_raw(self, batch, acks)?;
+        Ok(Admitted {
+            base_offset: placed.base_offset,
+            last_offset: placed.last_offset,
+            log_append_time: placed.timestamp,
+            rung: placed.rung,
+            leader_epoch: placed.leader_epoch,
+        })
+    }
+
+    fn must_flush_before_ack(&self) -> bool {
+        Partition::must_flush_before_ack(self)
+    }
+
+    fn flush_up_to(&self, end: Offset) -> Result<Rung> {
+        self.wait_for(end, Rung::Flushed, None)
+    }
+
+    fn judge_ack(&self, admitted: LeaderEpoch, end: Offset) -> Result<AckVerdict> {
+        match self.failure() {
+            Some(failed) => Err(failed),
+            None => Ok(Partition::judge_ack(self, admitted, end)),
+        }
+    }
+
+    fn fetch(&self, fetch: ClientFetch) -> Result<ClientFetched> {
+        self.check_reign(fetch.current_leader_epoch)?;
+        let offsets = self.offsets()?;
+        let last_stable_offset = self.last_stable_offset()?;
+        let committed = fetch.isolation == IsolationLevel::ReadCommitted;
+        let end = if committed { last_stable_offset } else { offsets.high_watermark };
+        let is_behind = fetch.from >= end && fetch.from <= offsets.log_end;
+        let records = if is_behind || fetch.bytes_max == 0 {
+            bytes::Bytes::new()
+        } else {
+            self.read(Fetch {
+                from: fetch.from,
+                bytes_max: fetch.bytes_max as usize,
+                up_to: UpTo::Offset(end),
+                min_one_message: fetch.is_first,
+            })?
+            .batches
+        };
+        let mut aborted = Vec::new();
+        if committed && !records.is_empty() {
+            let last = crate::record::batches(&records).map_while(Result::ok).last();
+            let to = last.map_or(fetch.from, |(_, batch)| batch.header().end_offset());
+            aborted = self
+                .aborted_transactions(fetch.from, to)?
+                .into_iter()
+                .map(|one| AbortedTransaction { producer_id: one.producer_id, first_offset: one.first_offset })
+                .collect();
+        }
+        // Whoever has lost its leadership meanwhile may have read what another reign cuts.
+        self.check_reign(fetch.current_leader_epoch)?;
+        let (high_watermark, log_start) = (offsets.high_watermark, offsets.log_start);
+        Ok(ClientFetched { records, high_watermark, last_stable_offset, log_start, aborted })
+    }
+
+    fn view(&self, current_leader_epoch: Option<LeaderEpoch>) -> Result<LeaderView> {
+        self.check_reign(current_leader_epoch)?;
+        let offsets = self.offsets()?;
+        let leader_epoch = Partition::leader_epoch(self);
+        let begun = self.leader_epochs()?.into_iter().find(|(epoch, _)| *epoch == leader_epoch);
+        Ok(LeaderView {
+            leader_epoch,
+            log_start: offsets.log_start,
+            high_watermark: offsets.high_watermark,
+            last_stable_offset: self.last_stable_offset()?,
+            epoch_start: begun.map_or(offsets.log_end, |(_, start)| start),
+        })
+    }
+
+    fn offset_for_timestamp(&self, at: Timestamp) -> Result<Option<(Offset, Timestamp)>> {
+        Partition::offset_for_timestamp(self, at)
+    }
+
+    fn offset_of_max_timestamp(&self) -> Result<Option<(Offset, Timestamp)>> {
+        Partition::offset_of_max_timestamp(self)
+    }
+
+    fn epoch_of(&self, offset: Offset) -> Option<LeaderEpoch> {
+        let epochs = self.leader_epochs().ok()?;
+        epochs.into_iter().rev().find(|(_, start)| *start <= offset).map(|(epoch, _)| epoch)
+    }
+
+    fn delete_records(&self, before: Option<Offset>) -> Result<Offset> {
+        Partition::delete_records(self, before)
+    }
+
+    fn low_watermark(&self) -> Result<Option<Offset>> {
+        self.check_reign(None)?;
+        Ok(Partition::low_watermark(self))
+    }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorCode::CLOSED, "the engine is closed")
+}

@@ -1,0 +1,112 @@
+//! This node as a member of its cluster: everything of `cluster/`, `replica/`, `metadata/` and `client/`, joined.
+//!
+//! ```text
+//!   frames ---> router ----+--> MetadataRunner --- the image ---> apply: topics, roles, peers
+//!                          +--> FetchSessions <--- moved() --- Partition (Leader)
+//!                          +--> ClientService
+//!                          '--> Calls --+--> Fetchers ---------> Partition (Follower)
+//!   tick ---> all of them               +--> NodeMembership, IsrProposals
+//!                                       '--> Client: what this node's own producers and consumers ask of other nodes
+//! ```
+//!
+//! Frames are handled on the thread that brings them. No lock of this room is held while anything else is called.
+
+mod adopt;
+mod apply;
+mod ask;
+mod clients;
+mod describe;
+mod links;
+mod replica;
+mod router;
+mod start;
+mod stop;
+#[cfg(test)]
+mod tests;
+mod tick;
+
+pub(super) use links::MemberLinks;
+pub(crate) use describe::{ClusterNews, ClusterState};
+
+use super::cluster::{Clients, FetchSessions, Fetchers, IsrProposals, NodeMembership};
+use super::metadata::MetadataRunner;
+use super::Node;
+use crate::client::{Calls, Client, ClusterView};
+use crate::config::ClusterConfig;
+use crate::controller::Image;
+use crate::replication::NodeEpoch;
+use crate::time::{Clock, Instant};
+use crate::transport::{ClusterId, Transport};
+use crate::types::NodeId;
+use describe::Listeners;
+use links::Link;
+use stop::MayLeave;
+use parking_lot::{Mutex, RwLock};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+/// See above. Every call from any thread.
+pub(crate) struct Member {
+    me: NodeId,
+    cluster: ClusterId,
+    /// This life's number, drawn at the start.
+    incarnation: u64,
+    node: Weak<Node>,
+    clock: Arc<dyn Clock>,
+    config: ClusterConfig,
+    /// Frames to this very node come back by it.
+    transport: Arc<dyn Transport>,
+    calls: Arc<Calls>,
+    client: Arc<Client>,
+    view: Arc<ClusterView>,
+    clients: Clients,
+    link: Link,
+    /// Set once, as soon as it is open.
+    runner: OnceLock<MetadataRunner>,
+    fetchers: Fetchers,
+    sessions: FetchSessions,
+    membership: Mutex<NodeMembership>,
+    proposals: Mutex<IsrProposals>,
+    image: RwLock<Arc<Image>>,
+    /// The number of this life in the metadata; 0 before they know it.
+    node_epoch: AtomicU64,
+    /// When the leaders of this node are asked for what is due in time.
+    leaders_due: Mutex<Instant>,
+    /// The image was complete once in this life: what it does not have is gone.
+    is_complete: AtomicBool,
+    is_stopped: AtomicBool,
+    may_leave: MayLeave,
+    listeners: Listeners,
+}
+
+impl Member {
+    fn now(&self) -> Instant {
+        self.clock.monotonic()
+    }
+
+    /// Under which the metadata know this life; `None` while they know another one, or none.
+    fn node_epoch(&self) -> Option<NodeEpoch> {
+        let epoch = self.node_epoch.load(Ordering::Acquire);
+        (epoch > 0).then_some(NodeEpoch(epoch))
+    }
+
+    fn runner(&self) -> &MetadataRunner {
+        self.runner.get().expect("is set before anybody has the member")
+    }
+
+    fn image(&self) -> Arc<Image> {
+        Arc::clone(&self.image.read())
+    }
+
+    /// The way to leaders elsewhere and to the controller, for this node's own users.
+    pub(crate) fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+}
+
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Member").field("me", &self.me).field("incarnation", &self.incarnation).finish_non_exhaustive()
+    }
+}

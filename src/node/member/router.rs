@@ -1,0 +1,68 @@
+//! Frames: which room is meant.
+
+use super::super::cluster::Replica;
+use super::super::notices::Level;
+use super::Member;
+use crate::error::Error;
+use crate::types::NodeId;
+use crate::wire::{decode, CorrelationId, Envelope, Message, Request, Response};
+use bytes::Bytes;
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+
+impl Member {
+    /// A frame has arrived. Handled on this thread.
+    pub(in crate::node) fn deliver(self: &Arc<Self>, from: NodeId, frame: Bytes) {
+        if self.is_stopped.load(Ordering::Acquire) {
+            return;
+        }
+        let envelope = Envelope::read(&frame);
+        match decode(frame) {
+            Ok(Message::Response { correlation, response }) => self.calls.handle_response(from, correlation, response),
+            Ok(Message::Raft(message)) => {
+                self.runner().handle_message(from, message, self.now());
+            }
+            Ok(Message::Request { correlation, request }) => self.route(from, correlation, request),
+            Err(error) => {
+                self.tell(Level::Warn, format!("a message of {from} was not understood: {error}"));
+                // A newer program learns that it speaks with an older one.
+                let asked = envelope.ok().filter(|envelope| !envelope.is_response);
+                if let Some(correlation) = asked.and_then(|envelope| envelope.correlation) {
+                    self.refuse(from, correlation, error);
+                }
+            }
+        }
+    }
+
+    fn route(self: &Arc<Self>, from: NodeId, correlation: Option<CorrelationId>, request: Request) {
+        let now = self.now();
+        match (request, correlation) {
+            (Request::ReplicaFetch(request), Some(correlation)) => {
+                let find = |id| self.find(id).map(|partition| partition as Arc<dyn Replica>);
+                self.sessions.handle_fetch(from, correlation, request, find, now);
+            }
+            (Request::Controller(request), Some(correlation)) => {
+                self.runner().handle_request(from, correlation.0.get(), request, now);
+            }
+            (request, correlation) => self.handle_client(from, correlation, request, now),
+        }
+    }
+
+    fn refuse(&self, to: NodeId, correlation: CorrelationId, error: Error) {
+        self.send(to, &Message::Response { correlation, response: Response::Failed(error) });
+    }
+
+    /// A connection begins or has ended.
+    pub(super) fn handle_peer_state(&self, peer: NodeId, up: bool) {
+        if self.is_stopped.load(Ordering::Acquire) {
+            return;
+        }
+        let now = self.now();
+        self.client.handle_peer_state(peer, up);
+        self.sessions.handle_peer(peer, up);
+        if !up {
+            self.clients.handle_peer_down(peer);
+        }
+        self.fetchers.handle_peer(peer, up, now);
+    }
+}

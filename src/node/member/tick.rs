@@ -1,0 +1,56 @@
+//! What is due in time.
+
+use super::Member;
+use crate::time::Instant;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Leaders look at their followers not more often than this.
+const LEADERS_INTERVAL_MIN: Duration = Duration::from_millis(50);
+
+impl Member {
+    /// Does what is due; says when to come again.
+    pub(in crate::node) fn tick(&self, now: Instant) -> Option<Instant> {
+        if self.is_stopped.load(Ordering::Acquire) {
+            return None;
+        }
+        while let Some(line) = self.transport.poll_notice() {
+            self.tell(super::super::notices::Level::Warn, line);
+        }
+        let runner = self.runner().tick(now);
+        self.run_errands();
+        let errands = [self.membership.lock().poll_timeout(), self.proposals.lock().poll_timeout()];
+        let dues = [
+            runner,
+            self.client.tick(now),
+            self.fetchers.tick(now),
+            self.sessions.tick(now),
+            self.clients.tick(now),
+            Some(self.tick_leaders(now)),
+        ];
+        dues.into_iter().chain(errands).flatten().min()
+    }
+
+    /// Members that lag leave their ISRs, proposals that nobody answered are made again.
+    fn tick_leaders(&self, now: Instant) -> Instant {
+        let due = *self.leaders_due.lock();
+        if now < due {
+            return due;
+        }
+        let mut next = now + self.config.replica_lag_time_max / 2;
+        *self.leaders_due.lock() = next;
+        if let Some(node) = self.node.upgrade() {
+            for topic in node.topic_handles() {
+                for partition in topic.partitions() {
+                    if let Some(due) = partition.handle_leader_timeout(now) {
+                        next = next.min(due.max(now + LEADERS_INTERVAL_MIN));
+                    }
+                }
+            }
+        }
+        let mut due = self.leaders_due.lock();
+        // Whoever became leader meanwhile wants to be asked at once.
+        *due = (*due).min(next);
+        *due
+    }
+}
