@@ -11,6 +11,7 @@ mod admin;
 mod catalogue;
 mod checkpoints;
 mod close;
+mod cluster;
 mod deletions;
 mod house;
 mod listeners;

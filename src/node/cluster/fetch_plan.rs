@@ -1,0 +1,345 @@
+//! What one fetcher asks next. Pure: it calls nobody.
+//!
+//! ```text
+//!                 taken, polled                    listed                     answered
+//!   due (a time) ---------------> asked, to list ---------> asked, standing -----------> dealt with by the replica
+//!     ^  ^                                                      |   its time is over: polled anew, with the next request         |
+//!     |  '------------------------------------------------------'                                                                |
+//!     '--------------------------------------------------------------------------------------------------------------------------'
+//! ```
+//!
+//! Two requests may be on their way at once, so that a partition that is added, or has backed off, need not wait for the end of a long
+//! poll: the second lists it, and the leader ends the first, with nothing if there was nothing. The order of requests matters to a
+//! session, that of answers does not, because each partition knows its own number.
+
+use super::replica::Replica;
+use crate::error::ErrorCode;
+use crate::replication::{Correlation, FetchRequest, NodeEpoch};
+use crate::time::Instant;
+use crate::wire::{
+    FetchSession, FetchSessionEpoch, FetchSessionId, ReplicaFetchPartition, ReplicaFetchRequest, TopicIdPartition,
+    PARTITIONS_MAX,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Requests of one fetcher that may be on their way.
+const IN_FLIGHT_MAX: usize = 2;
+
+pub(super) struct FetchPlan {
+    entries: BTreeMap<TopicIdPartition, Entry>,
+    generation_last: u64,
+    /// Nothing stands: when each may be asked about.
+    due: BTreeSet<(Instant, TopicIdPartition)>,
+    /// A fetch stands: when each is to be asked about anew.
+    expiring: BTreeSet<(Instant, TopicIdPartition)>,
+    /// Those with a fetch that is not answered.
+    asked: BTreeSet<TopicIdPartition>,
+    /// Of these, those that the session does not know yet.
+    to_list: BTreeSet<TopicIdPartition>,
+    /// What the session has and we have not.
+    forgotten: BTreeSet<TopicIdPartition>,
+    session: Option<Session>,
+    /// The session before, which the leader may drop.
+    closes: Option<FetchSessionId>,
+    in_flight: Vec<InFlight>,
+    /// Nothing is sent before, because something went wrong.
+    not_before: Instant,
+    node_epoch: NodeEpoch,
+    bytes_max: u32,
+    wait_max: Duration,
+}
+
+struct Entry {
+    replica: Arc<dyn Replica>,
+    /// Another one each time that it is added.
+    generation: u64,
+    asked: Option<FetchRequest>,
+    /// Its place in `due` or `expiring`.
+    at: Option<Instant>,
+    /// Somebody is busy with it.
+    is_held: bool,
+    /// The leader's session has it.
+    is_listed: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Session {
+    id: FetchSessionId,
+    epoch: FetchSessionEpoch,
+    /// A fetch in it was answered.
+    has_answered: bool,
+}
+
+struct InFlight {
+    number: u64,
+    opens: bool,
+}
+
+/// A partition that somebody is busy with, outside of the lock.
+pub(super) struct Held {
+    pub id: TopicIdPartition,
+    pub replica: Arc<dyn Replica>,
+    generation: u64,
+}
+
+/// How a request ended, as far as the session is concerned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ending {
+    Answered(Option<FetchSessionId>),
+    Failed(ErrorCode),
+}
+
+impl FetchPlan {
+    pub fn new(node_epoch: NodeEpoch, bytes_max: u32, wait_max: Duration) -> FetchPlan {
+        FetchPlan {
+            entries: BTreeMap::new(),
+            generation_last: 0,
+            due: BTreeSet::new(),
+            expiring: BTreeSet::new(),
+            asked: BTreeSet::new(),
+            to_list: BTreeSet::new(),
+            forgotten: BTreeSet::new(),
+            session: None,
+            closes: None,
+            in_flight: Vec::new(),
+            not_before: Instant::default(),
+            node_epoch,
+            bytes_max,
+            wait_max,
+        }
+    }
+
+    /// A partition to ask about, from now on. One that was there is begun anew; what it was before is handed back, to be dropped
+    /// outside of the lock.
+    pub fn add(&mut self, replica: Arc<dyn Replica>, now: Instant) -> Option<Arc<dyn Replica>> {
+        let id = replica.id();
+        let before = self.take(id);
+        let is_listed = before.as_ref().is_some_and(|entry| entry.is_listed) || self.forgotten.remove(&id);
+        self.generation_last += 1;
+        let generation = self.generation_last;
+        self.entries.insert(id, Entry { replica, generation, asked: None, at: Some(now), is_held: false, is_listed });
+        self.due.insert((now, id));
+        before.map(|entry| entry.replica)
+    }
+
+    pub fn remove(&mut self, id: TopicIdPartition) -> Option<Arc<dyn Replica>> {
+        let entry = self.take(id)?;
+        if entry.is_listed {
+            self.forgotten.insert(id);
+        }
+        Some(entry.replica)
+    }
+
+    fn take(&mut self, id: TopicIdPartition) -> Option<Entry> {
+        let entry = self.entries.remove(&id)?;
+        if let Some(at) = entry.at {
+            self.due.remove(&(at, id));
+            self.expiring.remove(&(at, id));
+        }
+        self.asked.remove(&id);
+        self.to_list.remove(&id);
+        Some(entry)
+    }
+
+    /// Those to be polled for the next request, if one may be sent: then [`polled`](FetchPlan::polled), for each.
+    pub fn take_due(&mut self, now: Instant) -> Vec<Held> {
+        if !self.may_send(now) || !(self.in_flight.is_empty() || self.has_due(now)) {
+            return Vec::new();
+        }
+        let mut held = Vec::new();
+        for waiting in [&mut self.due, &mut self.expiring] {
+            while waiting.first().is_some_and(|(at, _)| *at <= now) {
+                let Some((_, id)) = waiting.pop_first() else { break };
+                let entry = self.entries.get_mut(&id).expect("only what is there has a time");
+                entry.at = None;
+                entry.is_held = true;
+                held.push(Held { id, replica: Arc::clone(&entry.replica), generation: entry.generation });
+            }
+        }
+        held
+    }
+
+    /// What a partition wants to ask, and when it wants to be polled next.
+    pub fn polled(&mut self, held: &Held, fetch: Option<FetchRequest>, next: Option<Instant>) {
+        let Some(entry) = self.entries.get_mut(&held.id).filter(|entry| entry.generation == held.generation) else {
+            return;
+        };
+        if fetch.is_some() {
+            entry.asked = fetch;
+            self.asked.insert(held.id);
+            self.to_list.insert(held.id);
+        }
+        entry.is_held = false;
+        entry.at = next;
+        if let Some(at) = next {
+            let waiting = if entry.asked.is_some() { &mut self.expiring } else { &mut self.due };
+            waiting.insert((at, held.id));
+        }
+    }
+
+    /// The next request, if there is one to be sent now.
+    pub fn poll_request(&mut self, number: u64, now: Instant) -> Option<ReplicaFetchRequest> {
+        if self.entries.is_empty() {
+            return self.farewell();
+        }
+        if !self.may_send(now) {
+            return None;
+        }
+        let (session, ids) = match &mut self.session {
+            Some(session) => {
+                let has_reason = !self.to_list.is_empty() || (self.in_flight.is_empty() && !self.asked.is_empty());
+                if !has_reason {
+                    return None;
+                }
+                let Session { id, epoch, .. } = *session;
+                session.epoch = epoch.next();
+                (FetchSession::Incremental { id, epoch }, take_list(&mut self.to_list))
+            }
+            None if self.asked.is_empty() => return None,
+            None => {
+                self.to_list.clone_from(&self.asked);
+                (FetchSession::Open { closes: self.closes.take() }, take_list(&mut self.to_list))
+            }
+        };
+        let opens = matches!(session, FetchSession::Open { .. });
+        self.in_flight.push(InFlight { number, opens });
+        let partitions = ids.into_iter().filter_map(|partition| self.list(partition)).collect();
+        let forgotten = take_list(&mut self.forgotten).into_iter().collect();
+        Some(self.request(session, partitions, forgotten))
+    }
+
+    /// Nothing is left: the leader need not remember us.
+    fn farewell(&mut self) -> Option<ReplicaFetchRequest> {
+        if self.in_flight.iter().any(|request| request.opens) {
+            return None; // its number is not known yet
+        }
+        self.lose_session();
+        let closes = Some(self.closes.take()?);
+        Some(self.request(FetchSession::None { closes }, Vec::new(), Vec::new()))
+    }
+
+    fn request(
+        &self,
+        session: FetchSession,
+        partitions: Vec<ReplicaFetchPartition>,
+        forgotten: Vec<TopicIdPartition>,
+    ) -> ReplicaFetchRequest {
+        let wait_max_ms = u32::try_from(self.wait_max.as_millis()).unwrap_or(u32::MAX);
+        let (node_epoch, bytes_max) = (self.node_epoch, self.bytes_max);
+        ReplicaFetchRequest { node_epoch, bytes_max, wait_max_ms, session, partitions, forgotten }
+    }
+
+    fn list(&mut self, partition: TopicIdPartition) -> Option<ReplicaFetchPartition> {
+        let entry = self.entries.get_mut(&partition)?;
+        entry.is_listed = true;
+        entry.asked.map(|fetch| ReplicaFetchPartition { partition, fetch })
+    }
+
+    /// A request has ended. Says whether it was one that still counts.
+    pub fn handle_ending(&mut self, number: u64, ending: Ending, retry_at: Instant) -> bool {
+        let Some(place) = self.in_flight.iter().position(|request| request.number == number) else { return false };
+        let InFlight { opens, .. } = self.in_flight.remove(place);
+        match (ending, &mut self.session) {
+            (Ending::Answered(session), _) if opens => {
+                let epoch = FetchSessionEpoch::FIRST;
+                self.session = session.map(|id| Session { id, epoch, has_answered: false });
+                if self.session.is_none() {
+                    self.lose_session();
+                }
+            }
+            (Ending::Answered(Some(id)), Some(session)) if session.id == id => session.has_answered = true,
+            (Ending::Answered(_), _) => self.lose_session(),
+            (Ending::Failed(code), session) => {
+                let is_gone =
+                    [ErrorCode::FETCH_SESSION_ID_NOT_FOUND, ErrorCode::INVALID_FETCH_SESSION_EPOCH].contains(&code);
+                // A session that was good for something is opened again at once.
+                if !is_gone || !session.is_some_and(|session| session.has_answered) {
+                    self.not_before = retry_at;
+                }
+                self.lose_session();
+            }
+        }
+        true
+    }
+
+    /// The fetch of a partition that this number answers, and who is to deal with it; `None` if nobody waits for it. Then
+    /// [`polled`](FetchPlan::polled).
+    pub fn take_answered(&mut self, id: TopicIdPartition, correlation: Correlation) -> Option<(Held, FetchRequest)> {
+        let entry = self.entries.get_mut(&id)?;
+        let fetch = entry.asked.filter(|fetch| fetch.correlation == correlation)?;
+        if entry.is_held {
+            return None; // it is being polled anew, so it will be asked again
+        }
+        entry.asked = None;
+        entry.is_held = true;
+        if let Some(at) = entry.at.take() {
+            self.expiring.remove(&(at, id));
+        }
+        self.asked.remove(&id);
+        self.to_list.remove(&id);
+        Some((Held { id, replica: Arc::clone(&entry.replica), generation: entry.generation }, fetch))
+    }
+
+    /// Whatever the leader remembers does not count any more; what stands is listed again, under the same numbers.
+    pub fn lose_session(&mut self) {
+        self.in_flight.clear();
+        self.forgotten.clear();
+        self.to_list.clear();
+        if let Some(session) = self.session.take() {
+            self.closes = Some(session.id);
+        }
+        for entry in self.entries.values_mut() {
+            entry.is_listed = false;
+        }
+    }
+
+    /// The node lives under another number: everything is said again under it.
+    pub fn handle_node_epoch(&mut self, node_epoch: NodeEpoch) {
+        if self.node_epoch != node_epoch {
+            self.node_epoch = node_epoch;
+            self.lose_session();
+        }
+    }
+
+    /// The connection begins anew or has ended.
+    pub fn handle_peer(&mut self, up: bool, retry_at: Instant) {
+        self.lose_session();
+        self.not_before = if up { Instant::default() } else { retry_at };
+    }
+
+    fn may_send(&self, now: Instant) -> bool {
+        now >= self.not_before && self.has_room()
+    }
+
+    /// A second request goes only into a session that is open.
+    fn has_room(&self) -> bool {
+        self.in_flight.is_empty() || (self.in_flight.len() < IN_FLIGHT_MAX && self.session.is_some())
+    }
+
+    fn has_due(&self, now: Instant) -> bool {
+        self.due.first().is_some_and(|(at, _)| *at <= now)
+    }
+
+    /// When there is something to be done that no answer brings about.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if !self.has_room() {
+            return None;
+        }
+        let is_idle = self.in_flight.is_empty();
+        let standing = (is_idle && !self.asked.is_empty()).then(Instant::default);
+        let due = self.due.first().map(|(at, _)| *at);
+        [standing, due].into_iter().flatten().min().map(|at| at.max(self.not_before))
+    }
+
+    pub fn partition_count(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+/// As many as one list of a message holds.
+fn take_list(of: &mut BTreeSet<TopicIdPartition>) -> BTreeSet<TopicIdPartition> {
+    let rest = of.iter().nth(PARTITIONS_MAX).copied().map(|first| of.split_off(&first));
+    std::mem::replace(of, rest.unwrap_or_default())
+}
