@@ -50,14 +50,18 @@ pub(crate) enum MemberStanding {
 #[derive(Clone, Debug)]
 pub(crate) enum MemberEvent {
     /// It lives under this number from now on.
-    Registered { node_epoch: u64 },
+    Registered {
+        node_epoch: u64,
+    },
     Unfenced,
     /// The controller had not heard of us for a session.
     Fenced,
     /// The controller does not let it in, and why: another process with its number lives, mostly. It is tried again.
     Refused(Error),
     /// It leads nothing any more, and everybody knows. A clean shutdown leaves the node epoch on the disk as the next `previous_epoch`.
-    MayShutDown { node_epoch: Option<u64> },
+    MayShutDown {
+        node_epoch: Option<u64>,
+    },
 }
 
 #[derive(Debug)]
@@ -247,6 +251,10 @@ impl NodeMembership {
 
     fn interval(&self) -> Duration {
         let interval = self.settings.heartbeat_interval;
-        if self.standing == MemberStanding::Leaving { interval.min(LEAVING_INTERVAL_MAX) } else { interval }
+        if self.standing == MemberStanding::Leaving {
+            interval.min(LEAVING_INTERVAL_MAX)
+        } else {
+            interval
+        }
     }
 }

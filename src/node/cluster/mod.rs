@@ -35,10 +35,10 @@ mod round;
 mod session;
 mod session_state;
 mod sessions;
-mod throttle;
-mod watches;
 #[cfg(test)]
 mod tests;
+mod throttle;
+mod watches;
 
 pub(crate) use controller_line::ControllerCall;
 pub(crate) use fetchers::{FetchSender, FetchSettings, FetchTicket, Fetchers};

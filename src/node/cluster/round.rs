@@ -2,7 +2,7 @@
 
 use super::replica::{Replica, Serving};
 use crate::error::ErrorCode;
-use crate::replication::{FetchOutcome, FetchResponse, FetchRequest};
+use crate::replication::{FetchOutcome, FetchRequest, FetchResponse};
 use crate::time::Instant;
 use crate::transport::{FRAME_BYTES_MAX, FRAME_PARTS_MAX};
 use crate::wire::{ReplicaFetchPartitionResponse, TopicIdPartition};

@@ -10,7 +10,9 @@ use crate::error::{ErrorCode, Result};
 use crate::replication::NodeEpoch;
 use crate::time::Instant;
 use crate::types::NodeId;
-use crate::wire::{CorrelationId, FetchSession, FetchSessionId, ReplicaFetchRequest, ReplicaFetchResponse, TopicIdPartition};
+use crate::wire::{
+    CorrelationId, FetchSession, FetchSessionId, ReplicaFetchRequest, ReplicaFetchResponse, TopicIdPartition,
+};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -207,7 +209,8 @@ impl FetchSessions {
     /// The session that a fetcher had before, and those of earlier lives of its node.
     fn close_old(&self, from: NodeId, closes: Option<FetchSessionId>, node_epoch: NodeEpoch) {
         self.close_where(|session| {
-            session.from() == from && ((closes.is_some() && session.id() == closes) || session.node_epoch() < node_epoch)
+            session.from() == from
+                && ((closes.is_some() && session.id() == closes) || session.node_epoch() < node_epoch)
         });
     }
 

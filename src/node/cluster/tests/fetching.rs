@@ -29,10 +29,11 @@ fn over_a_good_network_every_record_travels_once() {
         world.run_until_equal(seed);
         let sent: u64 = world.led.iter().map(|led| led.state().bytes_sent).sum();
         assert_eq!(sent, bytes * 2, "seed {seed}: each follower gets each byte once");
-        let (polls, answers) = world.nodes.iter().flat_map(|node| node.replicas.values()).fold((0, 0), |sum, replica| {
-            let state = replica.state();
-            (sum.0 + state.polls, sum.1 + state.answers)
-        });
+        let (polls, answers) =
+            world.nodes.iter().flat_map(|node| node.replicas.values()).fold((0, 0), |sum, replica| {
+                let state = replica.state();
+                (sum.0 + state.polls, sum.1 + state.answers)
+            });
         assert!(polls <= answers + 16, "seed {seed}: {polls} fetches, {answers} answers: asked without need");
         let heard: u64 = world.led.iter().map(|led| led.state().heard).sum();
         assert_eq!(heard, polls, "seed {seed}: every fetch is heard once");

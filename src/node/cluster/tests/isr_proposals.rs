@@ -148,7 +148,8 @@ fn whatever_is_lost_or_late_every_proposal_gets_its_verdict() {
             calls.extend(proposals.poll_call(now));
             if !calls.is_empty() && rng.u32(..3) == 0 {
                 let call = calls.swap_remove(rng.usize(..calls.len()));
-                let results: Vec<_> = asked(&call).into_iter().map(|(partition, epoch)| accepted(partition, epoch + 1)).collect();
+                let results: Vec<_> =
+                    asked(&call).into_iter().map(|(partition, epoch)| accepted(partition, epoch + 1)).collect();
                 offset += 1;
                 match rng.u32(..4) {
                     0 if !is_calm => {}

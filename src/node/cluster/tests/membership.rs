@@ -161,7 +161,10 @@ fn a_node_that_is_behind_stays_fenced_and_says_so_when_it_is_not() {
     world.answer(call.to, &call.request);
     world.run(Duration::from_secs(1), || false);
     assert_eq!((world.member.standing(), world.standing()), (MemberStanding::Fenced, Some(NodeStanding::Fenced)));
-    assert!(world.asked.iter().any(|(_, request)| matches!(request, ControllerRequest::Heartbeat(beat) if beat.wants_fenced)));
+    assert!(world
+        .asked
+        .iter()
+        .any(|(_, request)| matches!(request, ControllerRequest::Heartbeat(beat) if beat.wants_fenced)));
     world.work(|| false);
     world.catch_up();
     world.work(|| false);
@@ -197,7 +200,9 @@ fn a_second_process_with_the_number_is_refused_until_the_session_of_the_first_is
     world.run(Duration::from_secs(1), || false);
     assert_eq!(world.member.standing(), MemberStanding::Registering);
     let refusals = world.events();
-    assert!(matches!(&refusals[..], [MemberEvent::Refused(error)] if error.code() == ErrorCode::DUPLICATE_BROKER_REGISTRATION));
+    assert!(
+        matches!(&refusals[..], [MemberEvent::Refused(error)] if error.code() == ErrorCode::DUPLICATE_BROKER_REGISTRATION)
+    );
     world.run(Duration::from_secs(1), || false);
     world.catch_up();
     world.work(|| false);

@@ -7,8 +7,8 @@ use crate::replication::{Correlation, FetchOutcome, FetchRequest, NodeEpoch};
 use crate::time::Instant;
 use crate::types::{NodeId, Offset};
 use crate::wire::{
-    CorrelationId, FetchSession, FetchSessionEpoch, FetchSessionId, ReplicaFetchPartition, ReplicaFetchPartitionResponse,
-    ReplicaFetchRequest, ReplicaFetchResponse, TopicIdPartition,
+    CorrelationId, FetchSession, FetchSessionEpoch, FetchSessionId, ReplicaFetchPartition,
+    ReplicaFetchPartitionResponse, ReplicaFetchRequest, ReplicaFetchResponse, TopicIdPartition,
 };
 use std::sync::Arc;
 
@@ -40,7 +40,8 @@ impl Leader {
     }
 
     fn send(&self, from: NodeId, number: u64, request: ReplicaFetchRequest) {
-        let lookup = |id: TopicIdPartition| self.led.get(id.partition as usize).map(|led| led.clone() as Arc<dyn Replica>);
+        let lookup =
+            |id: TopicIdPartition| self.led.get(id.partition as usize).map(|led| led.clone() as Arc<dyn Replica>);
         self.sessions.handle_fetch(from, correlation(number), request, lookup, self.now);
     }
 
@@ -112,7 +113,10 @@ fn an_opening_fetch_is_answered_after_the_linger_and_names_the_session() {
     assert_eq!(leader.bell.0.lock().as_slice(), [leader.now + MILLI * 2], "the alarm knows");
     leader.tick(2);
     let answers = leader.answers();
-    assert!(matches!(answers.as_slice(), [(1, Ok(Some(_)), partitions)] if *partitions == [(0, 0), (1, 0)]), "{answers:?}");
+    assert!(
+        matches!(answers.as_slice(), [(1, Ok(Some(_)), partitions)] if *partitions == [(0, 0), (1, 0)]),
+        "{answers:?}"
+    );
 }
 
 #[test]
@@ -131,7 +135,11 @@ fn a_fetch_without_news_waits_and_records_end_that_at_once() {
     leader.led[0].append(10, leader.now);
     assert_eq!(leader.answers(), []);
     leader.fetch(3, next(session, epoch.next()), &[(1, 1)]);
-    assert_eq!(leader.answers(), [(3, Ok(Some(session)), vec![(0, 44), (1, 0)])], "and the high watermark of the other");
+    assert_eq!(
+        leader.answers(),
+        [(3, Ok(Some(session)), vec![(0, 44), (1, 0)])],
+        "and the high watermark of the other"
+    );
     leader.fetch(4, next(session, epoch.next().next()), &[(0, 2), (1, 1)]);
     leader.tick(600);
     assert_eq!(leader.answers().len(), 1);

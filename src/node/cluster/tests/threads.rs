@@ -4,16 +4,17 @@ use super::super::*;
 use super::world::*;
 use crate::error::Result;
 use crate::replication::{Correlation, FetchOutcome, FetchRequest, NodeEpoch};
-use crate::time::{Clock, SystemClock};
+use crate::time::{Clock, Instant, SystemClock};
 use crate::types::{NodeId, Offset};
 use crate::wire::{
-    CorrelationId, FetchSession, FetchSessionEpoch, FetchSessionId, ReplicaFetchPartition, ReplicaFetchPartitionResponse,
-    ReplicaFetchRequest, ReplicaFetchResponse, TopicIdPartition,
+    CorrelationId, FetchSession, FetchSessionEpoch, FetchSessionId, ReplicaFetchPartition,
+    ReplicaFetchPartitionResponse, ReplicaFetchRequest, ReplicaFetchResponse, TopicIdPartition,
 };
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{mpsc, Arc};
+use std::sync::{mpsc, Arc, OnceLock};
 use std::thread;
 
 const FOLLOWERS: [NodeId; 2] = [NodeId(2), NodeId(3)];
@@ -124,5 +125,152 @@ fn with_appenders_followers_and_ticks_at_the_same_time_no_record_and_no_fetch_is
             }
             is_over.store(true, Ordering::Relaxed);
         });
+    }
+}
+
+/// A network that delivers on the sender's thread, as the channel transport does: the outermost delivery works off what came up inside.
+struct Bounce {
+    clock: SystemClock,
+    led: Vec<Arc<Led>>,
+    sessions: OnceLock<Arc<FetchSessions>>,
+    fetchers: Mutex<BTreeMap<NodeId, Arc<Fetchers>>>,
+    /// Requests without an answer.
+    calls: Mutex<BTreeMap<u64, (NodeId, FetchTicket)>>,
+}
+
+type Delivery = Box<dyn FnOnce()>;
+
+thread_local! {
+    static WAITING: RefCell<(bool, VecDeque<Delivery>)> = RefCell::default();
+}
+
+fn bounce(delivery: Delivery) {
+    let is_inside = WAITING.with_borrow_mut(|waiting| {
+        waiting.1.push_back(delivery);
+        std::mem::replace(&mut waiting.0, true)
+    });
+    while !is_inside {
+        let next = WAITING.with_borrow_mut(|waiting| {
+            let next = waiting.1.pop_front();
+            waiting.0 = next.is_some();
+            next
+        });
+        match next {
+            Some(delivery) => delivery(),
+            None => return,
+        }
+    }
+}
+
+struct BounceLine(NodeId, Arc<Bounce>);
+
+impl FetchSender for BounceLine {
+    fn send(&self, _to: NodeId, ticket: FetchTicket, request: ReplicaFetchRequest, _deadline: Instant) {
+        let (me, network) = (self.0, Arc::clone(&self.1));
+        // One counter for all, as the numbers of two nodes may be the same.
+        let number = ticket.number * 8 + u64::from(me.0);
+        network.calls.lock().insert(number, (me, ticket));
+        bounce(Box::new(move || {
+            let lookup = |id: TopicIdPartition| Some(network.led[id.partition as usize].clone() as Arc<dyn Replica>);
+            let sessions = network.sessions.get().expect("set before anybody sends");
+            sessions.handle_fetch(me, correlation(number), request, lookup, network.clock.monotonic());
+        }));
+    }
+}
+
+struct BounceReplier(Arc<Bounce>);
+
+impl FetchReplier for BounceReplier {
+    fn reply(&self, _to: NodeId, correlation: CorrelationId, answer: Result<ReplicaFetchResponse>) {
+        let network = Arc::clone(&self.0);
+        bounce(Box::new(move || {
+            let call = network.calls.lock().remove(&correlation.0.get());
+            let (node, ticket) = call.expect("each fetch is answered once");
+            let fetchers = network.fetchers.lock()[&node].clone();
+            fetchers.handle_response(LEADER, ticket, answer, network.clock.monotonic());
+        }));
+    }
+}
+
+#[test]
+fn on_the_threads_of_senders_everything_arrives_while_partitions_come_and_go() {
+    for round in 0..5 {
+        let led: Vec<_> = (0..PARTITIONS).map(|partition| Led::new(partition, &FOLLOWERS)).collect();
+        let network = Arc::new(Bounce {
+            clock: SystemClock::new(),
+            led: led.clone(),
+            sessions: OnceLock::new(),
+            fetchers: Mutex::default(),
+            calls: Mutex::default(),
+        });
+        let bell = Arc::new(Bell::default());
+        let sessions = Arc::new(FetchSessions::new(Arc::new(BounceReplier(network.clone())), bell.clone(), round));
+        let _ = network.sessions.set(sessions.clone()); // it was empty
+        led.iter().for_each(|led| led.tell(&sessions));
+        let followed: Vec<Vec<Arc<Followed>>> = FOLLOWERS
+            .iter()
+            .map(|_| (0..PARTITIONS).map(|partition| Followed::new(partition, 0, 500)).collect())
+            .collect();
+        let clock = &network.clock;
+        let fetchers = FOLLOWERS.map(|me| {
+            let fetch_settings = FetchSettings { fetchers: 2, ..settings() };
+            let fetchers =
+                Arc::new(Fetchers::new(fetch_settings, Arc::new(BounceLine(me, network.clone())), bell.clone()));
+            network.fetchers.lock().insert(me, fetchers.clone());
+            fetchers
+        });
+        let add_all = || {
+            for (fetchers, followed) in fetchers.iter().zip(&followed) {
+                for replica in followed {
+                    fetchers.add(replica.clone(), LEADER, clock.monotonic());
+                }
+            }
+        };
+        let tick = || {
+            let now = clock.monotonic();
+            sessions.tick(now);
+            fetchers.iter().for_each(|fetchers| {
+                fetchers.tick(now);
+            });
+        };
+        add_all();
+        thread::scope(|scope| {
+            for first in 0..2 {
+                let led = &led;
+                scope.spawn(move || {
+                    for turn in 0..RECORDS {
+                        for partition in led.iter().skip(first).step_by(2) {
+                            partition.append(u32::try_from(turn % 50).unwrap(), clock.monotonic());
+                        }
+                    }
+                });
+            }
+            scope.spawn(|| {
+                for turn in 0..200u32 {
+                    let (fetchers, place) = (&fetchers[turn as usize % 2], turn % PARTITIONS);
+                    fetchers.remove(id(place), clock.monotonic());
+                    tick();
+                    let replica = followed[turn as usize % 2][place as usize].clone();
+                    replica.restart(500);
+                    fetchers.add(replica, LEADER, clock.monotonic());
+                }
+            });
+        });
+        let begin = clock.monotonic();
+        let has_all = |replica: &Arc<Followed>| {
+            let state = replica.state();
+            state.end == RECORDS && state.follower.high_watermark() == Offset(RECORDS)
+        };
+        while !followed.iter().flatten().all(has_all) {
+            assert!(clock.monotonic().since(begin).as_secs() < 60, "round {round}: not everything arrives");
+            tick();
+            thread::yield_now();
+        }
+        fetchers
+            .iter()
+            .for_each(|fetchers| (0..PARTITIONS).for_each(|place| fetchers.remove(id(place), clock.monotonic())));
+        assert_eq!((sessions.session_count(), sessions.partition_count()), (0, 0), "they say goodbye");
+        assert_eq!(network.calls.lock().len(), 0, "and every fetch is answered");
+        network.fetchers.lock().clear();
     }
 }

@@ -188,22 +188,32 @@ pub struct FollowedState {
 
 impl Followed {
     pub fn new(partition: u32, end: u64, bytes_max: u32) -> Arc<Followed> {
-        let follower = Follower::new(FollowerSetup {
-            leader: LEADER,
-            leader_epoch: EPOCH,
-            log: facts(end),
-            high_watermark: Offset::ZERO,
-            bytes_max,
-            fetch_backoff: MILLI * 100,
-            request_timeout: EXPIRY,
-        });
+        let follower = follower(end, bytes_max);
         let state = FollowedState { end, follower, polls: 0, answers: 0, backoffs: 0 };
         Arc::new(Followed { id: id(partition), state: Mutex::new(state) })
+    }
+
+    /// It follows anew.
+    pub fn restart(&self, bytes_max: u32) {
+        let mut state = self.state.lock();
+        state.follower = follower(state.end, bytes_max);
     }
 
     pub fn state(&self) -> parking_lot::MutexGuard<'_, FollowedState> {
         self.state.lock()
     }
+}
+
+fn follower(end: u64, bytes_max: u32) -> Follower {
+    Follower::new(FollowerSetup {
+        leader: LEADER,
+        leader_epoch: EPOCH,
+        log: facts(end),
+        high_watermark: Offset::ZERO,
+        bytes_max,
+        fetch_backoff: MILLI * 100,
+        request_timeout: EXPIRY,
+    })
 }
 
 fn facts(end: u64) -> LogFacts {
@@ -395,7 +405,11 @@ impl World {
                 messages.remove(place);
                 return true;
             }
-            if self.rng.u32(..1_000) < self.repeated { messages[place].clone() } else { messages.remove(place) }
+            if self.rng.u32(..1_000) < self.repeated {
+                messages[place].clone()
+            } else {
+                messages.remove(place)
+            }
         };
         self.deliver(message);
         true
@@ -431,7 +445,8 @@ impl World {
         self.now = self.now + passed;
         let late: Vec<_> = {
             let mut calls = self.network.calls.lock();
-            let late: Vec<_> = calls.iter().filter(|(_, call)| call.1 <= self.now).map(|(key, call)| (*key, call.0)).collect();
+            let late: Vec<_> =
+                calls.iter().filter(|(_, call)| call.1 <= self.now).map(|(key, call)| (*key, call.0)).collect();
             late.iter().for_each(|(key, _)| {
                 calls.remove(key);
             });
