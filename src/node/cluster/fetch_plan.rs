@@ -20,7 +20,7 @@ use crate::wire::{
     FetchSession, FetchSessionEpoch, FetchSessionId, ReplicaFetchPartition, ReplicaFetchRequest, TopicIdPartition,
     PARTITIONS_MAX,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,15 +31,16 @@ pub(super) struct FetchPlan {
     entries: BTreeMap<TopicIdPartition, Entry>,
     generation_last: u64,
     /// Nothing stands: when each may be asked about.
-    due: BTreeSet<(Instant, TopicIdPartition)>,
+    due: BTreeMap<Turn, TopicIdPartition>,
     /// A fetch stands: when each is to be asked about anew.
-    expiring: BTreeSet<(Instant, TopicIdPartition)>,
+    expiring: BTreeMap<Turn, TopicIdPartition>,
+    turn_last: u64,
     /// Those with a fetch that is not answered.
     asked: BTreeSet<TopicIdPartition>,
-    /// Of these, those that the session does not know yet.
-    to_list: BTreeSet<TopicIdPartition>,
+    /// Of these, those that the session does not know yet, in the order in which they were answered last; and some others.
+    to_list: VecDeque<TopicIdPartition>,
     /// What the session has and we have not.
-    forgotten: BTreeSet<TopicIdPartition>,
+    forgotten: VecDeque<TopicIdPartition>,
     session: Option<Session>,
     /// The session before, which the leader may drop.
     closes: Option<FetchSessionId>,
@@ -51,15 +52,20 @@ pub(super) struct FetchPlan {
     wait_max: Duration,
 }
 
+/// A time, and who came first of those of one time.
+type Turn = (Instant, u64);
+
 struct Entry {
     replica: Arc<dyn Replica>,
     /// Another one each time that it is added.
     generation: u64,
     asked: Option<FetchRequest>,
     /// Its place in `due` or `expiring`.
-    at: Option<Instant>,
+    at: Option<Turn>,
     /// Somebody is busy with it.
     is_held: bool,
+    /// Its fetch goes out with the next request.
+    is_to_list: bool,
     /// The leader's session has it.
     is_listed: bool,
 }
@@ -96,11 +102,12 @@ impl FetchPlan {
         FetchPlan {
             entries: BTreeMap::new(),
             generation_last: 0,
-            due: BTreeSet::new(),
-            expiring: BTreeSet::new(),
+            due: BTreeMap::new(),
+            expiring: BTreeMap::new(),
+            turn_last: 0,
             asked: BTreeSet::new(),
-            to_list: BTreeSet::new(),
-            forgotten: BTreeSet::new(),
+            to_list: VecDeque::new(),
+            forgotten: VecDeque::new(),
             session: None,
             closes: None,
             in_flight: Vec::new(),
@@ -116,18 +123,26 @@ impl FetchPlan {
     pub fn add(&mut self, replica: Arc<dyn Replica>, now: Instant) -> Option<Arc<dyn Replica>> {
         let id = replica.id();
         let before = self.take(id);
-        let is_listed = before.as_ref().is_some_and(|entry| entry.is_listed) || self.forgotten.remove(&id);
+        // Forgotten and listed in one request: the leader drops it first.
+        let is_listed = before.as_ref().is_some_and(|entry| entry.is_listed);
         self.generation_last += 1;
-        let generation = self.generation_last;
-        self.entries.insert(id, Entry { replica, generation, asked: None, at: Some(now), is_held: false, is_listed });
-        self.due.insert((now, id));
+        let (generation, turn) = (self.generation_last, self.next_turn(now));
+        self.due.insert(turn, id);
+        let (is_held, is_to_list) = (false, false);
+        let entry = Entry { replica, generation, asked: None, at: Some(turn), is_held, is_to_list, is_listed };
+        self.entries.insert(id, entry);
         before.map(|entry| entry.replica)
+    }
+
+    fn next_turn(&mut self, at: Instant) -> Turn {
+        self.turn_last += 1;
+        (at, self.turn_last)
     }
 
     pub fn remove(&mut self, id: TopicIdPartition) -> Option<Arc<dyn Replica>> {
         let entry = self.take(id)?;
         if entry.is_listed {
-            self.forgotten.insert(id);
+            self.forgotten.push_back(id);
         }
         Some(entry.replica)
     }
@@ -135,11 +150,10 @@ impl FetchPlan {
     fn take(&mut self, id: TopicIdPartition) -> Option<Entry> {
         let entry = self.entries.remove(&id)?;
         if let Some(at) = entry.at {
-            self.due.remove(&(at, id));
-            self.expiring.remove(&(at, id));
+            self.due.remove(&at);
+            self.expiring.remove(&at);
         }
         self.asked.remove(&id);
-        self.to_list.remove(&id);
         Some(entry)
     }
 
@@ -150,8 +164,9 @@ impl FetchPlan {
         }
         let mut held = Vec::new();
         for waiting in [&mut self.due, &mut self.expiring] {
-            while waiting.first().is_some_and(|(at, _)| *at <= now) {
-                let Some((_, id)) = waiting.pop_first() else { break };
+            while let Some((_, id)) =
+                waiting.first_entry().filter(|first| first.key().0 <= now).map(|first| first.remove_entry())
+            {
                 let entry = self.entries.get_mut(&id).expect("only what is there has a time");
                 entry.at = None;
                 entry.is_held = true;
@@ -169,13 +184,17 @@ impl FetchPlan {
         if fetch.is_some() {
             entry.asked = fetch;
             self.asked.insert(held.id);
-            self.to_list.insert(held.id);
+            if !std::mem::replace(&mut entry.is_to_list, true) {
+                self.to_list.push_back(held.id);
+            }
         }
         entry.is_held = false;
-        entry.at = next;
-        if let Some(at) = next {
-            let waiting = if entry.asked.is_some() { &mut self.expiring } else { &mut self.due };
-            waiting.insert((at, held.id));
+        let is_asked = entry.asked.is_some();
+        entry.at = next.map(|at| (at, self.turn_last + 1));
+        if let Some(turn) = entry.at {
+            self.turn_last = turn.1;
+            let waiting = if is_asked { &mut self.expiring } else { &mut self.due };
+            waiting.insert(turn, held.id);
         }
     }
 
@@ -187,7 +206,7 @@ impl FetchPlan {
         if !self.may_send(now) {
             return None;
         }
-        let (session, ids) = match &mut self.session {
+        let session = match &mut self.session {
             Some(session) => {
                 let has_reason = !self.to_list.is_empty() || (self.in_flight.is_empty() && !self.asked.is_empty());
                 if !has_reason {
@@ -195,18 +214,21 @@ impl FetchPlan {
                 }
                 let Session { id, epoch, .. } = *session;
                 session.epoch = epoch.next();
-                (FetchSession::Incremental { id, epoch }, take_list(&mut self.to_list))
+                FetchSession::Incremental { id, epoch }
             }
             None if self.asked.is_empty() => return None,
             None => {
-                self.to_list.clone_from(&self.asked);
-                (FetchSession::Open { closes: self.closes.take() }, take_list(&mut self.to_list))
+                self.list_all();
+                FetchSession::Open { closes: self.closes.take() }
             }
         };
         let opens = matches!(session, FetchSession::Open { .. });
         self.in_flight.push(InFlight { number, opens });
+        let count = self.to_list.len().min(PARTITIONS_MAX);
+        let ids: Vec<TopicIdPartition> = self.to_list.drain(..count).collect();
         let partitions = ids.into_iter().filter_map(|partition| self.list(partition)).collect();
-        let forgotten = take_list(&mut self.forgotten).into_iter().collect();
+        let count = self.forgotten.len().min(PARTITIONS_MAX);
+        let forgotten = self.forgotten.drain(..count).collect();
         Some(self.request(session, partitions, forgotten))
     }
 
@@ -231,8 +253,19 @@ impl FetchPlan {
         ReplicaFetchRequest { node_epoch, bytes_max, wait_max_ms, session, partitions, forgotten }
     }
 
+    /// The session is new: everything that stands.
+    fn list_all(&mut self) {
+        for id in &self.asked {
+            let Some(entry) = self.entries.get_mut(id) else { continue };
+            if !std::mem::replace(&mut entry.is_to_list, true) {
+                self.to_list.push_back(*id);
+            }
+        }
+    }
+
     fn list(&mut self, partition: TopicIdPartition) -> Option<ReplicaFetchPartition> {
-        let entry = self.entries.get_mut(&partition)?;
+        let entry = self.entries.get_mut(&partition).filter(|entry| entry.is_to_list)?;
+        entry.is_to_list = false;
         entry.is_listed = true;
         entry.asked.map(|fetch| ReplicaFetchPartition { partition, fetch })
     }
@@ -275,10 +308,10 @@ impl FetchPlan {
         entry.asked = None;
         entry.is_held = true;
         if let Some(at) = entry.at.take() {
-            self.expiring.remove(&(at, id));
+            self.expiring.remove(&at);
         }
+        entry.is_to_list = false;
         self.asked.remove(&id);
-        self.to_list.remove(&id);
         Some((Held { id, replica: Arc::clone(&entry.replica), generation: entry.generation }, fetch))
     }
 
@@ -286,7 +319,6 @@ impl FetchPlan {
     pub fn lose_session(&mut self) {
         self.in_flight.clear();
         self.forgotten.clear();
-        self.to_list.clear();
         if let Some(session) = self.session.take() {
             self.closes = Some(session.id);
         }
@@ -319,7 +351,7 @@ impl FetchPlan {
     }
 
     fn has_due(&self, now: Instant) -> bool {
-        self.due.first().is_some_and(|(at, _)| *at <= now)
+        self.due.first_key_value().is_some_and(|((at, _), _)| *at <= now)
     }
 
     /// When there is something to be done that no answer brings about.
@@ -329,17 +361,11 @@ impl FetchPlan {
         }
         let is_idle = self.in_flight.is_empty();
         let standing = (is_idle && !self.asked.is_empty()).then(Instant::default);
-        let due = self.due.first().map(|(at, _)| *at);
+        let due = self.due.first_key_value().map(|((at, _), _)| *at);
         [standing, due].into_iter().flatten().min().map(|at| at.max(self.not_before))
     }
 
     pub fn partition_count(&self) -> usize {
         self.entries.len()
     }
-}
-
-/// As many as one list of a message holds.
-fn take_list(of: &mut BTreeSet<TopicIdPartition>) -> BTreeSet<TopicIdPartition> {
-    let rest = of.iter().nth(PARTITIONS_MAX).copied().map(|first| of.split_off(&first));
-    std::mem::replace(of, rest.unwrap_or_default())
 }

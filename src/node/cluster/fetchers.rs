@@ -63,12 +63,12 @@ impl Fetchers {
     pub fn new(settings: FetchSettings, sender: Arc<dyn FetchSender>, alarm: Arc<dyn Alarm>) -> Fetchers {
         let throttle = Throttle::new(settings.catch_up_bytes_per_second);
         let shared = Arc::new(Shared { settings, throttle, sender, alarm, number_last: AtomicU64::new(0) });
-        let table =
-            Table { node_epoch: NodeEpoch::default(), fetchers: BTreeMap::new(), places: BTreeMap::new() };
+        let table = Table { node_epoch: NodeEpoch::default(), fetchers: BTreeMap::new(), places: BTreeMap::new() };
         Fetchers { shared, table: Mutex::new(table) }
     }
 
-    /// From now on this partition is fetched from that node. Added again, to the same node or to another one, it is begun anew.
+    /// From now on this partition is fetched from that node. Added again, to the same node or to another one, it is begun anew: its
+    /// follower should be a new one, because one that waits for an answer waits in vain until its fetch is over.
     pub fn add(&self, replica: Arc<dyn Replica>, leader: NodeId, now: Instant) {
         let id = replica.id();
         let (before, fetcher) = {

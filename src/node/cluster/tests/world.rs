@@ -1,0 +1,523 @@
+//! Followers and one leader in one thread: lists for logs, a heap of messages for a network.
+
+use super::super::*;
+use crate::error::{Error, ErrorCode, Result};
+use crate::node::Alarm;
+use crate::replication::{
+    FetchOutcome, FetchRequest, FetchResponse, Follower, FollowerSetup, FollowerStep, LogFacts, NodeEpoch, Settled,
+};
+use crate::time::Instant;
+use crate::types::{LeaderEpoch, NodeId, Offset};
+use crate::wire::{CorrelationId, ReplicaFetchRequest, ReplicaFetchResponse, TopicIdPartition};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+pub const LEADER: NodeId = NodeId(1);
+pub const EPOCH: LeaderEpoch = LeaderEpoch(3);
+pub const MILLI: Duration = Duration::from_millis(1);
+pub const WAIT_MAX: Duration = Duration::from_millis(500);
+/// Of a fetch, by its follower.
+pub const EXPIRY: Duration = Duration::from_secs(4);
+
+pub fn id(partition: u32) -> TopicIdPartition {
+    TopicIdPartition { topic: [7; 16], partition }
+}
+
+pub fn correlation(number: u64) -> CorrelationId {
+    CorrelationId(NonZeroU64::new(number).unwrap())
+}
+
+/// A record: its offset, and how many bytes follow.
+pub fn record(offset: u64, padding: u32) -> Bytes {
+    let mut bytes = BytesMut::new();
+    bytes.put_u64(offset);
+    bytes.put_u32(padding);
+    bytes.put_bytes(b'.', padding as usize);
+    bytes.freeze()
+}
+
+pub fn offsets_of(mut records: Bytes) -> Vec<u64> {
+    let mut offsets = Vec::new();
+    while records.has_remaining() {
+        offsets.push(records.get_u64());
+        let padding = records.get_u32();
+        records.advance(padding as usize);
+    }
+    offsets
+}
+
+/// The partition at its leader.
+pub struct Led {
+    id: TopicIdPartition,
+    followers: Vec<NodeId>,
+    sessions: OnceLock<Weak<FetchSessions>>,
+    state: Mutex<LedState>,
+}
+
+#[derive(Default)]
+pub struct LedState {
+    pub records: Vec<Bytes>,
+    pub ends: BTreeMap<NodeId, u64>,
+    pub high_watermark: u64,
+    /// Looks with records, without, and fetches heard for the first time.
+    pub reads: u64,
+    pub looks: u64,
+    pub heard: u64,
+    pub bytes_sent: u64,
+    pub refuses: Option<ErrorCode>,
+}
+
+impl Led {
+    pub fn new(partition: u32, followers: &[NodeId]) -> Arc<Led> {
+        let followers = followers.to_vec();
+        Arc::new(Led { id: id(partition), followers, sessions: OnceLock::new(), state: Mutex::default() })
+    }
+
+    pub fn tell(&self, sessions: &Arc<FetchSessions>) {
+        let _ = self.sessions.set(Arc::downgrade(sessions)); // told once
+    }
+
+    pub fn state(&self) -> parking_lot::MutexGuard<'_, LedState> {
+        self.state.lock()
+    }
+
+    pub fn append(&self, padding: u32, now: Instant) {
+        {
+            let mut state = self.state.lock();
+            let offset = state.records.len() as u64;
+            state.records.push(record(offset, padding));
+        }
+        self.changed(Changed::LogEnd, now);
+    }
+
+    pub fn changed(&self, what: Changed, now: Instant) {
+        if let Some(sessions) = self.sessions.get().and_then(Weak::upgrade) {
+            sessions.partition_changed(self.id, what, now);
+        }
+    }
+}
+
+impl LedState {
+    fn hear(&mut self, from: NodeId, fetch: &FetchRequest, followers: &[NodeId]) -> bool {
+        self.heard += 1;
+        let end = self.ends.entry(from).or_default();
+        *end = fetch.fetch_offset.0.max(*end);
+        let all = followers.iter().map(|node| self.ends.get(node).copied().unwrap_or(0)).min();
+        let before = self.high_watermark;
+        self.high_watermark = before.max(all.unwrap_or(0));
+        self.high_watermark > before
+    }
+
+    fn answer(&mut self, serving: Serving, fetch: &FetchRequest) -> Option<FetchResponse> {
+        let respond = |state: &LedState, outcome| FetchResponse {
+            correlation: fetch.correlation,
+            leader_epoch: EPOCH,
+            high_watermark: Offset(state.high_watermark),
+            log_start: Offset::ZERO,
+            log_end: Offset(state.records.len() as u64),
+            outcome,
+        };
+        if let Some(code) = self.refuses {
+            return Some(respond(self, FetchOutcome::Error(code)));
+        }
+        self.looks += 1;
+        let mut bytes = BytesMut::new();
+        for record in &self.records[usize::try_from(fetch.fetch_offset.0).unwrap()..] {
+            let fits = bytes.len() + record.len() <= serving.bytes_max as usize;
+            if !fits && !(serving.is_first && bytes.is_empty()) {
+                break;
+            }
+            bytes.extend_from_slice(record);
+        }
+        self.reads += u64::from(!bytes.is_empty());
+        self.bytes_sent += bytes.len() as u64;
+        let known = Known { high_watermark: Offset(self.high_watermark), log_start: Offset::ZERO };
+        let has_all = fetch.fetch_offset.0 == self.records.len() as u64;
+        let is_known = has_all && serving.known == Some(known);
+        (!is_known).then(|| respond(self, FetchOutcome::Records(bytes.freeze())))
+    }
+}
+
+impl Replica for Led {
+    fn id(&self) -> TopicIdPartition {
+        self.id
+    }
+
+    fn serve(&self, serving: Serving, fetch: &FetchRequest, now: Instant) -> Option<FetchResponse> {
+        let (answer, is_raised) = {
+            let mut state = self.state.lock();
+            let is_raised = serving.is_new && state.hear(serving.from, fetch, &self.followers);
+            (state.answer(serving, fetch), is_raised)
+        };
+        if is_raised {
+            self.changed(Changed::HighWatermark, now);
+        }
+        answer
+    }
+
+    fn poll_fetch(&self, _leader: NodeId, _now: Instant) -> Option<FetchRequest> {
+        unreachable!("it leads")
+    }
+
+    fn poll_fetch_timeout(&self) -> Option<Instant> {
+        unreachable!("it leads")
+    }
+
+    fn handle_fetch_response(&self, _from: NodeId, _response: FetchResponse, _now: Instant) {
+        unreachable!("it leads")
+    }
+}
+
+/// The partition at a follower.
+pub struct Followed {
+    id: TopicIdPartition,
+    state: Mutex<FollowedState>,
+}
+
+pub struct FollowedState {
+    pub end: u64,
+    pub follower: Follower,
+    pub polls: u64,
+    pub answers: u64,
+    pub backoffs: u64,
+}
+
+impl Followed {
+    pub fn new(partition: u32, end: u64, bytes_max: u32) -> Arc<Followed> {
+        let follower = follower(end, bytes_max);
+        let state = FollowedState { end, follower, polls: 0, answers: 0, backoffs: 0 };
+        Arc::new(Followed { id: id(partition), state: Mutex::new(state) })
+    }
+
+    /// It follows anew.
+    pub fn restart(&self, bytes_max: u32) {
+        let mut state = self.state.lock();
+        state.follower = follower(state.end, bytes_max);
+    }
+
+    pub fn state(&self) -> parking_lot::MutexGuard<'_, FollowedState> {
+        self.state.lock()
+    }
+}
+
+fn follower(end: u64, bytes_max: u32) -> Follower {
+    Follower::new(FollowerSetup {
+        leader: LEADER,
+        leader_epoch: EPOCH,
+        log: facts(end),
+        high_watermark: Offset::ZERO,
+        bytes_max,
+        fetch_backoff: MILLI * 100,
+        request_timeout: EXPIRY,
+    })
+}
+
+fn facts(end: u64) -> LogFacts {
+    LogFacts { log_start: Offset::ZERO, log_end: Offset(end), vouched: Offset(end) }
+}
+
+impl Replica for Followed {
+    fn id(&self) -> TopicIdPartition {
+        self.id
+    }
+
+    fn serve(&self, _serving: Serving, _fetch: &FetchRequest, _now: Instant) -> Option<FetchResponse> {
+        unreachable!("it follows")
+    }
+
+    fn poll_fetch(&self, leader: NodeId, now: Instant) -> Option<FetchRequest> {
+        let mut state = self.state.lock();
+        assert_eq!(leader, LEADER);
+        let epoch = (state.end > 0).then_some(EPOCH);
+        let log = facts(state.end);
+        let fetch = state.follower.poll_fetch(log, epoch, now);
+        state.polls += u64::from(fetch.is_some());
+        fetch
+    }
+
+    fn poll_fetch_timeout(&self) -> Option<Instant> {
+        self.state.lock().follower.poll_timeout()
+    }
+
+    fn handle_fetch_response(&self, from: NodeId, response: FetchResponse, now: Instant) {
+        let mut state = self.state.lock();
+        state.answers += 1;
+        let log = facts(state.end);
+        match state.follower.handle_response(from, response, log, None, now) {
+            FollowerStep::Append { at, records } => {
+                let mut end = at.0;
+                for offset in offsets_of(records) {
+                    assert_eq!(offset, end, "records follow each other");
+                    end += 1;
+                }
+                state.end = end;
+                state.follower.handle_appended(facts(end));
+            }
+            FollowerStep::BackOff(_) => state.backoffs += 1,
+            FollowerStep::Idle | FollowerStep::Settled(Settled { .. }) => {}
+            other => panic!("unforeseen: {other:?}"),
+        }
+    }
+}
+
+/// What is on its way.
+#[derive(Clone)]
+pub enum Message {
+    Request { from: NodeId, ticket: FetchTicket, request: ReplicaFetchRequest },
+    Response { to: NodeId, correlation: CorrelationId, answer: Result<ReplicaFetchResponse> },
+}
+
+#[derive(Default)]
+pub struct Network {
+    pub messages: Mutex<Vec<Message>>,
+    /// Requests that nobody has answered yet: whose, which, until when.
+    pub calls: Mutex<BTreeMap<(NodeId, u64), (FetchTicket, Instant)>>,
+    pub requests: Mutex<u64>,
+    pub responses: Mutex<u64>,
+    pub listed: Mutex<u64>,
+}
+
+impl Network {
+    pub fn take_messages(&self) -> Vec<Message> {
+        std::mem::take(&mut self.messages.lock())
+    }
+}
+
+impl FetchReplier for Network {
+    fn reply(&self, to: NodeId, correlation: CorrelationId, answer: Result<ReplicaFetchResponse>) {
+        *self.responses.lock() += 1;
+        self.messages.lock().push(Message::Response { to, correlation, answer });
+    }
+}
+
+/// A follower's end of the network.
+pub struct Line {
+    pub me: NodeId,
+    pub network: Arc<Network>,
+}
+
+impl FetchSender for Line {
+    fn send(&self, to: NodeId, ticket: FetchTicket, request: ReplicaFetchRequest, deadline: Instant) {
+        assert_eq!(to, LEADER);
+        *self.network.requests.lock() += 1;
+        *self.network.listed.lock() += request.partitions.len() as u64;
+        let before = self.network.calls.lock().insert((self.me, ticket.number), (ticket, deadline));
+        assert!(before.is_none(), "a number is given once");
+        self.network.messages.lock().push(Message::Request { from: self.me, ticket, request });
+    }
+}
+
+#[derive(Default)]
+pub struct Bell(pub Mutex<Vec<Instant>>);
+
+impl Alarm for Bell {
+    fn wake_by(&self, when: Instant) {
+        self.0.lock().push(when);
+    }
+}
+
+pub fn settings() -> FetchSettings {
+    FetchSettings {
+        fetchers: 1,
+        response_bytes_max: 4_096,
+        wait_max: WAIT_MAX,
+        backoff: MILLI * 100,
+        request_timeout: MILLI * 1_000,
+        catch_up_bytes_per_second: None,
+    }
+}
+
+pub struct Node {
+    pub id: NodeId,
+    pub fetchers: Fetchers,
+    pub replicas: BTreeMap<u32, Arc<Followed>>,
+}
+
+pub struct World {
+    pub now: Instant,
+    pub network: Arc<Network>,
+    pub sessions: Arc<FetchSessions>,
+    pub led: Vec<Arc<Led>>,
+    pub nodes: Vec<Node>,
+    pub bell: Arc<Bell>,
+    pub rng: fastrand::Rng,
+    /// Of a thousand messages.
+    pub lost: u32,
+    pub repeated: u32,
+    pub overtaken: u32,
+}
+
+impl World {
+    pub fn new(seed: u64, partitions: u32, followers: u32, settings: &FetchSettings) -> World {
+        let network = Arc::new(Network::default());
+        let bell = Arc::new(Bell::default());
+        let sessions = Arc::new(FetchSessions::new(network.clone(), bell.clone(), seed));
+        let ids: Vec<NodeId> = (0..followers).map(|n| NodeId(n + 2)).collect();
+        let led: Vec<_> = (0..partitions).map(|partition| Led::new(partition, &ids)).collect();
+        for partition in &led {
+            partition.tell(&sessions);
+        }
+        let node = |id: NodeId| {
+            let line = Arc::new(Line { me: id, network: network.clone() });
+            let fetchers = Fetchers::new(settings.clone(), line, bell.clone());
+            fetchers.handle_node_epoch(NodeEpoch(5), Instant(1));
+            Node { id, fetchers, replicas: BTreeMap::new() }
+        };
+        let nodes = ids.into_iter().map(node).collect();
+        let rng = fastrand::Rng::with_seed(seed);
+        let now = Instant(1_000_000_000);
+        World { now, network, sessions, led, nodes, bell, rng, lost: 0, repeated: 0, overtaken: 0 }
+    }
+
+    pub fn add(&mut self, node: usize, partition: u32) {
+        let node = &mut self.nodes[node];
+        let end = node.replicas.get(&partition).map_or(0, |replica| replica.state().end);
+        let replica = Followed::new(partition, end, 1_024);
+        node.replicas.insert(partition, replica.clone());
+        node.fetchers.add(replica, LEADER, self.now);
+    }
+
+    pub fn add_all(&mut self) {
+        for node in 0..self.nodes.len() {
+            for partition in 0..self.led.len() {
+                self.add(node, u32::try_from(partition).unwrap());
+            }
+        }
+    }
+
+    pub fn append(&self, partition: usize, padding: u32) {
+        self.led[partition].append(padding, self.now);
+    }
+
+    /// Carries one message, or loses or repeats it. Says whether there was one.
+    pub fn carry(&mut self) -> bool {
+        let message = {
+            let mut messages = self.network.messages.lock();
+            if messages.is_empty() {
+                return false;
+            }
+            let place = if self.rng.u32(..1_000) < self.overtaken { self.rng.usize(..messages.len()) } else { 0 };
+            if self.rng.u32(..1_000) < self.lost {
+                messages.remove(place);
+                return true;
+            }
+            if self.rng.u32(..1_000) < self.repeated {
+                messages[place].clone()
+            } else {
+                messages.remove(place)
+            }
+        };
+        self.deliver(message);
+        true
+    }
+
+    pub fn deliver(&self, message: Message) {
+        match message {
+            Message::Request { from, ticket, request } => {
+                let lookup = |id: TopicIdPartition| {
+                    self.led.get(id.partition as usize).map(|led| led.clone() as Arc<dyn Replica>)
+                };
+                self.sessions.handle_fetch(from, correlation(ticket.number), request, lookup, self.now);
+            }
+            Message::Response { to, correlation, answer } => {
+                let call = self.network.calls.lock().remove(&(to, correlation.0.get()));
+                if let Some((ticket, _)) = call {
+                    self.node(to).fetchers.handle_response(LEADER, ticket, answer, self.now);
+                }
+            }
+        }
+    }
+
+    fn node(&self, id: NodeId) -> &Node {
+        self.nodes.iter().find(|node| node.id == id).unwrap()
+    }
+
+    pub fn settle(&mut self) {
+        while self.carry() {}
+    }
+
+    /// Time passes: calls end, and everybody does what is due.
+    pub fn tick(&mut self, passed: Duration) {
+        self.now = self.now + passed;
+        let late: Vec<_> = {
+            let mut calls = self.network.calls.lock();
+            let late: Vec<_> =
+                calls.iter().filter(|(_, call)| call.1 <= self.now).map(|(key, call)| (*key, call.0)).collect();
+            late.iter().for_each(|(key, _)| {
+                calls.remove(key);
+            });
+            late
+        };
+        for ((node, _), ticket) in late {
+            self.fail(node, ticket, ErrorCode::REQUEST_TIMED_OUT);
+        }
+        self.sessions.tick(self.now);
+        for node in &self.nodes {
+            node.fetchers.tick(self.now);
+        }
+    }
+
+    fn fail(&self, node: NodeId, ticket: FetchTicket, code: ErrorCode) {
+        let error = Error::new(code, "lost on the way");
+        self.node(node).fetchers.handle_response(LEADER, ticket, Err(error), self.now);
+    }
+
+    /// The connection with a follower breaks, and begins anew.
+    pub fn reconnect(&mut self, node: usize) {
+        let id = self.nodes[node].id;
+        self.network.messages.lock().retain(|message| match message {
+            Message::Request { from, .. } => *from != id,
+            Message::Response { to, .. } => *to != id,
+        });
+        let lost: Vec<FetchTicket> = {
+            let mut calls = self.network.calls.lock();
+            let lost = calls.iter().filter(|((node, _), _)| *node == id).map(|(_, call)| call.0).collect();
+            calls.retain(|(node, _), _| *node != id);
+            lost
+        };
+        self.sessions.handle_peer(id, false);
+        self.nodes[node].fetchers.handle_peer(LEADER, false, self.now);
+        for ticket in lost {
+            self.fail(id, ticket, ErrorCode::NETWORK_EXCEPTION);
+        }
+        self.sessions.handle_peer(id, true);
+        self.nodes[node].fetchers.handle_peer(LEADER, true, self.now);
+    }
+
+    /// Runs until everybody has everything, by whole milliseconds.
+    pub fn run_until_equal(&mut self, seed: u64) {
+        for _ in 0..20_000 {
+            self.settle();
+            if self.is_equal() {
+                return;
+            }
+            self.tick(MILLI);
+        }
+        for (partition, led) in self.led.iter().enumerate() {
+            let end = led.state().records.len();
+            for node in &self.nodes {
+                let followed = node.replicas.get(&u32::try_from(partition).unwrap());
+                let has = followed.map(|replica| replica.state().end);
+                eprintln!("partition {partition}: leader {end}, node {} {has:?}", node.id);
+            }
+        }
+        panic!("seed {seed}: the followers do not get everything");
+    }
+
+    fn is_equal(&self) -> bool {
+        self.led.iter().enumerate().all(|(partition, led)| {
+            let end = led.state().records.len() as u64;
+            self.nodes.iter().all(|node| match node.replicas.get(&u32::try_from(partition).unwrap()) {
+                Some(replica) => {
+                    let state = replica.state();
+                    state.end == end && state.follower.high_watermark() == Offset(end)
+                }
+                None => true,
+            })
+        })
+    }
+}
