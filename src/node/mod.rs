@@ -11,6 +11,8 @@ mod admin;
 mod append;
 mod catalogue;
 mod checkpoints;
+#[path = "cluster/clients/mod.rs"]
+mod clients;
 mod close;
 mod cluster;
 mod deletions;

@@ -1,0 +1,5 @@
+mod answers;
+mod fake;
+mod image;
+mod purgatory;
+mod seeds;
