@@ -3,3 +3,4 @@ mod fake;
 mod image;
 mod purgatory;
 mod seeds;
+mod together;
