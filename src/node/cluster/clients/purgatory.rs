@@ -119,20 +119,17 @@ impl Purgatory {
 
     /// Answers those whose time is over; says when the next one's is.
     pub fn tick(&self, now: Instant, answer: Answer<'_>) -> Option<Instant> {
-        loop {
-            let (late, next) = {
-                let state = self.state.lock();
-                let late = state.deadlines.iter().take_while(|(deadline, _)| *deadline <= now);
-                let late: Vec<Arc<Ticket>> =
-                    late.filter_map(|(_, number)| state.tickets.get(number).cloned()).collect();
-                (late, state.deadlines.range((now, u64::MAX)..).next().map(|(deadline, _)| *deadline))
-            };
-            // Those that somebody is looking at are finished by him.
-            let is_done = !late.iter().fold(false, |any, ticket| self.take_turn(ticket, Turn::Expire, answer) || any);
-            if is_done {
-                return next;
-            }
+        let late: Vec<Arc<Ticket>> = {
+            let state = self.state.lock();
+            let late = state.deadlines.iter().take_while(|(deadline, _)| *deadline <= now);
+            late.filter_map(|(_, number)| state.tickets.get(number).cloned()).collect()
+        };
+        for ticket in late {
+            self.take_turn(&ticket, Turn::Expire, answer);
         }
+        // Those that somebody is looking at, he finishes.
+        let state = self.state.lock();
+        state.deadlines.range((now, u64::MAX)..).next().map(|(deadline, _)| *deadline)
     }
 
     /// These are not to be answered any more.

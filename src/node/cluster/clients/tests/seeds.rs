@@ -30,7 +30,7 @@ impl Life {
         let request = match self.random.u8(..5) {
             0 | 1 => {
                 let acks = [Acks::Leader, Acks::All, Acks::All][self.random.usize(..3)];
-                produce(acks, &[&[0][..], &[1], &[0, 1], &[0, 7]][self.random.usize(..4)], self.random.u32(..300))
+                produce(acks, [&[0][..], &[1], &[0, 1], &[0, 7]][self.random.usize(..4)], self.random.u32(..300))
             }
             2 => {
                 fetch(&[(number, from.saturating_sub(2)), (1 - number, 0)], self.random.u32(..4), 100, ReadUncommitted)

@@ -87,8 +87,10 @@ impl Receive for Program {
     }
 }
 
-/// The outcome of one call.
-fn outcome<T: Send + 'static>() -> (Arc<Mutex<Option<Result<T>>>>, Done<T>) {
+/// The outcome of one call, when it is there.
+type Slot<T> = Arc<Mutex<Option<Result<T>>>>;
+
+fn outcome<T: Send + 'static>() -> (Slot<T>, Done<T>) {
     let slot = Arc::new(Mutex::new(None));
     let theirs = Arc::clone(&slot);
     (slot, Box::new(move |outcome| assert!(theirs.lock().replace(outcome).is_none(), "answered twice")))
