@@ -11,8 +11,6 @@ mod admin;
 mod append;
 mod catalogue;
 mod checkpoints;
-#[path = "cluster/clients/mod.rs"]
-mod clients;
 mod close;
 mod cluster;
 mod deletions;
@@ -37,6 +35,7 @@ mod topic;
 mod upkeep;
 
 pub use admin::TOPIC_PARTITIONS_MAX;
+pub use append::{Grouped, Placed};
 pub use catalogue::Catalogue;
 #[cfg(test)]
 pub(crate) use catalogue::TopicEntry;
@@ -45,7 +44,6 @@ pub(crate) use catalogue::TOPICS_FILE;
 pub use close::CloseReport;
 pub use listeners::Notify;
 pub use notices::{Alarm, LogLevel, Notice};
-pub use append::{Grouped, Placed};
 pub use partition::Partition;
 pub use stats::{NodeStats, PartitionStats};
 pub use topic::{Topic, TopicDescription};

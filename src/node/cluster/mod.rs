@@ -15,6 +15,7 @@
 //! | `replica` | a partition, as fetching sees it |
 //! | `fetchers`, `fetcher`, `fetch_plan` | as follower: whom to ask for what, and when |
 //! | `throttle` | how fast those may be that are far behind |
+//! | `clients` | as leader: what producers and consumers are answered |
 //! | `sessions`, `session`, `session_state`, `watches` | as leader: fetches that wait for news |
 //!
 //! No thread and no clock of its own. Frames and time come in on whatever thread has them; no lock is held while a [`Replica`] or the
@@ -23,14 +24,18 @@
 #![cfg_attr(not(test), allow(dead_code))]
 #![allow(unused_imports)]
 
+mod clients;
 mod fetch_plan;
 mod fetcher;
 mod fetchers;
 mod replica;
-mod throttle;
 #[cfg(test)]
 mod tests;
+mod throttle;
 
+pub(crate) use clients::{
+    describe, Admitted, Answers, ClientFetch, ClientFetched, ClientPartition, ClientPartitions, Clients, LeaderView,
+};
 pub(crate) use fetchers::{FetchSender, FetchSettings, FetchTicket, Fetchers};
 pub(crate) use replica::{Known, Replica, Serving};
 pub(crate) use throttle::Throttle;

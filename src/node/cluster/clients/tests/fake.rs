@@ -2,7 +2,7 @@
 
 use crate::config::IsolationLevel;
 use crate::error::{Error, ErrorCode, Result};
-use crate::node::clients::{
+use crate::node::cluster::clients::{
     Admitted, Answers, ClientFetch, ClientFetched, ClientPartition, ClientPartitions, Clients, LeaderView,
 };
 use crate::replication::{check_leader_epoch, AckVerdict};

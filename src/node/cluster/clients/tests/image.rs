@@ -1,6 +1,6 @@
 use crate::controller::{Image, LeaderRecovery, MetadataRecord, NodeRegistration, NodeStanding, PartitionState};
 use crate::error::ErrorCode;
-use crate::node::clients::describe;
+use crate::node::cluster::clients::describe;
 use crate::transport::ClusterId;
 use crate::types::{LeaderEpoch, NodeId};
 

@@ -1,6 +1,6 @@
 use super::fake::{at, part, CLIENT};
-use crate::node::clients::purgatory::{Asker, Operation, Purgatory};
-use crate::node::clients::WAITING_MAX;
+use crate::node::cluster::clients::purgatory::{Asker, Operation, Purgatory};
+use crate::node::cluster::clients::WAITING_MAX;
 use crate::types::{NodeId, TopicPartition};
 use crate::wire::{CorrelationId, MetadataResponse, Response};
 use parking_lot::Mutex;

@@ -4,7 +4,7 @@ use super::fake::{at, part, FakeNode, World, ME};
 use crate::client::{Calls, Client, ClientParts, ClientSettings, ClusterView, Done, ReaderSettings, RemoteReader};
 use crate::config::IsolationLevel::ReadUncommitted;
 use crate::error::{ErrorCode, Result};
-use crate::node::clients::{Answers, ClientPartition, ClientPartitions, Clients};
+use crate::node::cluster::clients::{Answers, ClientPartition, ClientPartitions, Clients};
 use crate::sim::SimClock;
 use crate::time::Clock;
 use crate::transport::{ChannelHub, ClusterId, Inbox, Receive, Transport, CLIENT_ID_MIN};
