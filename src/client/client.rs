@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::time::{Clock, Instant};
 use crate::transport::{Transport, BOOTSTRAP_ID_MIN};
 use crate::types::{NodeId, TopicPartition};
-use crate::wire::{decode, CorrelationId, CurrentLeader, Message, MetadataRequest, Request, Response};
+use crate::wire::{decode, CorrelationId, CurrentLeader, Envelope, Message, MetadataRequest, Request, Response};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
@@ -41,6 +41,7 @@ pub(crate) struct ClientSettings {
 
 /// What a client is put together from. A node shares its `calls` and its `view`.
 pub(crate) struct ClientParts {
+    /// A node's carries what is for itself to its own router: leader and controller may be this very node.
     pub transport: Arc<dyn Transport>,
     pub calls: Arc<Calls>,
     pub view: Arc<ClusterView>,
@@ -146,10 +147,16 @@ impl Client {
         Backoff { first: retry_backoff, longest: retry_backoff_max }.after(failures)
     }
 
-    /// For programs that are no node: whatever comes in. What is no answer is ignored.
+    /// For programs that are no node: whatever comes in. What is no answer is ignored; one that cannot be read is a failure of what was
+    /// asked.
     pub fn handle_frame(&self, from: NodeId, frame: Bytes) {
-        if let Ok(Message::Response { correlation, response }) = decode(frame) {
-            self.handle_response(from, correlation, response);
+        let envelope = Envelope::read(&frame);
+        match (decode(frame), envelope) {
+            (Ok(Message::Response { correlation, response }), _) => self.handle_response(from, correlation, response),
+            (Err(error), Ok(Envelope { is_response: true, correlation: Some(correlation), .. })) => {
+                self.handle_response(from, correlation, Response::Failed(error));
+            }
+            _ => {}
         }
     }
 

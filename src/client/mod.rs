@@ -20,7 +20,8 @@
 //! | `produce`, `offsets`, `admin`, `errand` | what is asked; `errand` tries again until a deadline |
 //! | `fetch`, `aborted` | a partition elsewhere, for a reader |
 //! | `wait` | for callers that may block |
-#![cfg_attr(not(all(test, feature = "quorum")), allow(dead_code, unused_imports))]
+#![cfg_attr(not(all(test, feature = "quorum")), allow(dead_code))]
+#![allow(unused_imports)]
 
 mod aborted;
 mod admin;

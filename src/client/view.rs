@@ -78,7 +78,13 @@ impl ClusterView {
                 return false;
             }
             let next = Known::new(metadata, known.as_ref());
-            *known = Some(next);
+            let before = known.replace(next);
+            // The same again is no news: whoever waits for some would be tried again for nothing.
+            let next = known.as_ref();
+            let stand = |known: Option<&Known>| known.map(|known| (known.metadata_offset, known.controller));
+            if stand(before.as_ref()) == stand(next) {
+                return true;
+            }
         }
         self.tell();
         true

@@ -7,9 +7,9 @@ use crate::controller::{ControllerRequest, ControllerResponse, CreateTopic, Repl
 use crate::error::{Error, ErrorCode};
 use crate::types::{Acks, LeaderEpoch, Offset, Rung, TopicPartition};
 use crate::wire::{
-    CurrentLeader, DeleteRecordsPartitionResponse, DeleteRecordsResponse, ListOffsetsPartitionResponse,
-    ListOffsetsResponse, ListedOffset, OffsetSpec, ProducePartitionResponse, ProduceResponse, Produced, Request,
-    Response,
+    encode, CurrentLeader, DeleteRecordsPartitionResponse, DeleteRecordsResponse, ListOffsetsPartitionResponse,
+    ListOffsetsResponse, ListedOffset, Message, OffsetSpec, ProducePartitionResponse, ProduceResponse, Produced,
+    Request, Response,
 };
 use bytes::Bytes;
 
@@ -106,6 +106,20 @@ fn an_answer_about_something_else_is_none() {
     let other =
         ProducePartitionResponse { partition: TopicPartition::new("x", 0), result: Ok(at(1)), current_leader: None };
     world.answer(&world.only_sent(), Response::Produce(ProduceResponse { partitions: vec![other] }));
+    assert_eq!(outcomes.only().unwrap_err().code(), ErrorCode::CORRUPT_MESSAGE);
+}
+
+#[test]
+fn an_answer_that_cannot_be_read_is_a_failure_of_what_was_asked() {
+    let world = World::knowing();
+    let outcomes = produce(&world, Acks::All);
+    let correlation = world.only_sent().correlation.unwrap();
+    let message = Message::Response { correlation, response: produced(Ok(at(1)), None) };
+    let frame = encode(&message).unwrap().into_joined();
+    world.client.handle_frame(ONE, frame.slice(..11));
+    world.client.handle_frame(TWO, frame.slice(..20));
+    assert_eq!(outcomes.count(), 0);
+    world.client.handle_frame(ONE, frame.slice(..20));
     assert_eq!(outcomes.only().unwrap_err().code(), ErrorCode::CORRUPT_MESSAGE);
 }
 
@@ -274,7 +288,7 @@ fn whoever_blocks_gets_the_answer_or_the_end_of_its_time() {
     asked.wait();
     world.answer(&world.only_sent(), listed(Ok(None), None));
     assert_eq!(waiter.join().unwrap().unwrap(), None);
-    let late = world.client.wait::<()>(world.now(), |done| std::mem::forget(done));
+    let late = world.client.wait::<()>(world.now(), std::mem::forget);
     assert_eq!(late.unwrap_err().code(), ErrorCode::TIMED_OUT);
     let dropped = world.client.wait::<()>(deadline, drop);
     assert_eq!(dropped.unwrap_err().code(), ErrorCode::DESTROY);

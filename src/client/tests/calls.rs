@@ -22,9 +22,12 @@ fn answer(metadata_offset: u64) -> Response {
     Response::Metadata(MetadataResponse { cluster, controller: None, metadata_offset, nodes: vec![], topics: vec![] })
 }
 
-/// What was called back: which call, and the offset of the answer or the error's number.
+/// Which call, and the offset of its answer or the error's number.
+type Outcome = (u32, std::result::Result<u64, ErrorCode>);
+
+/// What was called back.
 #[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Vec<(u32, std::result::Result<u64, ErrorCode>)>>>);
+struct Heard(Arc<Mutex<Vec<Outcome>>>);
 
 impl Heard {
     fn done(&self, call: u32) -> impl FnOnce(Result<Response>) + Send + 'static {
@@ -39,7 +42,7 @@ impl Heard {
         }
     }
 
-    fn take(&self) -> Vec<(u32, std::result::Result<u64, ErrorCode>)> {
+    fn take(&self) -> Vec<Outcome> {
         std::mem::take(&mut self.0.lock())
     }
 }

@@ -93,7 +93,7 @@ impl Reading {
 #[test]
 fn a_fetch_waits_at_the_leader_and_the_next_one_begins_when_its_answer_is_taken() {
     let reading = reading();
-    assert_eq!((reading.read(0), reading.reader.ends()), (None, None));
+    assert_eq!((reading.read(0), reading.reader.ends(), reading.reader.partition()), (None, None, &logs()));
     let sent = reading.fetch(0);
     let Request::ConsumerFetch(request) = &sent.request else { panic!() };
     assert_eq!((sent.to, request.wait_max_ms, request.bytes_min, request.isolation), (ONE, 500, 1, ReadUncommitted));

@@ -79,6 +79,7 @@ fn listeners_hear_of_changes_until_they_are_dropped() {
     }));
     view.replace(metadata(10, Some(ONE), 3));
     view.replace(metadata(9, Some(ONE), 3));
+    view.replace(metadata(10, Some(ONE), 3));
     view.handle_hint(&logs(), ID, leads(TWO, 4));
     view.handle_hint(&logs(), ID, leads(TWO, 4));
     assert!(view.handle_controller_hint(ONE, Some(TWO)));

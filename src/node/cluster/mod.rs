@@ -17,6 +17,7 @@
 //! | `throttle` | how fast those may be that are far behind |
 //! | `sessions`, `session`, `session_state`, `round`, `watches` | as leader: fetches that wait for news |
 //! | `membership`, `isr_proposals`, `controller_line` | what this node has to say to the controller |
+//! | `clients` | as leader: what producers and consumers are answered |
 //!
 //! No thread and no clock of its own. Frames and time come in on whatever thread has them; no lock is held while a [`Replica`] or the
 //! network is called. Whoever finds a fetcher or a session at work leaves a note and goes on: the worker looks once more before
@@ -24,6 +25,7 @@
 #![cfg_attr(not(test), allow(dead_code))]
 #![allow(unused_imports)]
 
+mod clients;
 mod controller_line;
 mod fetch_plan;
 mod fetcher;
@@ -40,6 +42,9 @@ mod tests;
 mod throttle;
 mod watches;
 
+pub(crate) use clients::{
+    describe, Admitted, Answers, ClientFetch, ClientFetched, ClientPartition, ClientPartitions, Clients, LeaderView,
+};
 pub(crate) use controller_line::ControllerCall;
 pub(crate) use fetchers::{FetchSender, FetchSettings, FetchTicket, Fetchers};
 pub(crate) use isr_proposals::IsrProposals;

@@ -1,0 +1,6 @@
+mod answers;
+mod fake;
+mod image;
+mod purgatory;
+mod seeds;
+mod together;
