@@ -4,10 +4,10 @@ use super::core::Core;
 use crate::config::TopicOverrides;
 use crate::error::{Error, ErrorCode, Result};
 use crate::node::{Alarm, Grouped, LogLevel, Partition, Topic};
-use crate::producer::{Appended, Host, HostPartition, HostTopic, Wakeable};
+use crate::producer::{Appended, Host, HostPartition, HostTopic, Judgement, Wakeable};
 use crate::record::SealedBatch;
 use crate::time::{Clock, Instant};
-use crate::types::{Acks, Offset, Rung};
+use crate::types::{Acks, LeaderEpoch, Offset, Rung};
 use std::sync::{Arc, Weak};
 
 impl Host for Core {
@@ -75,6 +75,10 @@ impl HostTopic for Topic {
 }
 
 impl HostPartition for Partition {
+    fn leader_epoch(&self) -> LeaderEpoch {
+        Partition::leader_epoch(self)
+    }
+
     fn append(&self, batch: &mut SealedBatch, acks: Acks) -> Result<Appended> {
         let placed = Partition::append(self, batch, acks)?;
         Ok(Appended {
@@ -82,6 +86,7 @@ impl HostPartition for Partition {
             last_offset: placed.last_offset,
             log_append_time: placed.timestamp,
             rung: placed.rung,
+            leader_epoch: Partition::leader_epoch(self),
         })
     }
 
@@ -97,12 +102,14 @@ impl HostPartition for Partition {
         Partition::wait_for(self, end, rung, deadline)
     }
 
-    fn end_of(&self, rung: Rung) -> Offset {
+    fn judge(&self, end: Offset, _: LeaderEpoch, needed: Rung) -> Judgement {
         // A partition that cannot say has reached nothing.
-        self.offsets().map_or(Offset::ZERO, |offsets| match rung {
-            Rung::Buffered | Rung::Written => offsets.log_end,
-            Rung::Flushed => offsets.flushed,
-            Rung::Replicated => offsets.high_watermark,
-        })
+        let Ok(offsets) = self.offsets() else { return Judgement::Wait };
+        let rung = Grouped { offsets, ..Grouped::default() }.rung(end);
+        if rung >= needed {
+            Judgement::Reached(rung)
+        } else {
+            Judgement::Wait
+        }
     }
 }

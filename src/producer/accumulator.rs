@@ -17,7 +17,7 @@ use crate::disk::PIECES_MAX;
 use crate::error::Result;
 use crate::record::RecordRef;
 use crate::time::{Clock, Instant};
-use crate::types::{Offset, Timestamp};
+use crate::types::{LeaderEpoch, Offset, Timestamp};
 use std::collections::VecDeque;
 use std::ops::AddAssign;
 use std::sync::Arc;
@@ -53,8 +53,10 @@ pub(super) struct Accumulator {
     ready_bytes: usize,
     in_hand: Option<InHand>,
     unfinished: VecDeque<Unfinished>,
-    /// Somebody is telling outcomes; the others leave it to him, so that they come in order.
-    pub is_finishing: bool,
+    // Somebody is telling outcomes; the others leave it to him, so that they come in order.
+    is_finishing: bool,
+    // Somebody wanted to, meanwhile.
+    is_missed: bool,
     /// On the producer's list of queues that `kafkalog-node` looks at.
     pub is_listed: bool,
     /// No more records.
@@ -102,10 +104,26 @@ pub(super) struct Unfinished {
     pub audience: Audience,
     pub outcome: Outcome,
     pub end: Offset,
+    /// The leadership under which it was appended.
+    pub leader_epoch: LeaderEpoch,
     pub records: u32,
     pub bytes: usize,
     pub reserved_bytes: usize,
     pub sequence: u64,
+}
+
+/// The unfinished batch that has to be looked at first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Oldest {
+    pub sequence: u64,
+    pub end: Offset,
+    pub leader_epoch: LeaderEpoch,
+}
+
+impl Oldest {
+    fn of(one: &Unfinished) -> Oldest {
+        Oldest { sequence: one.sequence, end: one.end, leader_epoch: one.leader_epoch }
+    }
 }
 
 impl Accumulator {
@@ -123,6 +141,7 @@ impl Accumulator {
             in_hand: None,
             unfinished: VecDeque::new(),
             is_finishing: false,
+            is_missed: false,
             is_listed: false,
             is_closed: false,
             sequence_last: 0,
@@ -296,12 +315,36 @@ impl Accumulator {
         }
     }
 
-    /// The oldest batch that is on its rung, now that everything below `reached` is there. `None` gives the finisher's
-    /// role back.
-    pub fn poll_finished(&mut self, reached: Offset) -> Option<Unfinished> {
-        let finished = pop_front_if(&mut self.unfinished, |oldest| oldest.end <= reached);
-        self.is_finishing = finished.is_some();
-        finished
+    /// Takes the finisher's role and says what he has to look at first; `None` when there is nothing, or when somebody has the role
+    /// already: then he looks again.
+    pub fn begin_finishing(&mut self) -> Option<Oldest> {
+        self.is_missed |= self.is_finishing;
+        if self.is_finishing {
+            return None;
+        }
+        self.next_finishing()
+    }
+
+    /// What the finisher has to look at next; `None` gives his role back.
+    pub fn next_finishing(&mut self) -> Option<Oldest> {
+        self.is_missed = false;
+        let next = self.unfinished.front().map(Oldest::of);
+        self.is_finishing = next.is_some();
+        next
+    }
+
+    /// The oldest one is not there yet: gives the finisher's role back, unless somebody came in vain meanwhile.
+    pub fn end_finishing(&mut self) -> Option<Oldest> {
+        if self.is_missed {
+            return self.next_finishing();
+        }
+        self.is_finishing = false;
+        None
+    }
+
+    /// The batch with this number, if it is still the oldest one.
+    pub fn poll_finished(&mut self, sequence: u64) -> Option<Unfinished> {
+        pop_front_if(&mut self.unfinished, |oldest| oldest.sequence == sequence)
     }
 
     /// Batches that expired before anybody appended them, oldest first.

@@ -1,11 +1,11 @@
 //! An engine made of vectors, for the unit tests: it can be held in the middle of an append, refuse, and lose its disk.
 
-use super::host::{Appended, Host, HostPartition, HostTopic, Wakeable};
+use super::host::{Appended, Host, HostPartition, HostTopic, Judgement, Wakeable};
 use super::{Producer, ProducerBuilder};
 use crate::error::{Error, ErrorCode, Result};
 use crate::record::{batches, Inflater, SealedBatch};
 use crate::time::{Clock, Instant, SystemClock};
-use crate::types::{Acks, Offset, Rung, Timestamp};
+use crate::types::{Acks, LeaderEpoch, Offset, Rung, Timestamp};
 use parking_lot::{Condvar, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Weak};
@@ -252,7 +252,8 @@ impl HostPartition for FakePartition {
             _ if self.must_flush_before_ack() => Rung::Written,
             _ => Rung::Replicated,
         };
-        Ok(Appended { base_offset: base, last_offset: Offset(state.log_end - 1), log_append_time: None, rung })
+        let last_offset = Offset(state.log_end - 1);
+        Ok(Appended { base_offset: base, last_offset, log_append_time: None, rung, leader_epoch: LeaderEpoch(0) })
     }
     fn must_flush_before_ack(&self) -> bool {
         self.flushes_before_ack.load(SeqCst)
@@ -268,13 +269,14 @@ impl HostPartition for FakePartition {
         }
         Ok(Rung::Replicated)
     }
-    fn end_of(&self, rung: Rung) -> Offset {
+    fn judge(&self, end: Offset, _: LeaderEpoch, needed: Rung) -> Judgement {
         let state = self.state.lock();
-        let all = Offset(state.log_end);
-        if rung == Rung::Written || (rung == Rung::Replicated && !self.must_flush_before_ack()) {
-            all
+        let rung =
+            if end.0 <= state.flushed || !self.must_flush_before_ack() { Rung::Replicated } else { Rung::Written };
+        if rung >= needed {
+            Judgement::Reached(rung)
         } else {
-            Offset(state.flushed)
+            Judgement::Wait
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The last step: telling everybody what became of a batch, once, in order.
 
-use super::accumulator::Unfinished;
+use super::accumulator::{Oldest, Unfinished};
 use super::batch::{Audience, Completion, Outcome, Stage};
-use super::host::HostPartition;
+use super::host::{HostPartition, Judgement};
 use super::queue::PartitionQueue;
 use super::shared::Shared;
 use super::BatchPlacement;
@@ -34,24 +34,31 @@ impl Shared {
         log.wait_for(end, self.needed_rung(log), deadline)
     }
 
-    /// Finishes every batch of `queue` that has reached its rung. Returns at once when another thread is at it.
+    /// Finishes every batch of `queue` that has reached its rung. Returns at once when another thread is at it, who will look again.
     pub fn finish(&self, queue: &PartitionQueue) {
         let Some(log) = queue.known_log() else { return };
         let needed = self.needed_rung(log.as_ref());
-        loop {
-            if std::mem::replace(&mut queue.accumulator.lock().is_finishing, true) {
-                return;
-            }
-            let reached = log.end_of(needed);
-            while let Some(mut finished) = queue.take_finished(reached) {
-                // What was reached beyond the need is told as well.
-                let rung = if log.end_of(Rung::Replicated) >= finished.end { Rung::Replicated } else { needed };
-                let outcome = finished.outcome.clone().climbed(rung);
-                self.settle(queue, &mut finished, outcome);
-            }
-            // Who came in between found the role taken and left it to us.
-            if log.end_of(needed) == reached {
-                return;
+        let mut oldest = queue.accumulator.lock().begin_finishing();
+        while let Some(Oldest { sequence, end, leader_epoch }) = oldest {
+            let judgement = log.judge(end, leader_epoch, needed);
+            let mut accumulator = queue.accumulator.lock();
+            match judgement {
+                Judgement::Wait => oldest = accumulator.end_finishing(),
+                Judgement::Reached(rung) => {
+                    let finished = accumulator.poll_finished(sequence);
+                    drop(accumulator);
+                    if let Some(mut finished) = finished {
+                        // What was reached beyond the need is told as well.
+                        let outcome = finished.outcome.clone().climbed(rung);
+                        self.settle(queue, &mut finished, outcome);
+                    }
+                    oldest = queue.accumulator.lock().next_finishing();
+                }
+                Judgement::Lost(error) => {
+                    drop(accumulator);
+                    self.fail_all_unfinished(queue, &error);
+                    oldest = queue.accumulator.lock().next_finishing();
+                }
             }
         }
     }
@@ -59,6 +66,10 @@ impl Shared {
     /// Fails every batch of `queue` that is in the log without having reached its rung: the disk failed, or a purge.
     pub fn fail_unfinished(&self, queue: &PartitionQueue, error: &Error) -> u64 {
         self.finish(queue);
+        self.fail_all_unfinished(queue, error)
+    }
+
+    fn fail_all_unfinished(&self, queue: &PartitionQueue, error: &Error) -> u64 {
         let mut failed = 0;
         loop {
             let next = queue.accumulator.lock().poll_unfinished();

@@ -1,11 +1,13 @@
 //! What a producer needs of the engine that opened it, as small as it can be.
 
 use super::ProducerStats;
-use crate::error::{Error, Result};
-use crate::node::Grouped;
+use crate::error::{Error, ErrorCode, Result};
+use crate::node::{Grouped, Notify};
 use crate::record::SealedBatch;
 use crate::time::{Clock, Instant};
-use crate::types::{Acks, Offset, Rung, Timestamp};
+use crate::types::{Acks, LeaderEpoch, Offset, Rung, Timestamp};
+use bytes::Bytes;
+use std::any::Any;
 use std::sync::{Arc, Weak};
 
 /// The engine, as its producers see it.
@@ -37,21 +39,78 @@ pub(crate) trait HostTopic: Send + Sync {
     fn partition(&self, partition: u32) -> Result<Arc<dyn HostPartition>>;
 }
 
-/// The leader of a partition, as producers see it. Implemented by `node::Partition`.
+/// A partition, as producers see it: led by this node, or by another one that can be reached through this. Implemented by
+/// `node::Partition`.
+#[allow(dead_code)] // until the sender asks who leads
 pub(crate) trait HostPartition: Send + Sync {
-    /// Appends on this thread; waits neither for a flush nor for replicas.
+    /// Who leads it now. Always [`Here`](Seat::Here) where nobody else ever can.
+    fn seat(&self) -> Seat {
+        Seat::Here
+    }
+    /// The reign of the leader that this node knows of. Grows with every change of leadership; asked before and after an attempt to see
+    /// whether there is somebody new to try.
+    fn leader_epoch(&self) -> LeaderEpoch {
+        LeaderEpoch(0)
+    }
+    /// Appends on this thread; waits neither for a flush nor for replicas. NOT_LEADER_OR_FOLLOWER where another node leads.
     fn append(&self, batch: &mut SealedBatch, acks: Acks) -> Result<Appended>;
     /// Appends batches in one write. Nothing is placed and nothing refused where they have to go one by one.
     fn append_group(&self, batches: &mut [SealedBatch], acks: Acks) -> Grouped {
         let _ = (batches, acks);
         Grouped::default()
     }
+    /// Hands batches to the leader elsewhere, in this order and with nothing of anybody else between them; never blocks. `done` is called
+    /// exactly once, on any thread (this one included, before this returns), with no lock held, not later than about `deadline`: when
+    /// all of them have reached the rung that `acks` asks for, there where they were appended, or have failed together. `Appended`
+    /// speaks of all of them: the first offset of the first one, the last one of the last. With `Acks::None` it is called at once, and
+    /// what its `Appended` says is not believed.
+    ///
+    /// An error that is final (MESSAGE_TOO_LARGE, INVALID_RECORD...) means that none of them is in the log.
+    fn submit(&self, batches: Vec<Bytes>, acks: Acks, deadline: Instant, done: Submitted) {
+        let _ = (batches, acks, deadline);
+        done(Err(Error::new(ErrorCode::NOT_LEADER_OR_FOLLOWER, "this node knows no way to another leader")));
+    }
     /// `flush.messages=1`.
     fn must_flush_before_ack(&self) -> bool;
     /// Waits until everything below `end` is on `rung`, leading the group commit if need be; answers the rung reached.
     fn wait_for(&self, end: Offset, rung: Rung, deadline: Option<Instant>) -> Result<Rung>;
-    /// The end of what is on `rung` now.
-    fn end_of(&self, rung: Rung) -> Offset;
+    /// How a batch stands that was appended here under `admitted` and ends at `end`. Lost with NOT_LEADER_OR_FOLLOWER when that
+    /// leadership was over before the batch had reached `needed`, with NOT_ENOUGH_REPLICAS_AFTER_APPEND when it is there and too few
+    /// replicas are in sync.
+    fn judge(&self, end: Offset, admitted: LeaderEpoch, needed: Rung) -> Judgement;
+    /// Has `listener` told whenever the high watermark moves or the leadership changes, until the answer is dropped. `None` for a
+    /// partition where nobody else can ever move them; one that is not always [`Here`](Seat::Here) never answers so.
+    fn subscribe(&self, listener: Arc<dyn Notify>) -> Option<Box<dyn Any + Send + Sync>> {
+        let _ = listener;
+        None
+    }
+}
+
+/// What [`submit`](HostPartition::submit) calls with its answer.
+#[allow(dead_code)]
+pub(crate) type Submitted = Box<dyn FnOnce(Result<Appended>) + Send>;
+
+/// Where the leader of a partition sits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(dead_code)] // until a cluster is wired
+pub(crate) enum Seat {
+    /// This node leads: append on this thread.
+    Here,
+    /// Another node leads: hand over.
+    Elsewhere,
+    /// Nobody leads, as far as this node knows.
+    Unknown,
+}
+
+/// How an unfinished batch stands.
+#[derive(Clone, Debug)]
+#[allow(dead_code)] // until a cluster is wired
+pub(crate) enum Judgement {
+    Wait,
+    /// It is on this rung, the needed one or a higher one.
+    Reached(Rung),
+    /// It will not get there by itself. It may be in the log all the same.
+    Lost(Error),
 }
 
 /// Where a batch was put.
@@ -61,6 +120,8 @@ pub(crate) struct Appended {
     pub last_offset: Offset,
     pub log_append_time: Option<Timestamp>,
     pub rung: Rung,
+    /// Of the leader that took it.
+    pub leader_epoch: LeaderEpoch,
 }
 
 /// The producer, as `kafkalog-node` and the closing engine see it.

@@ -34,4 +34,6 @@ pub use record::{Record, RecordMetadata};
 pub use sink::{BatchPlacement, DeliveryReport, DeliverySink};
 pub use stats::ProducerStats;
 
-pub(crate) use host::{Appended, Host, HostPartition, HostTopic, Wakeable};
+pub(crate) use host::{Appended, Host, HostPartition, HostTopic, Judgement, Wakeable};
+#[allow(unused_imports)] // until a cluster is wired
+pub(crate) use host::{Seat, Submitted};

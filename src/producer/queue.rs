@@ -1,11 +1,10 @@
 //! One partition as a producer sees it: its accumulator behind a short lock, its leader, and where its waiters wait.
 
-use super::accumulator::{Accumulator, Unfinished};
+use super::accumulator::Accumulator;
 use super::host::{HostPartition, HostTopic};
 use super::parking::Parking;
 use super::topics::TopicState;
 use crate::error::Result;
-use crate::types::Offset;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -57,11 +56,6 @@ impl PartitionQueue {
     /// The leader, where something was appended already.
     pub fn known_log(&self) -> Option<&Arc<dyn HostPartition>> {
         self.log.get()
-    }
-
-    /// The oldest batch that is on its rung; `None` gives the finisher's role back.
-    pub fn take_finished(&self, reached: Offset) -> Option<Unfinished> {
-        self.accumulator.lock().poll_finished(reached)
     }
 
     /// To be called with what the accumulator says, after every change of its queue.

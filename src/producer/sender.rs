@@ -12,7 +12,7 @@ use super::shared::Shared;
 use super::BatchPlacement;
 use crate::error::{Error, ErrorCode, Result};
 use crate::record::{batches, BatchBuilder, Header, Inflater, RecordRef, SealedBatch, INFLATED_BYTES_MAX};
-use crate::types::{Offset, Rung, Timestamp};
+use crate::types::{LeaderEpoch, Offset, Rung, Timestamp};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
@@ -51,8 +51,8 @@ impl Drop for Role<'_> {
 /// What an append came to, and how far up the log it went.
 struct Carried {
     outcome: Outcome,
-    // End and rung of what was placed, if anything was.
-    placed: Option<(Offset, Rung)>,
+    // End, rung and leader of what was placed, if anything was.
+    placed: Option<(Offset, Rung, LeaderEpoch)>,
     records: u32,
     bytes: usize,
     queue_time_ns: u64,
@@ -205,7 +205,7 @@ impl Shared {
             let placed = BatchPlacement { base_offset: Some(header.base_offset), log_append_time: None, rung };
             let carried = Carried {
                 outcome: Outcome::Placed(placed),
-                placed: Some((end, rung)),
+                placed: Some((end, rung, header.leader_epoch.unwrap_or_default())),
                 records: header.record_count.unsigned_abs(),
                 bytes: header.batch_bytes as usize,
                 queue_time_ns: self.queue_time_ns(&batch),
@@ -237,7 +237,7 @@ impl Shared {
                 queue.retire();
             }
         }
-        if let Some((end, rung)) = carried.placed {
+        if let Some((end, rung, leader_epoch)) = carried.placed {
             if !queue.known_log().is_none_or(|log| self.is_enough(log.as_ref(), rung)) {
                 if batch.completion.opened_at().is_none() {
                     batch.completion.set_opened_at(self.clock.monotonic());
@@ -251,6 +251,7 @@ impl Shared {
                     audience: std::mem::take(&mut batch.audience),
                     outcome: carried.outcome,
                     end,
+                    leader_epoch,
                     records,
                     bytes: carried.bytes,
                     reserved_bytes: held,
@@ -265,7 +266,7 @@ impl Shared {
         } else {
             self.account(&carried.outcome, records, carried.bytes);
         }
-        batch.completion.finish(carried.outcome, carried.placed.map(|(end, _)| end));
+        batch.completion.finish(carried.outcome, carried.placed.map(|(end, ..)| end));
         batch.is_owed = false;
         self.memory.give_back(std::mem::take(&mut batch.reserved_bytes));
         Back { unfinished: None, emptied: batch, tally }
@@ -286,7 +287,7 @@ impl Shared {
         let carried = match log.append(&mut sealed, self.config.acks) {
             Ok(at) => Carried {
                 outcome: Outcome::Placed(placement(&at)),
-                placed: Some((at.last_offset.next(), at.rung)),
+                placed: Some((at.last_offset.next(), at.rung, at.leader_epoch)),
                 records,
                 bytes,
                 queue_time_ns,
@@ -353,7 +354,7 @@ struct Split<'a> {
     shared: &'a Shared,
     log: &'a dyn HostPartition,
     each: Vec<Result<BatchPlacement>>,
-    placed: Option<(Offset, Rung)>,
+    placed: Option<(Offset, Rung, LeaderEpoch)>,
     bytes: usize,
 }
 
@@ -361,7 +362,7 @@ impl Split<'_> {
     fn append(&mut self, records: &[(RecordRef<'_>, Timestamp)], range: Range<usize>) {
         match self.try_append(&records[range.clone()]) {
             Ok(at) => {
-                self.placed = Some((at.last_offset.next(), at.rung));
+                self.placed = Some((at.last_offset.next(), at.rung, at.leader_epoch));
                 let base = placement(&at);
                 for delta in 0..range.len() {
                     let base_offset = base.base_offset.map(|offset| offset.plus(delta as u64));

@@ -9,7 +9,7 @@ use super::super::topics::TopicState;
 use crate::config::ProducerConfig;
 use crate::record::RecordRef;
 use crate::time::Instant;
-use crate::types::{Offset, Timestamp};
+use crate::types::{LeaderEpoch, Offset, Timestamp};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,10 +80,11 @@ impl Desk {
             audience: Audience::default(),
             outcome: Outcome::Failed(crate::Error::new(crate::ErrorCode::NONE, "")),
             end: Offset(end),
+            leader_epoch: LeaderEpoch(0),
             records: 1,
             bytes: 1,
             reserved_bytes: 0,
-            sequence: 1,
+            sequence: end,
         }
     }
 }
@@ -169,9 +170,17 @@ fn unfinished_batches_are_done_in_order_as_far_as_the_rung_was_reached() {
     }
     assert_eq!(desk.accumulator.unfinished_end(), Some(Offset(30)));
     assert_eq!(desk.accumulator.watched_end(), None, "nobody asked from afar");
-    let ends: Vec<Offset> =
-        std::iter::from_fn(|| desk.accumulator.poll_finished(Offset(20))).map(|one| one.end).collect();
-    assert_eq!(ends, [Offset(10), Offset(20)]);
+    let mut next = desk.accumulator.begin_finishing();
+    for end in [10, 20] {
+        assert_eq!(next.map(|oldest| oldest.end), Some(Offset(end)));
+        assert!(desk.accumulator.begin_finishing().is_none(), "one finisher at a time");
+        assert!(desk.accumulator.poll_finished(30).is_none(), "not before its turn");
+        assert_eq!(desk.accumulator.poll_finished(end).map(|one| one.end), Some(Offset(end)));
+        next = desk.accumulator.next_finishing();
+    }
+    assert!(desk.accumulator.begin_finishing().is_none());
+    assert_eq!(desk.accumulator.end_finishing(), next, "somebody came in vain, so he looks again");
+    assert_eq!(desk.accumulator.end_finishing(), None);
     let last = desk.accumulator.poll_unfinished().unwrap();
     assert!(last.completion.watch());
     desk.accumulator.hold(last);
