@@ -1,6 +1,6 @@
 //! The last step: telling everybody what became of a batch, once, in order.
 
-use super::accumulator::Expired;
+use super::attempts::Expired;
 use super::batch::{Audience, Completion, Outcome, Stage};
 use super::host::{HostPartition, Judgement};
 use super::queue::PartitionQueue;

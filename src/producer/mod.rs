@@ -7,6 +7,7 @@
 //! from other threads.
 
 mod accumulator;
+mod attempts;
 mod batch;
 mod builder;
 mod delivery;

@@ -33,7 +33,14 @@ impl Shared {
     pub fn look_after(&self, queue: &Arc<PartitionQueue>) {
         let (at, is_new_on_list) = {
             let mut accumulator = queue.accumulator.lock();
-            let at = if accumulator.is_sendable() { Some(self.clock.monotonic()) } else { accumulator.poll_timeout() };
+            // Callbacks and futures have no thread that would lead a group commit.
+            let must_flush = queue.known_log().is_some_and(|log| log.must_flush_before_ack());
+            let is_watched = must_flush && accumulator.unfinished.watched_end().is_some();
+            let at = if is_watched || accumulator.is_sendable() {
+                Some(self.clock.monotonic())
+            } else {
+                accumulator.poll_timeout()
+            };
             (at, at.is_some() && !std::mem::replace(&mut accumulator.is_listed, true))
         };
         if is_new_on_list {

@@ -4,7 +4,7 @@
 //! One load of a partition is on its way at a time. Whoever sends one elsewhere leaves the appender's role with it, and batches gather
 //! behind; the thread that brings the answer takes the role and carries on.
 
-use super::accumulator::Next;
+use super::attempts::Next;
 use super::batch::{Batch, Outcome};
 use super::host::{Appended, HostPartition, Seat};
 use super::outbound::{Landed, Parcels, Reign};

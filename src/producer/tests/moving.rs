@@ -137,7 +137,7 @@ fn callbacks_futures_and_waiters_are_told_by_whoever_replicates() {
 
 #[test]
 fn under_flush_messages_1_a_waiter_leads_the_group_commit_and_a_future_has_the_timer_for_it() {
-    let host = FakeHost::new();
+    let host = FakeHost::with_clock(Arc::new(ToldClock::default()));
     let replica = host.create_shared("t");
     replica.flush_before_ack();
     let producer = host.producer(&[NO_LINGER]);
@@ -149,6 +149,11 @@ fn under_flush_messages_1_a_waiter_leads_the_group_commit_and_a_future_has_the_t
     assert!(Pin::new(&mut future).poll(&mut Context::from_waker(&Waker::from(wakes.clone()))).is_pending());
     host.tick();
     assert_eq!(wakes.0.load(SeqCst), 1);
+    host.wake_at.store(u64::MAX, SeqCst);
+    producer.send_with(Record::new("t", "x"), |result| drop(result.unwrap())).unwrap();
+    assert_eq!(host.wake_at.load(SeqCst), 0, "the timer is asked at once");
+    host.tick();
+    assert_eq!((host.run_callbacks(), producer.pending()), (1, 0));
     drop(producer.send(Record::new("t", "forgotten")).unwrap());
     host.tick();
     assert_eq!(producer.pending(), 0);
