@@ -185,7 +185,7 @@ mod tests {
         check("log.retention.hours", "3").unwrap();
         assert!(check("compression.type", "brotli").unwrap_err().message().contains("legal:"));
         assert!(check("acts", "1").unwrap_err().message().ends_with("did you mean acks?"));
-        assert!(check("retries", "1").unwrap_err().message().contains("not supported yet"));
+        assert!(check("transactional.id", "1").unwrap_err().message().contains("not supported yet"));
     }
 
     #[test]

@@ -32,6 +32,12 @@ pub struct ProducerConfig {
     pub delivery_timeout: Duration,
     /// `request.timeout.ms`.
     pub request_timeout: Duration,
+    /// `retries`.
+    pub retries: u32,
+    /// `retry.backoff.ms`.
+    pub retry_backoff: Duration,
+    /// `retry.backoff.max.ms`.
+    pub retry_backoff_max: Duration,
     /// `partitioner.ignore.keys`.
     pub partitioner_ignores_keys: bool,
     /// `partitioner.adaptive.partitioning.enable`.
@@ -56,6 +62,9 @@ impl Default for ProducerConfig {
             compression_level: None,
             delivery_timeout: Duration::ZERO,
             request_timeout: Duration::ZERO,
+            retries: 0,
+            retry_backoff: Duration::ZERO,
+            retry_backoff_max: Duration::ZERO,
             partitioner_ignores_keys: false,
             partitioner_is_adaptive: false,
             client_id: String::new(),
@@ -116,6 +125,9 @@ impl ProducerConfig {
             "compression.zstd.level" => self.zstd_level = Some(level(value)),
             "delivery.timeout.ms" => self.delivery_timeout = value.millis(),
             "request.timeout.ms" => self.request_timeout = value.millis(),
+            "retries" => self.retries = value.u32(),
+            "retry.backoff.ms" => self.retry_backoff = value.millis(),
+            "retry.backoff.max.ms" => self.retry_backoff_max = value.millis(),
             "partitioner.ignore.keys" => self.partitioner_ignores_keys = value.bool(),
             "partitioner.adaptive.partitioning.enable" => self.partitioner_is_adaptive = value.bool(),
             "client.id" => value.text().clone_into(&mut self.client_id),
@@ -177,6 +189,8 @@ mod tests {
         let config = ProducerConfig::default();
         assert_eq!((config.acks, config.batch_bytes, config.linger), (Acks::All, 16384, Duration::from_millis(5)));
         assert_eq!((config.delivery_timeout, config.compression), (Duration::from_secs(120), Codec::None));
+        let backoff = (config.retry_backoff.as_millis(), config.retry_backoff_max.as_millis());
+        assert_eq!((config.retries, backoff), (2_147_483_647, (100, 1000)));
         config.check().unwrap();
     }
 

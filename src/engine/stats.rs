@@ -10,7 +10,7 @@
 //!  "topics": {"orders": {"partitions": {"0": {"open", "offline", "log_start", "high_watermark", "flushed", "log_end" (null until
 //!             the log was open once), "log_bytes", "segments", "appends", "records", "appended_bytes", "fsyncs", "fsync_ns"}}}},
 //!  "producers": [{"client_id", "records_acked", "records_failed", "records_pending", "records_refused", "batches_acked",
-//!                 "bytes_acked", "batches_split", "buffer_waits", "buffer_free_bytes", "queue_time_ns"}]}
+//!                 "bytes_acked", "batches_split", "batches_retried", "records_retried", "buffer_waits", "buffer_free_bytes", "queue_time_ns"}]}
 //! ```
 //! `_ns` are sums of nanoseconds; everything but gauges counts since the engine was opened.
 
@@ -121,6 +121,8 @@ fn producer_json(client_id: &str, stats: ProducerStats) -> Value {
         "batches_acked": stats.batches_acked,
         "bytes_acked": stats.bytes_acked,
         "batches_split": stats.batches_split,
+        "batches_retried": stats.batches_retried,
+        "records_retried": stats.records_retried,
         "buffer_waits": stats.buffer_waits,
         "buffer_free_bytes": stats.buffer_free_bytes,
         "queue_time_ns": stats.queue_time_ns,

@@ -10,17 +10,18 @@
 //!                                                                   (in hand)
 //! ```
 
-use super::batch::{Audience, Batch, Completion, Outcome, Receipt};
+use super::batch::{Batch, Receipt};
+use super::outbound::Outbound;
 use super::partitioner;
 use super::sender::Load;
+use super::unfinished::{Unfinished, UnfinishedBatches};
 use crate::disk::PIECES_MAX;
 use crate::error::Result;
 use crate::record::RecordRef;
 use crate::time::{Clock, Instant};
-use crate::types::{LeaderEpoch, Offset, Timestamp};
+use crate::types::Timestamp;
 use std::collections::VecDeque;
 use std::ops::AddAssign;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Full batches wait for each other up to this many bytes: one large write is cheaper than four small ones.
@@ -51,12 +52,11 @@ pub(super) struct Accumulator {
     open: Option<Box<Batch>>,
     ready: VecDeque<Box<Batch>>,
     ready_bytes: usize,
-    in_hand: Option<InHand>,
-    unfinished: VecDeque<Unfinished>,
-    // Somebody is telling outcomes; the others leave it to him, so that they come in order.
-    is_finishing: bool,
-    // Somebody wanted to, meanwhile.
-    is_missed: bool,
+    pub role: Role,
+    /// In a log of this process.
+    pub unfinished: UnfinishedBatches,
+    /// Sealed, where another node may lead.
+    pub outbound: Outbound,
     /// On the producer's list of queues that `kafkalog-node` looks at.
     pub is_listed: bool,
     /// No more records.
@@ -92,38 +92,17 @@ impl AddAssign for Tally {
     }
 }
 
-/// The batch that somebody is appending now.
-struct InHand {
-    sequence: u64,
-    records: u32,
-}
-
-/// A batch in the log whose acknowledgement waits for a higher rung.
-pub(super) struct Unfinished {
-    pub completion: Arc<Completion>,
-    pub audience: Audience,
-    pub outcome: Outcome,
-    pub end: Offset,
-    /// The leadership under which it was appended.
-    pub leader_epoch: LeaderEpoch,
-    pub records: u32,
-    pub bytes: usize,
-    pub reserved_bytes: usize,
-    pub sequence: u64,
-}
-
-/// The unfinished batch that has to be looked at first.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Oldest {
-    pub sequence: u64,
-    pub end: Offset,
-    pub leader_epoch: LeaderEpoch,
-}
-
-impl Oldest {
-    fn of(one: &Unfinished) -> Oldest {
-        Oldest { sequence: one.sequence, end: one.end, leader_epoch: one.leader_epoch }
-    }
+/// The appender's role.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Free,
+    /// Somebody appends this now, or has sent something elsewhere and waits for the answer.
+    Taken {
+        sequence: Option<u64>,
+        records: u32,
+    },
+    /// Nobody has it, and nobody may have it but to try again what has failed.
+    Asleep,
 }
 
 impl Accumulator {
@@ -138,10 +117,9 @@ impl Accumulator {
             lingers,
             open: None,
             ready: VecDeque::new(),
-            in_hand: None,
-            unfinished: VecDeque::new(),
-            is_finishing: false,
-            is_missed: false,
+            role: Role::Free,
+            unfinished: UnfinishedBatches::default(),
+            outbound: Outbound::default(),
             is_listed: false,
             is_closed: false,
             sequence_last: 0,
@@ -232,7 +210,7 @@ impl Accumulator {
     /// without linger, whatever there is.
     #[inline]
     pub fn poll_full(&mut self) -> Option<Box<Batch>> {
-        if self.in_hand.is_some() || (self.lingers && self.ready_bytes < self.together_bytes) {
+        if self.role != Role::Free || (self.lingers && self.ready_bytes < self.together_bytes) {
             return None;
         }
         self.poll_ready()
@@ -240,7 +218,7 @@ impl Accumulator {
 
     /// The batch to append now, if the role is free and somebody is in such a hurry.
     pub fn poll_due(&mut self, hurry: Hurry) -> Option<Box<Batch>> {
-        if self.in_hand.is_some() {
+        if self.role != Role::Free {
             return None;
         }
         let is_over = |batch: &Batch| match hurry {
@@ -265,10 +243,10 @@ impl Accumulator {
 
     /// For him who has the role: the batches that may go with the one he has, in one write.
     pub fn poll_company(&mut self, into: &mut VecDeque<Box<Batch>>) {
-        let Some(in_hand) = &mut self.in_hand else { return };
+        let Role::Taken { records, .. } = &mut self.role else { return };
         let fits = TOGETHER_MAX.saturating_sub(into.len()).min(self.ready.len());
         for batch in self.ready.drain(..fits) {
-            in_hand.records += batch.builder.count();
+            *records += batch.builder.count();
             self.ready_bytes -= batch.builder.estimated_bytes();
             into.push_back(batch);
         }
@@ -277,7 +255,11 @@ impl Accumulator {
     /// What was taken out is done with; it may still wait for its rung ([`hold`](Accumulator::hold)). With `carry_on` the role stays and the
     /// next batch comes out, if there is one.
     pub fn handle_appended(&mut self, carry_on: bool) -> Option<Box<Batch>> {
-        self.in_hand = None;
+        if !self.outbound.is_idle() {
+            self.role = Role::Asleep;
+            return None;
+        }
+        self.role = Role::Free;
         if carry_on {
             self.poll_full()
         } else {
@@ -287,7 +269,7 @@ impl Accumulator {
 
     /// A batch is in the log and waits for its rung.
     pub fn hold(&mut self, unfinished: Unfinished) {
-        self.unfinished.push_back(unfinished);
+        self.unfinished.push(unfinished);
     }
 
     fn poll_ready(&mut self) -> Option<Box<Batch>> {
@@ -296,7 +278,7 @@ impl Accumulator {
         }
         let mut batch = self.pop_ready()?;
         batch.has_company = !self.ready.is_empty();
-        self.in_hand = Some(InHand { sequence: batch.sequence, records: batch.builder.count() });
+        self.role = Role::Taken { sequence: Some(batch.sequence), records: batch.builder.count() };
         Some(batch)
     }
 
@@ -315,38 +297,6 @@ impl Accumulator {
         }
     }
 
-    /// Takes the finisher's role and says what he has to look at first; `None` when there is nothing, or when somebody has the role
-    /// already: then he looks again.
-    pub fn begin_finishing(&mut self) -> Option<Oldest> {
-        self.is_missed |= self.is_finishing;
-        if self.is_finishing {
-            return None;
-        }
-        self.next_finishing()
-    }
-
-    /// What the finisher has to look at next; `None` gives his role back.
-    pub fn next_finishing(&mut self) -> Option<Oldest> {
-        self.is_missed = false;
-        let next = self.unfinished.front().map(Oldest::of);
-        self.is_finishing = next.is_some();
-        next
-    }
-
-    /// The oldest one is not there yet: gives the finisher's role back, unless somebody came in vain meanwhile.
-    pub fn end_finishing(&mut self) -> Option<Oldest> {
-        if self.is_missed {
-            return self.next_finishing();
-        }
-        self.is_finishing = false;
-        None
-    }
-
-    /// The batch with this number, if it is still the oldest one.
-    pub fn poll_finished(&mut self, sequence: u64) -> Option<Unfinished> {
-        pop_front_if(&mut self.unfinished, |oldest| oldest.sequence == sequence)
-    }
-
     /// Batches that expired before anybody appended them, oldest first.
     pub fn poll_expired(&mut self, now: Instant) -> Option<Box<Batch>> {
         if self.ready.front().is_some_and(|batch| now >= batch.completion.expires_at()) {
@@ -355,30 +305,9 @@ impl Accumulator {
         self.open.take_if(|open| now >= open.completion.expires_at())
     }
 
-    /// A batch in the log that did not reach its rung in time.
-    pub fn poll_expired_unfinished(&mut self, now: Instant) -> Option<Unfinished> {
-        pop_front_if(&mut self.unfinished, |oldest| now >= oldest.completion.expires_at())
-    }
-
     /// Whatever was not taken out, oldest first: for a purge.
     pub fn poll_queued(&mut self) -> Option<Box<Batch>> {
         self.pop_ready().or_else(|| self.open.take())
-    }
-
-    /// Whatever is in the log and waits for its rung, oldest first: for a purge or a failed disk.
-    pub fn poll_unfinished(&mut self) -> Option<Unfinished> {
-        self.unfinished.pop_front()
-    }
-
-    /// The end that has to be reached for all who have no thread of their own to wait with.
-    pub fn watched_end(&self) -> Option<Offset> {
-        let watched = |one: &&Unfinished| one.completion.is_watched() || !one.audience.is_empty();
-        self.unfinished.iter().rev().find(watched).map(|one| one.end)
-    }
-
-    /// The end that has to be reached for everything in the log.
-    pub fn unfinished_end(&self) -> Option<Offset> {
-        self.unfinished.back().map(|last| last.end)
     }
 
     /// The number of the last batch.
@@ -388,9 +317,10 @@ impl Accumulator {
 
     /// The number of the oldest batch that is not done; `None` when all are.
     pub fn sequence_oldest(&self) -> Option<u64> {
-        let unfinished = self.unfinished.front().map(|one| one.sequence);
-        let in_hand = self.in_hand.as_ref().map(|one| one.sequence);
-        unfinished.or(in_hand).or(self.sequence_queued())
+        let unfinished = self.unfinished.oldest().map(|one| one.sequence);
+        let in_hand = if let Role::Taken { sequence, .. } = self.role { sequence } else { None };
+        let all = [unfinished, in_hand, self.outbound.sequence_oldest(), self.sequence_queued()];
+        all.into_iter().flatten().min()
     }
 
     /// The number of the oldest batch that nobody has taken out.
@@ -400,15 +330,19 @@ impl Accumulator {
 
     /// Whether a batch that is ready now would be appended by the one who made it so.
     pub fn goes_at_once(&self) -> bool {
-        !self.lingers && self.in_hand.is_none()
+        !self.lingers && self.role == Role::Free
     }
 
     pub fn is_appending(&self) -> bool {
-        self.in_hand.is_some()
+        matches!(self.role, Role::Taken { .. })
     }
 
     /// Whether something could be appended right now, were there somebody to do it.
     pub fn is_sendable(&self) -> bool {
+        self.role == Role::Free && self.is_worth_a_write()
+    }
+
+    fn is_worth_a_write(&self) -> bool {
         (self.ready_bytes >= self.together_bytes && !self.ready.is_empty()) || (!self.lingers && self.open.is_some())
     }
 
@@ -420,30 +354,29 @@ impl Accumulator {
     /// When something has to be done here if nobody does anything: for the timer.
     pub fn poll_timeout(&self) -> Option<Instant> {
         // While somebody appends, the open batch cannot go; he looks at it when he is back.
-        let linger_until = self.linger_until().filter(|_| self.in_hand.is_none());
-        let expiry = self.unfinished.front().map(|one| one.completion.expires_at());
-        let queued = self.ready.front().map(|batch| batch.completion.expires_at());
-        [linger_until, expiry, queued].into_iter().flatten().min()
+        let linger_until = self.linger_until().filter(|_| self.role == Role::Free);
+        let again = match self.role {
+            Role::Asleep => Some(self.outbound.pause_until().unwrap_or(Instant(0))),
+            Role::Free | Role::Taken { .. } => None,
+        };
+        let expiry = self.unfinished.oldest().map(|one| one.completion.expires_at());
+        // Behind those that go elsewhere it may have to wait long.
+        let open = self.open.as_ref().filter(|_| self.outbound.count() > 0);
+        let queued = self.ready.front().or(open).map(|batch| batch.completion.expires_at());
+        [linger_until, again, self.outbound.oldest_expiry(), expiry, queued].into_iter().flatten().min()
     }
 
     /// Records that are neither acknowledged nor failed.
     pub fn records_pending(&self) -> u64 {
         let queued = self.ready.iter().chain(&self.open).map(|batch| u64::from(batch.builder.count())).sum::<u64>();
-        let unfinished = self.unfinished.iter().map(|one| u64::from(one.records)).sum::<u64>();
-        queued + unfinished + self.in_hand.as_ref().map_or(0, |one| u64::from(one.records))
+        let in_hand = if let Role::Taken { records, .. } = self.role { u64::from(records) } else { 0 };
+        queued + self.unfinished.records() + self.outbound.records() + in_hand
     }
 
     /// Batches that wait to be appended, for the adaptive partitioner.
     pub fn load(&self) -> u32 {
-        let count = self.ready.len() + usize::from(self.in_hand.is_some());
+        let in_hand = matches!(self.role, Role::Taken { sequence: Some(_), .. });
+        let count = self.ready.len() + usize::from(in_hand) + self.outbound.count();
         u32::try_from(count).unwrap_or(u32::MAX)
-    }
-}
-
-fn pop_front_if<T>(queue: &mut VecDeque<T>, condition: impl FnOnce(&T) -> bool) -> Option<T> {
-    if queue.front().is_some_and(condition) {
-        queue.pop_front()
-    } else {
-        None
     }
 }

@@ -6,10 +6,12 @@ use super::{BatchPlacement, DeliveryReport, RecordMetadata};
 use crate::error::{Error, ErrorCode, Result};
 use crate::record::{BatchBuilder, RecordRef};
 use crate::time::Instant;
-use crate::types::{Offset, Rung, Timestamp};
+use crate::types::{LeaderEpoch, Offset, Rung, Timestamp};
 use parking_lot::Mutex;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicU8, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst,
+};
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -93,6 +95,8 @@ pub(super) struct Completion {
     pub queue: Arc<PartitionQueue>,
     // When it was opened; `UNTIMED` as long as nobody had to ask the clock, because it goes at once.
     opened_at: AtomicU64,
+    // Of the leader that took it; only told where there may be several.
+    leader_epoch: AtomicU32,
     stage: AtomicU8,
     watched: AtomicBool,
     fate: Mutex<Fate>,
@@ -112,6 +116,7 @@ impl Completion {
             shared,
             queue,
             opened_at: AtomicU64::new(UNTIMED),
+            leader_epoch: AtomicU32::new(0),
             stage: AtomicU8::new(Stage::Pending as u8),
             watched: AtomicBool::new(false),
             fate: Mutex::new(Fate { outcome: None, end: Offset::ZERO, wakers: Vec::new(), last_waker: 0 }),
@@ -144,6 +149,15 @@ impl Completion {
     /// When it was opened, if that is known.
     pub fn opened_at(&self) -> Option<Instant> {
         Some(self.opened_at.load(Relaxed)).filter(|at| *at != UNTIMED).map(Instant)
+    }
+
+    pub fn set_leader_epoch(&self, leader_epoch: LeaderEpoch) {
+        self.leader_epoch.store(leader_epoch.0, Relaxed);
+    }
+
+    /// Of the leader that took it, where there may be several.
+    pub fn leader_epoch(&self) -> LeaderEpoch {
+        LeaderEpoch(self.leader_epoch.load(Relaxed))
     }
 
     /// When the batch stops waiting for company.
@@ -186,6 +200,22 @@ impl Completion {
         if self.stage() == Stage::Pending {
             (fate.outcome, fate.end) = (Some(outcome), end);
             self.stage.store(Stage::Written as u8, SeqCst);
+        }
+    }
+
+    /// It is in a log of this process, and may have to be sent again all the same.
+    pub fn mark_written(&self) {
+        let _fate = self.fate.lock();
+        if self.stage() == Stage::Pending {
+            self.stage.store(Stage::Written as u8, SeqCst);
+        }
+    }
+
+    /// The leadership under which it was written is over: all is open again.
+    pub fn mark_pending(&self) {
+        let _fate = self.fate.lock();
+        if self.stage() == Stage::Written {
+            self.stage.store(Stage::Pending as u8, SeqCst);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::accumulator::Hurry;
 use super::batch::{Completion, Outcome, Receipt, Stage};
+use super::waiting::More;
 use super::{BatchPlacement, RecordMetadata};
 use crate::error::{ErrorCode, Result};
 use crate::time::Instant;
@@ -58,11 +59,17 @@ impl Delivery {
         }
         let (outcome, end) = self.wait_for_outcome(None).expect("without a deadline there is an answer");
         let mut at = outcome.of(&self.receipt)?;
-        if rung > Rung::Written {
-            let log = self.batch.queue.log()?;
-            at.rung = log.wait_for(end, rung, Some(self.batch.expires_at()))?;
+        let (shared, queue, until) = (&self.batch.shared, &self.batch.queue, self.batch.expires_at());
+        if rung > Rung::Written || at.rung < rung {
+            let log = queue.log(shared)?;
+            at.rung = if queue.is_shared() {
+                let more = More { end, leader_epoch: self.batch.leader_epoch(), has: at.rung, rung, until };
+                shared.wait_for_more(queue, log.as_ref(), more)?
+            } else {
+                log.wait_for(end, rung, Some(until))?
+            };
             // What the wait made durable may be what others wait for.
-            self.batch.shared.finish(&self.batch.queue);
+            shared.finish(queue);
         }
         Ok(self.batch.metadata(at, &self.receipt))
     }
@@ -98,13 +105,16 @@ impl Delivery {
     fn wait_for_outcome(&self, deadline: Option<Instant>) -> Option<(Outcome, Offset)> {
         let (batch, queue, shared) = (&*self.batch, &self.batch.queue, &*self.batch.shared);
         loop {
+            if queue.is_shared() {
+                return shared.wait_for_leader(batch, deadline);
+            }
             let news = queue.parking.news();
             match batch.stage() {
                 Stage::Done => return batch.outcome(),
                 Stage::Written => {
                     let (outcome, end) = batch.outcome()?;
                     let until = deadline.map_or(batch.expires_at(), |deadline| deadline.min(batch.expires_at()));
-                    let waited = queue.log().and_then(|log| shared.wait_for_ack(log.as_ref(), end, Some(until)));
+                    let waited = queue.log(shared).and_then(|log| shared.wait_for_ack(log.as_ref(), end, Some(until)));
                     match waited {
                         Ok(rung) => {
                             shared.finish(queue);

@@ -1,5 +1,6 @@
 //! An engine made of vectors, for the unit tests: it can be held in the middle of an append, refuse, and lose its disk.
 
+use super::fake_replica::FakeReplica;
 use super::host::{Appended, Host, HostPartition, HostTopic, Judgement, Wakeable};
 use super::{Producer, ProducerBuilder};
 use crate::error::{Error, ErrorCode, Result};
@@ -16,7 +17,7 @@ type Callbacks = Vec<Box<dyn FnOnce() + Send>>;
 
 pub(super) struct FakeHost {
     clock: Arc<dyn Clock>,
-    topics: Mutex<Vec<(String, Arc<FakeTopic>)>>,
+    topics: Mutex<Vec<(String, Arc<dyn HostTopic>)>>,
     producers: Mutex<Vec<Weak<dyn Wakeable>>>,
     pub wake_at: AtomicU64,
     callbacks: Mutex<Callbacks>,
@@ -87,9 +88,21 @@ impl FakeHost {
 
     pub fn create(&self, topic: &str, partitions: usize) -> Arc<FakeTopic> {
         let made = Arc::new(FakeTopic { partitions: (0..partitions).map(|_| Arc::default()).collect() });
-        self.topics.lock().retain(|(name, _)| name != topic);
-        self.topics.lock().push((topic.to_string(), made.clone()));
+        self.add(topic, made.clone());
         made
+    }
+
+    /// A topic with one partition that other nodes may lead.
+    pub fn create_shared(&self, topic: &str) -> Arc<FakeReplica> {
+        let made = Arc::<FakeReplica>::default();
+        self.add(topic, made.clone());
+        made
+    }
+
+    fn add(&self, topic: &str, made: Arc<dyn HostTopic>) {
+        let mut topics = self.topics.lock();
+        topics.retain(|(name, _)| name != topic);
+        topics.push((topic.to_string(), made));
     }
 
     pub fn builder(self: &Arc<Self>) -> ProducerBuilder {

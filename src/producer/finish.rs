@@ -1,10 +1,11 @@
 //! The last step: telling everybody what became of a batch, once, in order.
 
-use super::accumulator::{Oldest, Unfinished};
+use super::attempts::Expired;
 use super::batch::{Audience, Completion, Outcome, Stage};
 use super::host::{HostPartition, Judgement};
 use super::queue::PartitionQueue;
 use super::shared::Shared;
+use super::unfinished::{Oldest, Unfinished};
 use super::BatchPlacement;
 use crate::error::{Error, ErrorCode, Result};
 use crate::time::Instant;
@@ -35,44 +36,44 @@ impl Shared {
     }
 
     /// Finishes every batch of `queue` that has reached its rung. Returns at once when another thread is at it, who will look again.
-    pub fn finish(&self, queue: &PartitionQueue) {
+    pub fn finish(&self, queue: &Arc<PartitionQueue>) {
         let Some(log) = queue.known_log() else { return };
         let needed = self.needed_rung(log.as_ref());
-        let mut oldest = queue.accumulator.lock().begin_finishing();
+        let mut oldest = queue.accumulator.lock().unfinished.begin_finishing();
         while let Some(Oldest { sequence, end, leader_epoch }) = oldest {
             let judgement = log.judge(end, leader_epoch, needed);
             let mut accumulator = queue.accumulator.lock();
             match judgement {
-                Judgement::Wait => oldest = accumulator.end_finishing(),
+                Judgement::Wait => oldest = accumulator.unfinished.end_finishing(),
                 Judgement::Reached(rung) => {
-                    let finished = accumulator.poll_finished(sequence);
+                    let finished = accumulator.unfinished.poll_finished(sequence);
                     drop(accumulator);
                     if let Some(mut finished) = finished {
                         // What was reached beyond the need is told as well.
                         let outcome = finished.outcome.clone().climbed(rung);
                         self.settle(queue, &mut finished, outcome);
                     }
-                    oldest = queue.accumulator.lock().next_finishing();
+                    oldest = queue.accumulator.lock().unfinished.next_finishing();
                 }
                 Judgement::Lost(error) => {
                     drop(accumulator);
-                    self.fail_all_unfinished(queue, &error);
-                    oldest = queue.accumulator.lock().next_finishing();
+                    self.lose_unfinished(queue, &error);
+                    oldest = queue.accumulator.lock().unfinished.next_finishing();
                 }
             }
         }
     }
 
     /// Fails every batch of `queue` that is in the log without having reached its rung: the disk failed, or a purge.
-    pub fn fail_unfinished(&self, queue: &PartitionQueue, error: &Error) -> u64 {
+    pub fn fail_unfinished(&self, queue: &Arc<PartitionQueue>, error: &Error) -> u64 {
         self.finish(queue);
         self.fail_all_unfinished(queue, error)
     }
 
-    fn fail_all_unfinished(&self, queue: &PartitionQueue, error: &Error) -> u64 {
+    pub fn fail_all_unfinished(&self, queue: &PartitionQueue, error: &Error) -> u64 {
         let mut failed = 0;
         loop {
-            let next = queue.accumulator.lock().poll_unfinished();
+            let next = queue.accumulator.lock().unfinished.poll();
             let Some(mut lost) = next else { return failed };
             failed += u64::from(lost.records);
             self.settle(queue, &mut lost, Outcome::Failed(error.clone()));
@@ -81,21 +82,36 @@ impl Shared {
 
     /// Fails what is older than `delivery.timeout.ms`, telling apart what was certainly not written from what may be.
     pub fn expire(&self, queue: &PartitionQueue, now: Instant) {
-        let timeout = self.config.delivery_timeout.as_millis();
         loop {
-            let expired = queue.accumulator.lock().poll_expired(now);
+            let expired = queue.accumulator.lock().poll_expired_sent(now);
+            match expired {
+                Some(Expired::Unfinished(mut late)) => {
+                    self.settle(queue, &mut late, Outcome::Failed(self.late(queue)));
+                }
+                Some(Expired::Parcel(parcel)) => {
+                    let error = self.timed_out(queue, &parcel);
+                    self.fail_parcel(queue, parcel, error);
+                }
+                None => break,
+            }
+        }
+        loop {
+            let (expired, behind) = {
+                let mut accumulator = queue.accumulator.lock();
+                accumulator.handle_given_up();
+                let expired = accumulator.poll_expired(now);
+                (expired, accumulator.outbound.last_error().cloned())
+            };
             let Some(batch) = expired else { break };
+            let timeout = self.config.delivery_timeout.as_millis();
+            let why = behind.map_or(String::new(), |error| format!(", because those before it failed with {error}"));
             let text = format!(
-                "{}-{}: not written within delivery.timeout.ms={timeout}; it is not in the log",
+                "{}-{}: not written within delivery.timeout.ms={timeout}{why}; it is not in the log",
                 queue.topic, queue.partition
             );
             self.give_up(queue, batch, &Error::new(ErrorCode::TIMED_OUT, text));
         }
-        loop {
-            let expired = queue.accumulator.lock().poll_expired_unfinished(now);
-            let Some(mut late) = expired else { break };
-            self.settle(queue, &mut late, Outcome::Failed(self.late(queue)));
-        }
+        queue.retire_if_gone();
     }
 
     /// The error of a record whose outcome was not known in time.
@@ -124,6 +140,12 @@ impl Shared {
     }
 
     fn settle(&self, queue: &PartitionQueue, one: &mut Unfinished, outcome: Outcome) {
+        if let Some(parcel) = one.parcel.take() {
+            if let Outcome::Placed(_) = outcome {
+                queue.accumulator.lock().outbound.handle_success();
+            }
+            return parcel.settle(self, queue, outcome, Some(one.end));
+        }
         self.account(&outcome, one.records, one.bytes);
         self.tell(queue, &mut one.audience, &outcome, &one.completion);
         one.completion.finish(outcome, Some(one.end));

@@ -41,7 +41,6 @@ pub(crate) trait HostTopic: Send + Sync {
 
 /// A partition, as producers see it: led by this node, or by another one that can be reached through this. Implemented by
 /// `node::Partition`.
-#[allow(dead_code)] // until the sender asks who leads
 pub(crate) trait HostPartition: Send + Sync {
     /// Who leads it now. Always [`Here`](Seat::Here) where nobody else ever can.
     fn seat(&self) -> Seat {
@@ -87,12 +86,11 @@ pub(crate) trait HostPartition: Send + Sync {
 }
 
 /// What [`submit`](HostPartition::submit) calls with its answer.
-#[allow(dead_code)]
 pub(crate) type Submitted = Box<dyn FnOnce(Result<Appended>) + Send>;
 
 /// Where the leader of a partition sits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(dead_code)] // until a cluster is wired
+#[cfg_attr(not(test), allow(dead_code))] // until a cluster is wired
 pub(crate) enum Seat {
     /// This node leads: append on this thread.
     Here,
@@ -104,7 +102,7 @@ pub(crate) enum Seat {
 
 /// How an unfinished batch stands.
 #[derive(Clone, Debug)]
-#[allow(dead_code)] // until a cluster is wired
+#[cfg_attr(not(test), allow(dead_code))] // until a cluster is wired
 pub(crate) enum Judgement {
     Wait,
     /// It is on this rung, the needed one or a higher one.

@@ -1,11 +1,14 @@
 //! One partition as a producer sees it: its accumulator behind a short lock, its leader, and where its waiters wait.
 
 use super::accumulator::Accumulator;
-use super::host::{HostPartition, HostTopic};
+use super::host::{HostPartition, HostTopic, Seat};
+use super::news::News;
 use super::parking::Parking;
+use super::shared::Shared;
 use super::topics::TopicState;
-use crate::error::Result;
+use crate::error::{Error, ErrorCode, Result};
 use parking_lot::Mutex;
+use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -22,7 +25,13 @@ pub(super) struct PartitionQueue {
     host: Arc<dyn HostTopic>,
     // Shared with the topic: it was deleted.
     retired: Arc<AtomicBool>,
-    log: OnceLock<Arc<dyn HostPartition>>,
+    found: OnceLock<Found>,
+}
+
+struct Found {
+    log: Arc<dyn HostPartition>,
+    is_shared: bool,
+    _subscription: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl PartitionQueue {
@@ -35,17 +44,35 @@ impl PartitionQueue {
             load: AtomicU32::new(0),
             host: topic.host.clone(),
             retired: topic.retired.clone(),
-            log: OnceLock::new(),
+            found: OnceLock::new(),
         }
     }
 
-    /// The leader of the partition, found once.
-    pub fn log(&self) -> Result<&Arc<dyn HostPartition>> {
-        if let Some(log) = self.log.get() {
-            return Ok(log);
+    /// The partition, found once.
+    #[inline]
+    pub fn log(self: &Arc<Self>, shared: &Shared) -> Result<&Arc<dyn HostPartition>> {
+        match self.found.get() {
+            Some(found) => Ok(&found.log),
+            None => self.find(shared),
         }
-        let found = self.host.partition(self.partition)?;
-        Ok(self.log.get_or_init(|| found))
+    }
+
+    #[cold]
+    fn find(self: &Arc<Self>, shared: &Shared) -> Result<&Arc<dyn HostPartition>> {
+        let log = self.host.partition(self.partition)?;
+        let found = self.found.get_or_init(|| {
+            let subscription = log.subscribe(News::of(shared, self));
+            // Who says that he knows of no others and does not lead himself is not believed.
+            let is_shared = subscription.is_some() || log.seat() != Seat::Here;
+            Found { log, is_shared, _subscription: subscription }
+        });
+        Ok(&found.log)
+    }
+
+    /// Whether another node may lead the partition, now or later. False until it was found.
+    #[inline]
+    pub fn is_shared(&self) -> bool {
+        self.found.get().is_some_and(|found| found.is_shared)
     }
 
     /// The topic is gone: the next send looks it up again.
@@ -53,9 +80,19 @@ impl PartitionQueue {
         self.retired.store(true, Relaxed);
     }
 
-    /// The leader, where something was appended already.
+    /// Where another node may lead, the topic counts as gone when nothing is left here and nobody knew the partition at last. Not
+    /// earlier: by another queue newer records would overtake those that wait.
+    pub fn retire_if_gone(&self) {
+        let accumulator = self.accumulator.lock();
+        let is_unknown = |error: &Error| error.code() == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+        if accumulator.outbound.last_error().is_some_and(is_unknown) && accumulator.sequence_oldest().is_none() {
+            self.retire();
+        }
+    }
+
+    /// The partition, where something was appended already.
     pub fn known_log(&self) -> Option<&Arc<dyn HostPartition>> {
-        self.log.get()
+        self.found.get().map(|found| &found.log)
     }
 
     /// To be called with what the accumulator says, after every change of its queue.

@@ -1,44 +1,27 @@
-//! The way of a batch into the log, on the thread that filled it.
+//! The way of a batch into a log that only this process can lead, on the thread that filled it. See `ship` for the others.
 //!
-//! Nothing is retried yet: on one node every failure of an append is final for its batch, except one that is too large for
-//! its topic. A verdict "try again at" belongs into [`judge`], the producer's id and sequence into the `seal`, and a batch
-//! that is tried again goes back to the front of its accumulator before the appender's role is given up.
+//! The producer's id and sequence belong into the `seal`.
 
-use super::accumulator::{Accumulator, Tally, Unfinished};
+use super::accumulator::{Accumulator, Tally};
 use super::batch::{Batch, Outcome};
 use super::host::{Appended, HostPartition};
 use super::queue::PartitionQueue;
+use super::retry::{verdict, Verdict};
 use super::shared::Shared;
+use super::unfinished::Unfinished;
 use super::BatchPlacement;
-use crate::error::{Error, ErrorCode, Result};
-use crate::record::{batches, BatchBuilder, Header, Inflater, RecordRef, SealedBatch, INFLATED_BYTES_MAX};
-use crate::types::{LeaderEpoch, Offset, Rung, Timestamp};
+use crate::error::ErrorCode;
+use crate::record::SealedBatch;
+use crate::types::{LeaderEpoch, Offset, Rung};
 use std::collections::VecDeque;
-use std::ops::Range;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
 
 /// So many batches one thread carries in a row, before it goes its own way again.
-const HANDOVERS_MAX: usize = 32;
-
-/// What to do about a failed append.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Verdict {
-    /// Too large as a whole: its records may still fit one by one.
-    Split,
-    Fail,
-}
-
-fn judge(error: &Error, records: u32) -> Verdict {
-    match error.code() {
-        ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE if records > 1 => Verdict::Split,
-        _ => Verdict::Fail,
-    }
-}
+pub(super) const HANDOVERS_MAX: usize = 32;
 
 /// The appender's role, for the case that a panic takes it away from us: then others may have it.
-struct Role<'a> {
-    queue: &'a PartitionQueue,
+pub(super) struct Role<'a> {
+    pub queue: &'a PartitionQueue,
 }
 
 impl Drop for Role<'_> {
@@ -49,13 +32,13 @@ impl Drop for Role<'_> {
 }
 
 /// What an append came to, and how far up the log it went.
-struct Carried {
-    outcome: Outcome,
-    // End, rung and leader of what was placed, if anything was.
-    placed: Option<(Offset, Rung, LeaderEpoch)>,
-    records: u32,
-    bytes: usize,
-    queue_time_ns: u64,
+pub(super) struct Carried {
+    pub outcome: Outcome,
+    /// End, rung and leader of what was placed, if anything was.
+    pub placed: Option<(Offset, Rung, LeaderEpoch)>,
+    pub records: u32,
+    pub bytes: usize,
+    pub queue_time_ns: u64,
 }
 
 /// Several batches on their way together. Kept by the accumulator, so that nothing is allocated for the next.
@@ -69,6 +52,9 @@ pub(super) struct Load {
 impl Shared {
     /// Appends a batch, and those that became ready meanwhile, on this thread. It has the appender's role.
     pub fn carry(&self, queue: &Arc<PartitionQueue>, batch: Box<Batch>) {
+        if queue.log(self).is_ok() && queue.is_shared() {
+            return self.ship(queue, batch);
+        }
         let role = Role { queue };
         let mut next = Some(batch);
         let mut carried = 0;
@@ -158,7 +144,7 @@ impl Shared {
             batch.builder.clear();
             Carried { outcome: Outcome::Failed(error), placed: None, records, bytes: 0, queue_time_ns }
         };
-        let carried = match queue.log() {
+        let carried = match queue.log(self) {
             Ok(log) => match batch.builder.seal(None, false) {
                 Ok(sealed) => self.append(queue, log.as_ref(), &mut batch, sealed, queue_time_ns),
                 Err(error) => failed(&mut batch, error),
@@ -179,7 +165,7 @@ impl Shared {
             accumulator.poll_company(&mut load.batches);
             load
         };
-        if let Ok(log) = queue.log() {
+        if let Ok(log) = queue.log(self) {
             // One that cannot be sealed goes alone, and fails with the reason.
             let sealed = load.batches.iter_mut().map_while(|batch| batch.builder.seal(None, false).ok());
             load.sealed.extend(sealed);
@@ -223,7 +209,7 @@ impl Shared {
     }
 
     /// How long it lay in the producer; 0 when nobody had to ask the clock, because it goes at once.
-    fn queue_time_ns(&self, batch: &Batch) -> u64 {
+    pub fn queue_time_ns(&self, batch: &Batch) -> u64 {
         let queued_for = batch.completion.opened_at().map(|opened_at| self.clock.monotonic().since(opened_at));
         queued_for.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
     }
@@ -256,6 +242,7 @@ impl Shared {
                     bytes: carried.bytes,
                     reserved_bytes: held,
                     sequence: batch.sequence,
+                    parcel: None,
                 };
                 return Back { unfinished: Some(unfinished), emptied: batch, tally };
             }
@@ -292,8 +279,10 @@ impl Shared {
                 bytes,
                 queue_time_ns,
             },
-            Err(error) => match judge(&error, records) {
-                Verdict::Fail => failed(error.within(format_args!("{}-{}", queue.topic, queue.partition))),
+            Err(error) => match verdict(&error, records, false) {
+                Verdict::Fail | Verdict::Retry => {
+                    failed(error.within(format_args!("{}-{}", queue.topic, queue.partition)))
+                }
                 Verdict::Split => match self.append_split(log, &sealed) {
                     Ok(carried) => Carried { queue_time_ns, ..carried },
                     Err(error) => failed(error),
@@ -311,36 +300,6 @@ impl Shared {
             batch.builder.give_back(sealed.into_bytes());
         }
     }
-
-    /// Appends the records of a batch that is too large in smaller and smaller batches, so that only those fail which are
-    /// too large alone. Order and codec are kept.
-    #[cold]
-    fn append_split(&self, log: &dyn HostPartition, sealed: &SealedBatch) -> Result<Carried> {
-        self.counters.batches_split.fetch_add(1, Relaxed);
-        let (_, whole) = batches(sealed.bytes()).next().expect("a sealed batch is one batch")?;
-        let mut inflater = Inflater::new(INFLATED_BYTES_MAX);
-        let mut split = Split { shared: self, log, each: Vec::new(), placed: None, bytes: 0 };
-        let views = whole.records(&mut inflater)?.collect::<Result<Vec<_>>>()?;
-        let headers: Vec<Vec<Header<'_>>> = views.iter().map(|view| view.headers().collect()).collect();
-        let records: Vec<(RecordRef<'_>, Timestamp)> = views
-            .iter()
-            .zip(&headers)
-            .map(|(view, headers)| {
-                let record = RecordRef { key: view.key, value: view.value, headers };
-                (record, view.timestamp.unwrap_or(Timestamp(0)))
-            })
-            .collect();
-        let middle = records.len() / 2;
-        split.append(&records, 0..middle);
-        split.append(&records, middle..records.len());
-        Ok(Carried {
-            records: split.each.len() as u32,
-            outcome: Outcome::Split(split.each.into()),
-            placed: split.placed,
-            bytes: split.bytes,
-            queue_time_ns: 0,
-        })
-    }
 }
 
 /// What comes back from the log.
@@ -350,58 +309,6 @@ struct Back {
     tally: Tally,
 }
 
-struct Split<'a> {
-    shared: &'a Shared,
-    log: &'a dyn HostPartition,
-    each: Vec<Result<BatchPlacement>>,
-    placed: Option<(Offset, Rung, LeaderEpoch)>,
-    bytes: usize,
-}
-
-impl Split<'_> {
-    fn append(&mut self, records: &[(RecordRef<'_>, Timestamp)], range: Range<usize>) {
-        match self.try_append(&records[range.clone()]) {
-            Ok(at) => {
-                self.placed = Some((at.last_offset.next(), at.rung, at.leader_epoch));
-                let base = placement(&at);
-                for delta in 0..range.len() {
-                    let base_offset = base.base_offset.map(|offset| offset.plus(delta as u64));
-                    self.each.push(Ok(BatchPlacement { base_offset, ..base }));
-                }
-            }
-            Err(error) if judge(&error, range.len() as u32) == Verdict::Split => {
-                let middle = range.start + range.len() / 2;
-                self.append(records, range.start..middle);
-                self.append(records, middle..range.end);
-            }
-            Err(error) => self.each.extend(range.map(|_| Err(error.clone()))),
-        }
-    }
-
-    fn try_append(&mut self, records: &[(RecordRef<'_>, Timestamp)]) -> Result<Appended> {
-        let mut builder = BatchBuilder::new(self.shared.config.compression, self.shared.config.compression_level);
-        for (record, timestamp) in records {
-            builder.append(*record, timestamp.0)?;
-        }
-        let mut sealed = builder.seal(None, false)?;
-        self.bytes += sealed.bytes().len();
-        self.log.append(&mut sealed, self.shared.config.acks)
-    }
-}
-
-fn placement(at: &Appended) -> BatchPlacement {
+pub(super) fn placement(at: &Appended) -> BatchPlacement {
     BatchPlacement { base_offset: Some(at.base_offset), log_append_time: at.log_append_time, rung: at.rung }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_batch_of_several_records_that_is_too_large_is_split() {
-        let too_large = Error::new(ErrorCode::MESSAGE_TOO_LARGE, "");
-        assert_eq!(judge(&too_large, 2), Verdict::Split);
-        assert_eq!(judge(&too_large, 1), Verdict::Fail);
-        assert_eq!(judge(&Error::new(ErrorCode::KAFKA_STORAGE_ERROR, ""), 9), Verdict::Fail);
-    }
 }

@@ -21,6 +21,11 @@ pub struct ProducerStats {
     pub buffer_waits: u64,
     /// Batches that were split because they were larger than the topic's `max.message.bytes`.
     pub batches_split: u64,
+    /// Batches that were tried again: another leader, too few replicas, an answer that was lost. Until producers are idempotent each
+    /// of them may lie in the log twice.
+    pub batches_retried: u64,
+    /// Records of those batches.
+    pub records_retried: u64,
     /// Records sent and neither acknowledged nor failed.
     pub records_pending: u64,
     /// Free bytes of `buffer.memory`.
@@ -37,6 +42,8 @@ pub(super) struct Counters {
     pub queue_time_ns: AtomicU64,
     pub buffer_waits: AtomicU64,
     pub batches_split: AtomicU64,
+    pub batches_retried: AtomicU64,
+    pub records_retried: AtomicU64,
 }
 
 impl Counters {
@@ -50,6 +57,8 @@ impl Counters {
             queue_time_ns: self.queue_time_ns.load(Relaxed),
             buffer_waits: self.buffer_waits.load(Relaxed),
             batches_split: self.batches_split.load(Relaxed),
+            batches_retried: self.batches_retried.load(Relaxed),
+            records_retried: self.records_retried.load(Relaxed),
             records_pending,
             buffer_free_bytes,
         }

@@ -2,6 +2,7 @@
 
 use super::accumulator::Hurry;
 use super::host::Wakeable;
+use super::parcel::Parcel;
 use super::queue::PartitionQueue;
 use super::shared::Shared;
 use super::ProducerStats;
@@ -47,7 +48,7 @@ impl Shared {
 
     /// Waits on this thread until everything in the log is on its rung. One group commit does for all of a partition.
     fn acknowledge_all(&self, queue: &Arc<PartitionQueue>) {
-        let end = queue.accumulator.lock().unfinished_end();
+        let end = queue.accumulator.lock().unfinished.end();
         if let Some(end) = end {
             self.acknowledge(queue, end, None);
         }
@@ -56,6 +57,11 @@ impl Shared {
     /// False when its time passed first.
     fn acknowledge(&self, queue: &Arc<PartitionQueue>, end: Offset, deadline: Option<Instant>) -> bool {
         let Some(log) = queue.known_log() else { return true };
+        if queue.is_shared() {
+            self.lead_commit(queue, deadline);
+            self.resume(queue);
+            return false; // others move it, and announce that
+        }
         match self.wait_for_ack(log.as_ref(), end, deadline) {
             Ok(_) => {
                 self.finish(queue);
@@ -125,7 +131,7 @@ impl Shared {
             self.carry_through(queue, last);
             let (oldest, unfinished_end, is_appending) = {
                 let accumulator = queue.accumulator.lock();
-                (accumulator.sequence_oldest(), accumulator.unfinished_end(), accumulator.is_appending())
+                (accumulator.sequence_oldest(), accumulator.unfinished.end(), accumulator.is_appending())
             };
             if oldest.is_none_or(|oldest| oldest > last) {
                 return Ok(());
@@ -135,11 +141,32 @@ impl Shared {
                 let text = format!("{} records are not acknowledged yet", self.pending());
                 return Err(Error::new(ErrorCode::TIMED_OUT, text));
             }
+            if queue.is_shared() {
+                self.flush_shared(queue, news, deadline);
+                continue;
+            }
             let is_late = unfinished_end.is_some_and(|end| !self.acknowledge(queue, end, Some(deadline)));
             if unfinished_end.is_none() || is_late {
                 let longest = if is_late { LOOK_AGAIN } else { Duration::MAX };
                 queue.parking.wait(news, Some(deadline.since(now).min(longest)), is_appending);
             }
+        }
+    }
+
+    /// Does what a flush can do where another node may lead, then waits for news.
+    fn flush_shared(&self, queue: &Arc<PartitionQueue>, news: u32, deadline: Instant) {
+        self.lead_commit(queue, Some(deadline));
+        let now = self.clock.monotonic();
+        let (timeout, is_appending) = {
+            let accumulator = queue.accumulator.lock();
+            (accumulator.poll_timeout(), accumulator.is_appending())
+        };
+        if timeout.is_some_and(|at| at <= now) {
+            self.expire(queue, now);
+        }
+        if !self.resume(queue) {
+            let until = timeout.map_or(deadline, |at| at.min(deadline));
+            queue.parking.wait(news, Some(until.since(now)), is_appending);
         }
     }
 
@@ -149,6 +176,22 @@ impl Shared {
         for queue in self.queues() {
             let name = format_args!("{}-{}", queue.topic, queue.partition).to_string();
             let unwritten = Error::new(ErrorCode::PURGE_QUEUE, format!("{name}: purged before it was written"));
+            // First those that were tried already: they are older.
+            if in_flight {
+                let name = &name;
+                let sent = std::iter::from_fn(|| queue.accumulator.lock().outbound.poll_flying());
+                failed += self.purge_parcels(&queue, sent, |_| {
+                    let text = format!("{name}: purged while it was on its way; it may be in the log all the same");
+                    Error::new(ErrorCode::PURGE_INFLIGHT, text)
+                });
+            }
+            let waiting = std::iter::from_fn(|| queue.accumulator.lock().outbound.poll_waiting());
+            failed += self.purge_parcels(&queue, waiting, |parcel| {
+                let code = if parcel.trail.is_doubtful { ErrorCode::PURGE_INFLIGHT } else { ErrorCode::PURGE_QUEUE };
+                let text = format!("{name}: purged before it was tried again; {}", parcel.trail.whereabouts());
+                Error::new(code, text)
+            });
+            queue.accumulator.lock().handle_given_up();
             loop {
                 let queued = queue.accumulator.lock().poll_queued();
                 let Some(batch) = queued else { break };
@@ -158,6 +201,21 @@ impl Shared {
                 let text = format!("{name}: purged while it waited for its acknowledgement; it is in the log");
                 failed += self.fail_unfinished(&queue, &Error::new(ErrorCode::PURGE_INFLIGHT, text));
             }
+        }
+        failed
+    }
+
+    fn purge_parcels(
+        &self,
+        queue: &PartitionQueue,
+        parcels: impl Iterator<Item = Box<Parcel>>,
+        why: impl Fn(&Parcel) -> Error,
+    ) -> u64 {
+        let mut failed = 0;
+        for parcel in parcels {
+            failed += u64::from(parcel.records());
+            let error = why(&parcel);
+            self.fail_parcel(queue, parcel, error);
         }
         failed
     }
@@ -198,7 +256,12 @@ impl Shared {
             for queue in self.queues() {
                 self.carry_all(&queue);
                 // What waits for a flush is written; kafkalog-node sees to the rest.
-                if queue.accumulator.lock().unfinished_end().is_some() {
+                let is_left = {
+                    let accumulator = queue.accumulator.lock();
+                    let is_on_its_way = queue.is_shared() && accumulator.sequence_oldest().is_some();
+                    is_on_its_way || accumulator.unfinished.end().is_some()
+                };
+                if is_left {
                     self.enlist(&queue);
                     self.wake_by(self.clock.monotonic());
                 }
@@ -214,6 +277,10 @@ impl Shared {
 
     /// One round of the timer for one queue; when to come back for it.
     fn run_queue(&self, queue: &Arc<PartitionQueue>, now: Instant) -> Option<Instant> {
+        if queue.is_shared() {
+            self.expire(queue, now);
+            self.resume(queue);
+        }
         let due = queue.accumulator.lock().poll_due(Hurry::Due(now));
         if let Some(due) = due {
             self.carry(queue, due);
@@ -223,9 +290,9 @@ impl Shared {
         let end = {
             let accumulator = queue.accumulator.lock();
             if accumulator.is_closed {
-                accumulator.unfinished_end()
+                accumulator.unfinished.end()
             } else {
-                accumulator.watched_end()
+                accumulator.unfinished.watched_end()
             }
         };
         if let Some(end) = end {

@@ -25,7 +25,7 @@ pub use compression::is_built_in;
 pub use compression::{check_level, Compressor, Inflater};
 pub use header::{stamp_header, BatchHeader};
 pub use iter::{Header, Headers, RecordIter, RecordView};
-pub use sealed::SealedBatch;
+pub use sealed::{SealedBatch, SharedBatch};
 pub use validate::{ClientRules, Validated};
 
 /// The header of a batch; the records begin here.

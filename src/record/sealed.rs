@@ -4,6 +4,7 @@ use super::header::stamp_header;
 use super::{BatchHeader, Compressor, Inflater, Validated, BATCH_HEADER_BYTES};
 use crate::error::Result;
 use crate::types::{Codec, LeaderEpoch, Offset, Timestamp};
+use bytes::Bytes;
 
 /// A whole valid batch that is not yet in a log: built here, or validated here. The type is the proof, so that nobody
 /// validates it again.
@@ -11,6 +12,34 @@ use crate::types::{Codec, LeaderEpoch, Offset, Timestamp};
 pub struct SealedBatch {
     header: BatchHeader,
     bytes: Vec<u8>,
+}
+
+/// A sealed batch whose bytes are shared: for somebody who sends them and may have to send them again. Nobody can change them any
+/// more, so the proof stays.
+#[derive(Clone, Debug)]
+pub struct SharedBatch {
+    header: BatchHeader,
+    bytes: Bytes,
+}
+
+impl SharedBatch {
+    /// What the header says.
+    #[must_use]
+    pub fn header(&self) -> &BatchHeader {
+        &self.header
+    }
+
+    /// The whole batch.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// A copy that can be given its place in a log.
+    #[must_use]
+    pub fn to_sealed(&self) -> SealedBatch {
+        SealedBatch { header: self.header, bytes: self.bytes.to_vec() }
+    }
 }
 
 impl SealedBatch {
@@ -76,6 +105,12 @@ impl SealedBatch {
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
+    }
+
+    /// The batch as it is now, to be sent and kept.
+    #[must_use]
+    pub fn share(self) -> SharedBatch {
+        SharedBatch { header: self.header, bytes: Bytes::from(self.bytes) }
     }
 
     /// The whole batch, for somebody who keeps it; what is left behind has no bytes and is good for nothing more.

@@ -1,11 +1,12 @@
 //! The accumulator alone: events in, batches out, time as an argument.
 
-use super::super::accumulator::{Accumulator, Hurry, Unfinished};
+use super::super::accumulator::{Accumulator, Hurry};
 use super::super::batch::{Audience, Batch, Outcome};
 use super::super::fake::{FakeHost, ToldClock};
 use super::super::queue::PartitionQueue;
 use super::super::shared::Shared;
 use super::super::topics::TopicState;
+use super::super::unfinished::Unfinished;
 use crate::config::ProducerConfig;
 use crate::record::RecordRef;
 use crate::time::Instant;
@@ -85,6 +86,7 @@ impl Desk {
             bytes: 1,
             reserved_bytes: 0,
             sequence: end,
+            parcel: None,
         }
     }
 }
@@ -168,23 +170,23 @@ fn unfinished_batches_are_done_in_order_as_far_as_the_rung_was_reached() {
         let unfinished = desk.unfinished(end);
         desk.accumulator.hold(unfinished);
     }
-    assert_eq!(desk.accumulator.unfinished_end(), Some(Offset(30)));
-    assert_eq!(desk.accumulator.watched_end(), None, "nobody asked from afar");
-    let mut next = desk.accumulator.begin_finishing();
+    assert_eq!(desk.accumulator.unfinished.end(), Some(Offset(30)));
+    assert_eq!(desk.accumulator.unfinished.watched_end(), None, "nobody asked from afar");
+    let mut next = desk.accumulator.unfinished.begin_finishing();
     for end in [10, 20] {
         assert_eq!(next.map(|oldest| oldest.end), Some(Offset(end)));
-        assert!(desk.accumulator.begin_finishing().is_none(), "one finisher at a time");
-        assert!(desk.accumulator.poll_finished(30).is_none(), "not before its turn");
-        assert_eq!(desk.accumulator.poll_finished(end).map(|one| one.end), Some(Offset(end)));
-        next = desk.accumulator.next_finishing();
+        assert!(desk.accumulator.unfinished.begin_finishing().is_none(), "one finisher at a time");
+        assert!(desk.accumulator.unfinished.poll_finished(30).is_none(), "not before its turn");
+        assert_eq!(desk.accumulator.unfinished.poll_finished(end).map(|one| one.end), Some(Offset(end)));
+        next = desk.accumulator.unfinished.next_finishing();
     }
-    assert!(desk.accumulator.begin_finishing().is_none());
-    assert_eq!(desk.accumulator.end_finishing(), next, "somebody came in vain, so he looks again");
-    assert_eq!(desk.accumulator.end_finishing(), None);
-    let last = desk.accumulator.poll_unfinished().unwrap();
+    assert!(desk.accumulator.unfinished.begin_finishing().is_none());
+    assert_eq!(desk.accumulator.unfinished.end_finishing(), next, "somebody came in vain, so he looks again");
+    assert_eq!(desk.accumulator.unfinished.end_finishing(), None);
+    let last = desk.accumulator.unfinished.poll().unwrap();
     assert!(last.completion.watch());
     desk.accumulator.hold(last);
-    assert_eq!(desk.accumulator.watched_end(), Some(Offset(30)));
+    assert_eq!(desk.accumulator.unfinished.watched_end(), Some(Offset(30)));
 }
 
 #[test]

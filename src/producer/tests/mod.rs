@@ -2,6 +2,8 @@
 
 mod accumulator;
 mod failing;
+mod leaders;
+mod moving;
 mod sending;
 mod telling;
 
