@@ -41,6 +41,18 @@ int main(int argc, char **argv) {
     CHECK(!contains(buf, "\"value\""));
     kafkalog_buf_destroy(buf);
 
+    /* a secret goes in and never comes out */
+    OK(kafkalog_conf_set(copy, "cluster.secret", "open sesame", NULL));
+    OK(kafkalog_conf_get(copy, "cluster.secret", &buf));
+    CHECK(strcmp(kafkalog_buf_data(buf), "[hidden]") == 0);
+    kafkalog_buf_destroy(buf);
+    OK(kafkalog_conf_describe(copy, &buf));
+    CHECK(contains(buf, "[hidden]") && !contains(buf, "sesame"));
+    kafkalog_buf_destroy(buf);
+    CODE(KAFKALOG_ERR_INVALID_CONFIG, kafkalog_conf_set(copy, "cluster.secret", "open\nsesame", &err));
+    CHECK(strstr(kafkalog_error_message(err), "sesame") == NULL);
+    kafkalog_error_destroy(err);
+
     /* no directory, then one; settings of producers and consumers become the engine's defaults for them */
     CODE(KAFKALOG_ERR_INVALID_CONFIG, kafkalog_engine_open(conf, &e, &err));
     CHECK(e == NULL && strstr(kafkalog_error_message(err), "log.dirs") != NULL);
