@@ -57,7 +57,7 @@ pub use record::{Header, Headers};
 pub use storage::LogOffsets;
 pub use transport::{
     ChannelHub, ChannelTransport, Frame, Inbox, PeerStats, Receive, SocketSettings, SocketTransport, Transport,
-    CLIENT_ID_MIN, FRAME_BYTES_MAX, FRAME_PARTS_MAX,
+    BOOTSTRAP_ID_MIN, CLIENT_ID_MIN, FRAME_BYTES_MAX, FRAME_PARTS_MAX,
 };
 pub use types::{
     Acks, ClusterId, Codec, LeaderEpoch, NodeId, Offset, Position, ProducerStamp, Rung, Secret, Timestamp,

@@ -1,7 +1,7 @@
 //! Whom a host's transport knows, and what went to and came from each of them.
 #![cfg_attr(not(test), allow(dead_code))] // until an engine takes a transport
 
-use crate::{NodeId, PeerStats, CLIENT_ID_MIN};
+use crate::{NodeId, PeerStats, BOOTSTRAP_ID_MIN, CLIENT_ID_MIN};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 
@@ -39,10 +39,10 @@ impl Accounts {
     /// A connection begins or has ended. False for a node that nobody has named.
     pub(super) fn turn(&self, peer: NodeId, up: bool) -> bool {
         let mut all = self.0.lock();
-        if peer >= CLIENT_ID_MIN && !up {
+        if is_client(peer) && !up {
             return all.remove(&peer).is_some();
         }
-        if peer >= CLIENT_ID_MIN {
+        if is_client(peer) {
             all.entry(peer).or_insert_with(|| empty(peer));
         }
         let Some(account) = all.get_mut(&peer) else { return false };
@@ -54,6 +54,11 @@ impl Accounts {
     pub(super) fn all(&self) -> Vec<PeerStats> {
         self.0.lock().values().cloned().collect()
     }
+}
+
+/// Whether this is the number of a connection that came in, and not of a node or an address that this side has named.
+pub(super) fn is_client(peer: NodeId) -> bool {
+    (CLIENT_ID_MIN..BOOTSTRAP_ID_MIN).contains(&peer)
 }
 
 fn empty(peer: NodeId) -> PeerStats {

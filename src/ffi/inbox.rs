@@ -1,14 +1,14 @@
 //! `kafkalog_inbox_t`: where a host's transport delivers what came in.
 #![cfg_attr(not(test), allow(dead_code))] // until an engine takes a transport
 
-use super::accounts::Accounts;
+use super::accounts::{is_client, Accounts};
 use super::deliveries::{hand_over, Delivery};
 use super::engine::Core;
 use super::error;
 use super::guard::{self, Birth, Handle};
 use super::kafkalog_code_t;
 use super::pointers::{input, kafkalog_bytes_t};
-use crate::{Error, ErrorCode, Inbox, NodeId, Result, CLIENT_ID_MIN, FRAME_BYTES_MAX};
+use crate::{Error, ErrorCode, Inbox, NodeId, Result, FRAME_BYTES_MAX};
 use bytes::Bytes;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -88,7 +88,7 @@ impl kafkalog_inbox_t {
 
     fn deliver(&self, from: NodeId, frame: &[u8]) -> Result<()> {
         self.check_open()?;
-        if from == self.me || (from < CLIENT_ID_MIN && !self.accounts.knows(from)) {
+        if from == self.me || (!is_client(from) && !self.accounts.knows(from)) {
             let text = format!("{from} is no other node that this one was told of by set_peer");
             return Err(Error::new(ErrorCode::BROKER_NOT_AVAILABLE, text));
         }
@@ -138,7 +138,7 @@ unsafe fn visit(inbox: *mut kafkalog_inbox_t, body: impl FnOnce(&kafkalog_inbox_
     unsafe { error::answer(outcome, null_mut()) }
 }
 
-/// Gives the engine a frame that came in from a node, which set_peer has named before, or from a client (negative). The frame may have
+/// Gives the engine a frame that came in from a node, which set_peer has named before, or from a client. The frame may have
 /// been repeated or overtaken by another; a damaged one must be dropped.
 ///
 /// It is copied. [MT][CB]; blocks while the engine works on it, except inside a callback, after which the engine gets it. Codes:

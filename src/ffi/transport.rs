@@ -5,14 +5,14 @@
 //! the [`Host`], which says `release` when the last one lets go of it.
 #![cfg_attr(not(test), allow(dead_code))] // until an engine takes a transport
 
-use super::accounts::Accounts;
+use super::accounts::{is_client, Accounts};
 use super::deliveries::work_off;
 use super::engine::Core;
 use super::host::Host;
 use super::inbox::kafkalog_inbox_t;
 use super::pointers::invalid;
 use crate::{Error, ErrorCode, Frame, Inbox, NodeId, PeerStats, Result, Transport};
-use crate::{CLIENT_ID_MIN, FRAME_BYTES_MAX, FRAME_PARTS_MAX};
+use crate::{FRAME_BYTES_MAX, FRAME_PARTS_MAX};
 use parking_lot::{Condvar, Mutex};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -211,7 +211,7 @@ impl Transport for HostTransport {
             let text = format!("a frame of {} bytes in {} parts", frame.bytes(), frame.parts().len());
             return Err(Error::new(ErrorCode::MESSAGE_TOO_LARGE, text));
         }
-        if to < CLIENT_ID_MIN && !self.accounts.knows(to) {
+        if !is_client(to) && !self.accounts.knows(to) {
             return Err(Error::new(ErrorCode::BROKER_NOT_AVAILABLE, format!("no node {to} is known here")));
         }
         let host = {
@@ -236,7 +236,7 @@ impl Transport for HostTransport {
         {
             let mut state = self.state.lock();
             state.check_going()?;
-            if peer >= CLIENT_ID_MIN || state.me.as_ref().is_some_and(|(me, _)| *me == peer) {
+            if is_client(peer) || state.me.as_ref().is_some_and(|(me, _)| *me == peer) {
                 return Err(invalid(format!("{peer} is no other node's number")));
             }
             state.untold.insert(peer, address.map(str::to_owned));

@@ -5,7 +5,7 @@ use crate::ffi::{
     kafkalog_bytes_t, kafkalog_code_t, kafkalog_inbox_deliver, kafkalog_inbox_peer_state, kafkalog_inbox_release,
     kafkalog_transport_vtable_t,
 };
-use crate::Receive;
+use crate::{Receive, BOOTSTRAP_ID_MIN, CLIENT_ID_MIN};
 use bytes::Bytes;
 use std::ffi::{c_char, c_void, CStr};
 use std::mem::size_of;
@@ -165,11 +165,11 @@ fn frames_go_out_in_their_parts_and_come_in_whole_and_both_are_counted() {
     assert_eq!(host.calls(), ["send 2 head|body", "send 2 "]);
     assert_eq!(host.deliver(2, b"hello"), ErrorCode::NONE);
     assert_eq!(host.deliver(2, b""), ErrorCode::NONE);
-    host.turn(-7, true);
-    assert_eq!(host.deliver(-7, b"a client"), ErrorCode::NONE);
+    host.turn(i32::MIN + 7, true);
+    assert_eq!(host.deliver(i32::MIN + 7, b"a client"), ErrorCode::NONE);
     assert_eq!(transport.peer_stats().len(), 2);
-    host.turn(-7, false);
-    let client = NodeId(u32::MAX - 6);
+    host.turn(i32::MIN + 7, false);
+    let client = NodeId(CLIENT_ID_MIN.0 + 7);
     let said = [format!("{client} is up"), format!("{client}: a client"), format!("{client} is down")];
     assert_eq!(heard.all(), [&["2 is up".to_owned(), "2: hello".into(), "2: ".into()][..], &said].concat());
     let stats = transport.peer_stats();
@@ -241,6 +241,23 @@ fn a_stranger_and_a_frame_beyond_the_limit_are_not_let_in() {
     }
     release_inbox(host);
     drop(transport);
+}
+
+#[test]
+fn a_client_knows_an_address_before_it_knows_the_node() {
+    let (host, heard) = (Fake::new(), Arc::<Heard>::default());
+    let transport = HostTransport::new("mesh");
+    transport.register(host.host()).unwrap();
+    transport.start(CLIENT_ID_MIN, Inbox::new(heard.clone())).unwrap();
+    transport.set_peer(BOOTSTRAP_ID_MIN, Some("mesh://somebody")).unwrap();
+    host.turn(-1_073_741_824, true);
+    transport.send(BOOTSTRAP_ID_MIN, frame(&["who?"])).unwrap();
+    assert_eq!(host.deliver(-1_073_741_824, b"me"), ErrorCode::NONE);
+    let calls = ["start -2147483648", "set_peer -1073741824 mesh://somebody", "send -1073741824 who?"];
+    assert_eq!(host.calls(), calls);
+    assert_eq!(heard.all(), [format!("{BOOTSTRAP_ID_MIN} is up"), format!("{BOOTSTRAP_ID_MIN}: me")]);
+    assert_eq!(transport.set_peer(NodeId(CLIENT_ID_MIN.0 + 1), None).unwrap_err().code(), ErrorCode::INVALID_ARG);
+    release_inbox(host);
 }
 
 #[test]
