@@ -664,7 +664,7 @@ kafkalog_bytes_t kafkalog_event_text(const kafkalog_event_t *ev);
 // The event stays the caller's. [MT][CB], never blocks.
 int32_t kafkalog_event_type(const kafkalog_event_t *ev);
 
-// Gives the engine a frame that came in from a node, which set_peer has named before, or from a client (negative). The frame may have
+// Gives the engine a frame that came in from a node, which set_peer has named before, or from a client. The frame may have
 // been repeated or overtaken by another; a damaged one must be dropped.
 //
 // It is copied. [MT][CB]; blocks while the engine works on it, except inside a callback, after which the engine gets it. Codes:
