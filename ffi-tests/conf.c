@@ -5,7 +5,7 @@ static int contains(kafkalog_buf_t *buf, const char *text) { return strstr(kafka
 
 int main(int argc, char **argv) {
     const char *dir = argc > 1 ? argv[1] : "";
-    kafkalog_conf_t *conf = kafkalog_conf_new(), *copy;
+    kafkalog_conf_t *conf = kafkalog_conf_new(), *copy, *secret = kafkalog_conf_new();
     kafkalog_error_t *err = NULL;
     kafkalog_buf_t *buf = NULL;
     kafkalog_engine_t *e = NULL;
@@ -40,6 +40,19 @@ int main(int argc, char **argv) {
     OK(kafkalog_conf_describe(NULL, &buf));
     CHECK(!contains(buf, "\"value\""));
     kafkalog_buf_destroy(buf);
+
+    /* a secret goes in and never comes out */
+    OK(kafkalog_conf_set(secret, "cluster.secret", "open sesame", NULL));
+    OK(kafkalog_conf_get(secret, "cluster.secret", &buf));
+    CHECK(strcmp(kafkalog_buf_data(buf), "[hidden]") == 0);
+    kafkalog_buf_destroy(buf);
+    OK(kafkalog_conf_describe(secret, &buf));
+    CHECK(contains(buf, "[hidden]") && !contains(buf, "sesame"));
+    kafkalog_buf_destroy(buf);
+    CODE(KAFKALOG_ERR_INVALID_CONFIG, kafkalog_conf_set(secret, "cluster.secret", "open\nsesame", &err));
+    CHECK(strstr(kafkalog_error_message(err), "sesame") == NULL);
+    kafkalog_error_destroy(err);
+    kafkalog_conf_destroy(secret);
 
     /* no directory, then one; settings of producers and consumers become the engine's defaults for them */
     CODE(KAFKALOG_ERR_INVALID_CONFIG, kafkalog_engine_open(conf, &e, &err));

@@ -170,6 +170,13 @@ int main(int argc, char **argv) {
     REFUSED(kafkalog_log_offset_for_time(l, 0, NULL));
     REFUSED(kafkalog_log_sync(NULL, 0));
 
+    /* inboxes */
+    bytes.len = 0;
+    REFUSED(kafkalog_inbox_deliver(NULL, 0, bytes));
+    kafkalog_inbox_peer_state(NULL, 0, 1);
+    kafkalog_inbox_release(NULL);
+    bytes.len = 61;
+
     /* batches */
     count = 9;
     NEUTRAL(kafkalog_batch_views(NULL, &count), NULL);

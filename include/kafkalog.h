@@ -5,7 +5,7 @@
  *
  * CONVENTIONS, and then no surprises:
  *
- * Objects    are opaque, made by a function _new, _open, _create, _dup or _poll and ended by exactly one _destroy (batches: _release).
+ * Objects    are opaque, made by a function _new, _open, _create, _dup or _poll and ended by exactly one _destroy (batches and inboxes: _release).
  *            Ending NULL is fine. Children may be ended before or after their engine; one that is used after it
  *            answers KAFKALOG_ERR__DESTROY.
  * Ownership  Nothing that you pass in is ever taken over; it is copied before the call returns. What the library makes is
@@ -22,8 +22,8 @@
  *            [ONE] any thread, one at a time for each object; a second one is answered _REENTRANT
  *            [CB]  also inside a callback of yours; everything else is answered _REENTRANT there (or NULL, 0, where it has no code)
  *            No object belongs to the thread that made it. No function is async-signal-safe.
- * Callbacks  There is one, the log function, and only if you set it. Everything else arrives on queues that you poll, or watch by their
- *            descriptor.
+ * Callbacks  There are two kinds, each only if you set it: the log function, and the functions of a transport. Everything else arrives
+ *            on queues that you poll, or watch by their descriptor.
  * Time       int32_t timeout_ms: 0 does not wait, -1 waits for ever. Timestamps are milliseconds since 1970, UTC.
  * Fatal      After an error for which kafkalog_error_is_fatal() the engine takes no work any more: close it and open it
  *            again. Close and destroy always work.
@@ -208,6 +208,12 @@ typedef struct kafkalog_error kafkalog_error_t;
 
 // One event, owned by whoever polled it. Immutable, so any thread may look at it.
 typedef struct kafkalog_event kafkalog_event_t;
+
+// Where a transport of the host's delivers. Any thread at any time, also inside a callback.
+//
+// It is the host's from `start` until kafkalog_inbox_release(), and the memory stays until both that and the transport's `release`
+// were called: a thread of the host that delivers too late is told so.
+typedef struct kafkalog_inbox kafkalog_inbox_t;
 
 // One partition. Any thread at any time.
 typedef struct kafkalog_log kafkalog_log_t;
@@ -398,8 +404,8 @@ const char *kafkalog_code_name(kafkalog_code_t code);
 const char *kafkalog_code_str(kafkalog_code_t code);
 
 // Every setting there is, as a JSON array of objects with `name`, `scope` (engine, topic, producer, consumer), `type`, `default`,
-// `legal`, `sentence`, for topics `synonyms` (the engine settings that give the default), and `value` where `c` (NULL: none) has
-// one. Fields are only ever added.
+// `legal`, `sentence`, for topics `synonyms` (the engine settings that give the default), for secrets `is_secret`, and `value`
+// ("[hidden]" for secrets) where `c` (NULL: none) has one. Fields are only ever added.
 //
 // The caller ends `*json` with kafkalog_buf_destroy(). [MT], never blocks. Codes: _INVALID_ARG, _REENTRANT.
 kafkalog_code_t kafkalog_conf_describe(const kafkalog_conf_t *c,
@@ -415,7 +421,7 @@ void kafkalog_conf_destroy(kafkalog_conf_t *c);
 // The caller ends it with kafkalog_conf_destroy(). [MT], never blocks.
 kafkalog_conf_t *kafkalog_conf_dup(const kafkalog_conf_t *c);
 
-// The value of a setting: what was set, or else the default.
+// The value of a setting: what was set, or else the default; "[hidden]" for a secret that was set.
 //
 // The caller ends `*value` with kafkalog_buf_destroy(). [MT], never blocks. Codes: INVALID_CONFIG (40) for a name that is no
 // setting, _INVALID_ARG, _REENTRANT.
@@ -657,6 +663,30 @@ kafkalog_bytes_t kafkalog_event_text(const kafkalog_event_t *ev);
 //
 // The event stays the caller's. [MT][CB], never blocks.
 int32_t kafkalog_event_type(const kafkalog_event_t *ev);
+
+// Gives the engine a frame that came in from a node, which set_peer has named before, or from a client. The frame may have
+// been repeated or overtaken by another; a damaged one must be dropped.
+//
+// It is copied. [MT][CB]; blocks while the engine works on it, except inside a callback, after which the engine gets it. Codes:
+// BROKER_NOT_AVAILABLE (8; no such node), MESSAGE_TOO_LARGE (10), _QUEUE_FULL (only inside a callback), _NOMEM, _DESTROY (the
+// transport was stopped, or the inbox released), _INVALID_ARG, _PANIC.
+kafkalog_code_t kafkalog_inbox_deliver(kafkalog_inbox_t *inbox,
+                                       int32_t from_node,
+                                       kafkalog_bytes_t frame);
+
+// Tells the engine that a connection with a node or client begins (`up` not 0) or has ended. Frames of a connection come between
+// the two. A client's number is free for another one when its connection has ended.
+//
+// [MT][CB]; blocks as kafkalog_inbox_deliver() does.
+void kafkalog_inbox_peer_state(kafkalog_inbox_t *inbox,
+                               int32_t node_id,
+                               int32_t up);
+
+// Says that the host delivers nothing more; NULL is fine. Threads of the host that still do are answered _DESTROY until the
+// transport's `release` has come back; then nobody may touch the inbox.
+//
+// Called once for every inbox that `start` was given, whatever it answered. [MT][CB], never blocks.
+void kafkalog_inbox_release(kafkalog_inbox_t *inbox);
 
 // Appends `n` records as one batch. `*base_offset` is the offset of the first one. `opts` NULL: acks=1, no fsync.
 //

@@ -42,7 +42,11 @@ pub use consumer::{
     AppendOptions, BatchFill, BatchRecords, Consumer, ConsumerBuilder, ConsumerRecord, ConsumerRecords, FetchedBatch,
     PartitionLog, PositionReset, ReadOnlyEngine, Records, StartAt, Ticket, Waker,
 };
-pub use engine::{Engine, EngineBuilder, LogSink};
+pub use controller::{ElectionType, NodeSeat};
+pub use engine::{
+    ClusterDescription, ClusterEvent, Engine, EngineBuilder, LogSink, NodeDescription, PartitionOutcome,
+    PartitionReplicas, QuorumReplica, ReplicaState,
+};
 pub use error::{Error, ErrorCode, Result};
 pub use node::{CloseReport, LogLevel, TopicDescription};
 pub use producer::{
@@ -51,8 +55,13 @@ pub use producer::{
 };
 pub use record::{Header, Headers};
 pub use storage::LogOffsets;
+pub use transport::{
+    ChannelHub, ChannelTransport, Frame, Inbox, PeerStats, Receive, SocketSettings, SocketTransport, Transport,
+    BOOTSTRAP_ID_MIN, CLIENT_ID_MIN, FRAME_BYTES_MAX, FRAME_PARTS_MAX,
+};
 pub use types::{
-    Acks, Codec, LeaderEpoch, NodeId, Offset, Position, ProducerStamp, Rung, Timestamp, TimestampType, TopicPartition,
+    Acks, ClusterId, Codec, LeaderEpoch, NodeId, Offset, Position, ProducerStamp, Rung, Secret, Timestamp,
+    TimestampType, TopicPartition,
 };
 
 /// What the rooms above the front door need and users do not.

@@ -65,8 +65,9 @@ pub(crate) use metadata::{
 };
 pub(crate) use request::{
     AlterPartition, AlterPartitionResult, ControllerEvent, ControllerRequest, ControllerResponse, CreateTopic,
-    ElectionType, Heartbeat, IsrMember, NodeSeat, PartitionResult, RegisterNode, Reply,
+    Heartbeat, IsrMember, PartitionResult, RegisterNode, Reply,
 };
+pub use request::{ElectionType, NodeSeat};
 pub(crate) use sessions::Sessions;
 
 #[cfg(feature = "quorum")]

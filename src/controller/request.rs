@@ -108,8 +108,10 @@ pub(crate) struct CreateTopic {
     pub settings: Vec<TopicSetting>,
 }
 
+/// Which partitions get which leader.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum ElectionType {
+pub enum ElectionType {
+    /// The first of the replicas, where it is in sync and does not lead.
     Preferred,
     /// Only where the topic says `unclean.leader.election.enable=true`. May lose records.
     Unclean,
@@ -117,10 +119,11 @@ pub(crate) enum ElectionType {
 
 /// A node's seat in the metadata quorum.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum NodeSeat {
+pub enum NodeSeat {
     Voter,
     /// Gets the log, does not vote.
     Learner,
+    /// Has nothing to do with the quorum.
     None,
 }
 

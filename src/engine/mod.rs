@@ -8,6 +8,8 @@ mod admin;
 mod builder;
 mod callbacks;
 mod close;
+mod cluster_json;
+mod cluster_types;
 mod core;
 mod host;
 mod log_sink;
@@ -17,6 +19,9 @@ mod stats;
 mod timer;
 
 pub use builder::EngineBuilder;
+pub use cluster_types::{
+    ClusterDescription, ClusterEvent, NodeDescription, PartitionOutcome, PartitionReplicas, QuorumReplica, ReplicaState,
+};
 pub use log_sink::LogSink;
 
 use self::core::Core;

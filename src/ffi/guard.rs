@@ -167,6 +167,11 @@ pub(super) fn in_callback(run: impl FnOnce()) {
     });
 }
 
+/// Whether this thread is inside of a function of the host.
+pub(super) fn is_in_callback() -> bool {
+    HERE.with(|here| here.in_callback.get())
+}
+
 /// Installs, once, the hook that keeps panics of ours from being printed. Called when an engine is opened.
 pub(super) fn install_panic_hook() {
     static INSTALLED: Once = Once::new();
@@ -203,10 +208,15 @@ unsafe fn call<H: Handle, T>(handle: *const H, body: impl FnOnce(&H) -> Result<T
 }
 
 fn caught<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    if is_in_callback() {
+        return Err(Error::new(ErrorCode::REENTRANT, "this function is not legal inside a callback"));
+    }
+    caught_anywhere(body)
+}
+
+/// Runs the body of a function of class \[CB\].
+pub(super) fn caught_anywhere<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     HERE.with(|here| {
-        if here.in_callback.get() {
-            return Err(Error::new(ErrorCode::REENTRANT, "this function is not legal inside a callback"));
-        }
         here.guarded.set(here.guarded.get() + 1);
         let outcome = panic::catch_unwind(AssertUnwindSafe(body));
         here.guarded.set(here.guarded.get() - 1);

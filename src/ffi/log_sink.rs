@@ -1,5 +1,6 @@
 //! Where the engine's log lines go: to the host's function, to the main queue, or nowhere.
 
+use super::deliveries::work_off;
 use super::error::{c_string, kafkalog_error_t};
 use super::event::Content;
 use super::guard::in_callback;
@@ -33,6 +34,7 @@ impl HostLog {
         in_callback(|| unsafe {
             (self.func)(self.opaque, level, facility.as_ptr(), line.as_ptr().cast(), line.len());
         });
+        work_off();
     }
 }
 

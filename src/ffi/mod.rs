@@ -11,16 +11,20 @@
 // Handles are opaque on purpose, also to a debug print.
 #![allow(missing_debug_implementations)]
 
+mod accounts;
 mod admin;
 mod batch;
 mod buf;
 mod codes;
 mod conf;
 mod consumer;
+mod deliveries;
 mod engine;
 mod error;
 mod event;
 mod guard;
+mod host;
+mod inbox;
 #[cfg(feature = "ffi-panic-injection")]
 mod injection;
 mod log;
@@ -31,6 +35,7 @@ mod producer;
 mod queue;
 mod records;
 mod tplist;
+mod transport;
 
 pub use admin::*;
 pub use batch::*;
@@ -41,6 +46,8 @@ pub use consumer::*;
 pub use engine::*;
 pub use error::*;
 pub use event::*;
+pub use host::*;
+pub use inbox::*;
 pub use log::*;
 pub use pointers::*;
 pub use positions::*;

@@ -23,7 +23,6 @@
 //! | `handshake` | who is there? version, cluster, number, secret |
 //! | `address`, `line`, `outlet`, `connection` | one socket: dialled or accepted, written, read |
 //! | `table`, `dial`, `accept`, `socket` | all sockets of a node: `tcp://`, `unix://` |
-#![cfg_attr(not(test), allow(dead_code, unused_imports))]
 
 mod accept;
 mod address;

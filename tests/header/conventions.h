@@ -5,7 +5,7 @@
  *
  * CONVENTIONS, and then no surprises:
  *
- * Objects    are opaque, made by a function _new, _open, _create, _dup or _poll and ended by exactly one _destroy (batches: _release).
+ * Objects    are opaque, made by a function _new, _open, _create, _dup or _poll and ended by exactly one _destroy (batches and inboxes: _release).
  *            Ending NULL is fine. Children may be ended before or after their engine; one that is used after it
  *            answers KAFKALOG_ERR__DESTROY.
  * Ownership  Nothing that you pass in is ever taken over; it is copied before the call returns. What the library makes is
@@ -22,8 +22,8 @@
  *            [ONE] any thread, one at a time for each object; a second one is answered _REENTRANT
  *            [CB]  also inside a callback of yours; everything else is answered _REENTRANT there (or NULL, 0, where it has no code)
  *            No object belongs to the thread that made it. No function is async-signal-safe.
- * Callbacks  There is one, the log function, and only if you set it. Everything else arrives on queues that you poll, or watch by their
- *            descriptor.
+ * Callbacks  There are two kinds, each only if you set it: the log function, and the functions of a transport. Everything else arrives
+ *            on queues that you poll, or watch by their descriptor.
  * Time       int32_t timeout_ms: 0 does not wait, -1 waits for ever. Timestamps are milliseconds since 1970, UTC.
  * Fatal      After an error for which kafkalog_error_is_fatal() the engine takes no work any more: close it and open it
  *            again. Close and destroy always work.

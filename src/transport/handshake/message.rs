@@ -135,6 +135,7 @@ impl fmt::Display for Refusal {
 /// # Errors
 /// `NotOurs` as soon as the bytes cannot become a message.
 impl Message {
+    #[cfg(any(test, feature = "fuzzing"))]
     pub fn parse(bytes: &[u8]) -> Result<Option<(Message, usize)>, Refusal> {
         let magic = &bytes[..bytes.len().min(MAGIC.len())];
         if *magic != MAGIC[..magic.len()] {
