@@ -1,6 +1,10 @@
 //! The log as a whole: what it promises, on real files.
 
 mod append;
+mod caches;
+mod cut;
+mod damage;
+mod epochs;
 mod group;
 mod recover;
 mod retain;
@@ -116,4 +120,23 @@ pub(super) fn read_all(log: &Log, from: Offset, bytes_max: usize) -> Result<Vec<
 
 pub(super) fn values(count: usize, tag: &str) -> Vec<String> {
     (0..count).map(|n| format!("{tag}-{n:04}")).collect()
+}
+
+pub(super) fn last_log(place: &Place) -> PathBuf {
+    let last = place.files().into_iter().rfind(|name| name.ends_with(".log")).expect("a log");
+    place.path.join(last)
+}
+
+/// A log of many segments that was never closed: as `kill -9` leaves it.
+pub(super) fn killed(place: &Place, count: usize) -> Vec<(u64, Vec<u8>)> {
+    let log = place.open(small_segments(), true);
+    for n in 0..count {
+        append(&log, &values(2, &n.to_string())).expect("appends");
+    }
+    read_all(&log, Offset(0), 4096).expect("reads")
+}
+
+/// The base offset in the name of a segment's file.
+pub(super) fn killed_base(path: &Path) -> u64 {
+    path.file_stem().expect("a name").to_str().expect("utf-8").parse().expect("digits")
 }

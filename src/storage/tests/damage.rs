@@ -1,0 +1,191 @@
+//! Damage is told, never cut, and what lies before it is read.
+
+use super::*;
+use crate::error::ErrorCode;
+use crate::storage::mark::{Mark, MarkFile};
+use std::fs;
+use std::os::unix::fs::FileExt;
+
+#[test]
+fn damage_below_the_durable_end_is_reported_and_never_cut() {
+    let place = Place::new();
+    {
+        let log = place.open(LogConfig::default(), true);
+        for n in 0..20 {
+            append(&log, &[format!("value-{n:02}")]).expect("appends");
+        }
+        log.flush().expect("flushes");
+    }
+    let path = last_log(&place);
+    // Behind the flushed part the file may be anything; below it, a lost tail is damage too.
+    let whole = fs::metadata(&path).expect("a file").len();
+    let file = fs::OpenOptions::new().write(true).open(&path).expect("opens");
+    file.set_len(whole - 10).expect("cuts");
+    let log = place.open(LogConfig::default(), false);
+    let damage = log.recovery_report().damage.clone().expect("is noticed");
+    assert_eq!(damage.code(), ErrorCode::CORRUPT_MESSAGE);
+    assert!(damage.message().contains("00000000000000000000.log"), "{damage}");
+    assert_eq!(fs::metadata(&path).expect("a file").len(), whole - 10, "nothing was cut");
+    let refused = append(&log, &["more"]).expect_err("the log is off");
+    assert!(refused.is_fatal());
+}
+
+#[test]
+fn a_flipped_bit_in_a_sealed_segment_is_never_served() {
+    let place = Place::new();
+    let model = killed(&place, 60);
+    let first = place.path.join("00000000000000000000.log");
+    let file = fs::OpenOptions::new().write(true).open(&first).expect("opens");
+    file.write_all_at(b"\xff", 200).expect("damages");
+    let log = place.open(small_segments(), false);
+    let refused = read_all(&log, Offset(0), 999).expect_err("the damage is met");
+    assert_eq!(refused.code(), ErrorCode::CORRUPT_MESSAGE);
+    let behind = log.segment_summaries()[1].base_offset;
+    let read = read_all(&log, behind, 999).expect("what lies behind is fine");
+    assert_eq!(read, model[behind.0 as usize..]);
+}
+
+#[test]
+fn a_sealed_segment_that_cannot_be_walked_keeps_no_log_closed() {
+    let place = Place::new();
+    let model = killed(&place, 60);
+    let first = place.path.join("00000000000000000000.log");
+    let file = fs::OpenOptions::new().write(true).open(&first).expect("opens");
+    file.write_all_at(&[0, 0, 0, 1], 8).expect("damages the first batch's length");
+    // Without a snapshot the producers are read from all segments again.
+    for name in place.files().iter().filter(|name| name.ends_with(".snapshot")) {
+        fs::remove_file(place.path.join(name)).expect("removes");
+    }
+    let log = place.open(small_segments(), false);
+    let damage = log.recovery_report().damage.clone().expect("is noticed");
+    assert_eq!(damage.code(), ErrorCode::CORRUPT_MESSAGE);
+    let behind = log.segment_summaries()[1].base_offset;
+    assert_eq!(read_all(&log, behind, 999).expect("what lies behind is fine"), model[behind.0 as usize..]);
+    append(&log, &["more"]).expect_err("the log is off");
+}
+
+#[test]
+fn a_fetch_stops_where_its_segment_ends_whatever_lies_behind() {
+    let place = Place::new();
+    killed(&place, 60);
+    let (first, second) = {
+        let log = place.open(small_segments(), false);
+        (log.segment_summaries()[0], log.segment_summaries()[1])
+    };
+    let mut stranger = batch(&["stranger"]);
+    stranger.stamp(second.base_offset, EPOCH);
+    let file = fs::OpenOptions::new().write(true).open(place.path.join("00000000000000000000.log")).expect("opens");
+    file.write_all_at(stranger.bytes(), first.log_bytes).expect("writes");
+    let log = place.open(small_segments(), false);
+    let fetch = Fetch { from: Offset(0), bytes_max: 4096, up_to: UpTo::LogEnd, min_one_message: true };
+    let fetched = log.read(fetch).expect("reads").batches;
+    assert_eq!(fetched.len() as u64, first.log_bytes);
+}
+
+#[test]
+fn batches_before_a_damaged_one_are_read_however_much_is_asked_for() {
+    let place = Place::new();
+    killed(&place, 60);
+    let first = place.path.join("00000000000000000000.log");
+    let second_batch = u64::try_from(batch(&values(2, "0")).bytes().len()).expect("small");
+    let file = fs::OpenOptions::new().write(true).open(&first).expect("opens");
+    file.write_all_at(&[0, 0, 0, 1], second_batch + 8).expect("damages the second batch's length");
+    let log = place.open(small_segments(), false);
+    for bytes_max in [1, 1 << 20] {
+        let fetch = |from| Fetch { from: Offset(from), bytes_max, up_to: UpTo::LogEnd, min_one_message: true };
+        let fetched = log.read(fetch(0)).expect("the first batch is whole").batches;
+        assert_eq!(fetched.len() as u64, second_batch);
+        let refused = log.read(fetch(2)).expect_err("the second is not");
+        assert_eq!(refused.code(), ErrorCode::CORRUPT_MESSAGE);
+    }
+}
+
+#[test]
+fn a_sealed_segment_that_lost_its_content_is_damage_and_no_reader_waits_for_it() {
+    let place = Place::new();
+    let model = killed(&place, 60);
+    fs::write(place.path.join("00000000000000000000.log"), []).expect("empties");
+    let log = place.open(small_segments(), false);
+    let refused = read_all(&log, Offset(0), 999).expect_err("the loss is met");
+    assert_eq!(refused.code(), ErrorCode::CORRUPT_MESSAGE);
+    assert!(refused.message().contains("no batch holds offset 0"), "{refused}");
+    let behind = log.segment_summaries()[1].base_offset;
+    assert_eq!(read_all(&log, behind, 999).expect("what lies behind is fine"), model[behind.0 as usize..]);
+}
+
+#[test]
+fn a_log_whose_segments_are_all_empty_does_not_answer_as_if_nothing_had_been_written() {
+    let place = Place::new();
+    killed(&place, 60);
+    for name in place.files().iter().filter(|name| name.ends_with(".log")) {
+        fs::write(place.path.join(name), []).expect("empties");
+    }
+    fs::remove_file(place.path.join("kafkalog-recovery-mark")).expect("removes");
+    let log = place.open(small_segments(), false);
+    assert!(log.log_end() > Offset(0));
+    assert_eq!(read_all(&log, Offset(0), 999).expect_err("the loss is met").code(), ErrorCode::CORRUPT_MESSAGE);
+}
+
+#[test]
+fn batches_behind_four_gigabytes_are_damage_and_what_lies_before_is_read() {
+    const BATCH_BYTES: u32 = 60 << 20;
+    let place = Place::new();
+    let log = place.open(LogConfig::default(), true);
+    append(&log, &["first"]).expect("appends");
+    log.close().expect("closes");
+    drop(log);
+    let file = fs::OpenOptions::new().read(true).write(true).open(last_log(&place)).expect("opens");
+    let first = file.metadata().expect("is there").len();
+    let mut header = vec![0; 61];
+    file.read_exact_at(&mut header, 0).expect("reads");
+    header[8..12].copy_from_slice(&(BATCH_BYTES - 12).to_be_bytes());
+    for n in 0..70_u64 {
+        header[..8].copy_from_slice(&(n + 1).to_be_bytes());
+        file.write_all_at(&header, first + n * u64::from(BATCH_BYTES)).expect("writes");
+    }
+    file.set_len(first + 70 * u64::from(BATCH_BYTES)).expect("is sparse");
+    let last_within = (u64::from(u32::MAX) - first) / u64::from(BATCH_BYTES) + 1;
+    // Closed in order, so no checksum is compared; all of it was durable, so nothing may be cut.
+    let (mark, _) = MarkFile::open(&RealDisk, &place.path).expect("opens");
+    let (flushed, position) = (Offset(71), first + 65 * u64::from(BATCH_BYTES));
+    let known = Mark { flushed, indexed: Offset(66), segment: Offset(0), position, no_producers: true };
+    mark.write(&known).expect("writes");
+    let log = place.open(LogConfig::default(), true);
+    let damage = log.recovery_report().damage.clone().expect("is reported");
+    assert_eq!(damage.code(), ErrorCode::CORRUPT_MESSAGE);
+    assert_eq!(log.log_end(), Offset(last_within + 1));
+    assert_eq!(file.metadata().expect("is there").len(), first + 70 * u64::from(BATCH_BYTES));
+    let fetch = Fetch { from: Offset(last_within), bytes_max: 1, up_to: UpTo::LogEnd, min_one_message: true };
+    assert_eq!(log.read(fetch).expect("is within reach").batches.len(), BATCH_BYTES as usize);
+    append(&log, &["more"]).expect_err("the log is off");
+    // As a sealed segment: the walk to offsets behind ends with an error, not in a panic and not at another batch.
+    drop(log);
+    fs::write(place.path.join("00000000000000000090.log"), b"").expect("writes");
+    let log = place.open(LogConfig::default(), true);
+    let fetch = Fetch { from: Offset(71), bytes_max: 1, up_to: UpTo::LogEnd, min_one_message: true };
+    assert_eq!(log.read(fetch).expect_err("out of reach").code(), ErrorCode::CORRUPT_MESSAGE);
+    let fetch = Fetch { from: Offset(0), ..fetch };
+    assert_eq!(log.read(fetch).expect("reads").batches.len() as u64, first);
+}
+
+#[test]
+fn sealed_batches_whose_offsets_go_back_are_damage() {
+    for (at, offset) in [(1, 0_u64), (1, 1), (2, 1), (1, 10_000), (0, 5)] {
+        let place = Place::new();
+        killed(&place, 60);
+        fs::remove_file(place.path.join("kafkalog-recovery-mark")).expect("removes");
+        let path = place.path.join("00000000000000000000.log");
+        let mut bytes = fs::read(&path).expect("reads");
+        // Offsets lie outside of the checksum.
+        let mut position = 0;
+        for _ in 0..at {
+            position += 12 + u32::from_be_bytes(bytes[position + 8..position + 12].try_into().expect("four")) as usize;
+        }
+        bytes[position..position + 8].copy_from_slice(&offset.to_be_bytes());
+        fs::write(&path, &bytes).expect("writes");
+        let log = place.open(small_segments(), false);
+        let damage = log.recovery_report().damage.clone().unwrap_or_else(|| panic!("batch {at} at {offset}"));
+        assert_eq!(damage.code(), ErrorCode::CORRUPT_MESSAGE);
+        assert_eq!(fs::read(&path).expect("reads"), bytes, "nothing is cut");
+    }
+}
