@@ -3,7 +3,6 @@
 use super::*;
 use crate::error::ErrorCode;
 use crate::storage::mark::{Mark, MarkFile};
-use crate::time::Clock;
 use std::fs;
 
 #[test]
@@ -148,4 +147,41 @@ fn a_mark_with_absurd_numbers_loses_nothing_and_never_breaks_an_opening() {
             }
         }
     }
+}
+
+#[test]
+fn a_batch_that_is_lost_is_no_duplicate_whatever_a_snapshot_from_behind_the_end_says() {
+    let place = Place::new();
+    let config = closed_by_a_producer(&place);
+    let bytes = fs::read(last_log(&place)).expect("reads");
+    fs::write(last_log(&place), &bytes[..bytes.len() / 5 * 4]).expect("writes");
+    // Without the mark nothing says that there was a fifth batch (Kafka leaves none).
+    fs::remove_file(place.path.join("kafkalog-recovery-mark")).expect("removes");
+    let log = place.open(config, true);
+    assert_eq!(log.log_end(), Offset(4));
+    assert!(log.recovery_report().leftovers.iter().any(|what| what.contains("snapshots above the log end 4")));
+    assert!(send(&log, 3).expect("is known").duplicate);
+    assert!(!send(&log, 4).expect("follows").duplicate, "the producer would take a lost batch for stored");
+}
+
+#[test]
+fn an_index_line_into_the_middle_of_a_batch_does_not_cost_the_mark_its_word() {
+    let place = Place::new();
+    let config = LogConfig { index_interval_bytes: 1, ..LogConfig::default() };
+    let log = place.open(config.clone(), true);
+    append(&log, &["first"]).expect("appends");
+    // A record whose value is a whole batch, and one that says it lies at offset 1.
+    let mut inner = batch(&["inner"]);
+    inner.stamp(Offset(1), EPOCH);
+    let inner = inner.bytes().to_vec();
+    append(&log, &[&inner]).expect("appends");
+    log.close().expect("closes");
+    drop(log);
+    let bytes = fs::read(last_log(&place)).expect("reads");
+    let at = bytes.windows(inner.len()).position(|window| window == inner).expect("is in the file");
+    let line = [1_u32.to_be_bytes(), u32::try_from(at).expect("small").to_be_bytes()].concat();
+    fs::write(place.path.join("00000000000000000000.index"), line).expect("writes");
+    let log = place.open(config, false);
+    assert_eq!(log.recovery_report().scanned_bytes, 0, "the mark says how far everything is durable");
+    assert_eq!(read_all(&log, Offset(0), 999).expect("reads").len(), 2);
 }

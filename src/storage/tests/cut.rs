@@ -1,7 +1,6 @@
 //! Cutting a log back.
 
 use super::*;
-use crate::error::ErrorCode;
 use std::fs;
 
 #[test]
@@ -29,32 +28,56 @@ fn a_truncated_log_ends_where_it_was_cut_and_goes_on_from_there() {
 }
 
 #[test]
-fn a_cut_that_meets_damage_turns_the_log_off_and_a_reopening_tells_it() {
+fn a_cut_that_would_leave_nonsense_is_refused_and_changes_nothing() {
     let place = Place::new();
-    let log = place.open(LogConfig::default(), true);
-    let stamp = |sequence| Some(ProducerStamp { id: 4, epoch: 0, base_sequence: Some(sequence) });
-    for n in 0..4 {
-        log.append(&mut batch_at(&["v"], 1, stamp(n)), EPOCH, Timestamp(0)).expect("appends");
+    let config = closed_by_a_producer(&place);
+    let mut bytes = fs::read(last_log(&place)).expect("reads");
+    spoil(&mut bytes, 1, 5);
+    fs::write(last_log(&place), &bytes).expect("writes");
+
+    // Closed in order, so nobody looks at it before.
+    let log = place.open(config.clone(), true);
+    for end in [2, 3, 4] {
+        let refused = log.truncate_to(Offset(end)).expect_err("what would stay makes no sense");
+        assert!(!refused.is_fatal() && refused.message().contains("00000000000000000000.log"), "{refused}");
     }
+    assert_eq!(fs::read(last_log(&place)).expect("reads"), bytes);
+    assert_eq!(log.log_end(), Offset(5));
+    send(&log, 5).expect("the log goes on");
+    log.truncate_to(Offset(1)).expect("what stays makes sense");
+    assert_eq!(log.log_end(), Offset(1));
+    assert!(!send(&log, 1).expect("follows").duplicate);
+    drop(log);
+    let log = place.open(config, false);
+    assert!(log.recovery_report().damage.is_none(), "{:?}", log.recovery_report());
+    assert_eq!(log.log_end(), Offset(2));
+}
+
+#[test]
+fn a_cut_whose_producers_cannot_be_read_again_is_refused_and_changes_nothing() {
+    let place = Place::new();
+    let log = place.open(small_segments(), true);
+    for n in 0..60 {
+        send(&log, n).expect("appends");
+    }
+    let segments = log.segment_summaries();
     log.close().expect("closes");
     drop(log);
-    // The second batch becomes a marker that says nothing, under a checksum that fits.
-    let path = last_log(&place);
-    let mut bytes = fs::read(&path).expect("reads");
-    let second = bytes.len() / 4;
-    bytes[second + 22] |= 0x20;
-    let crc = crc32c(&bytes[second + 21..second * 2]);
-    bytes[second + 17..second + 21].copy_from_slice(&crc.to_be_bytes());
-    fs::write(&path, &bytes).expect("writes");
-
-    let log = place.open(LogConfig::default(), true);
-    let refused = log.truncate_to(Offset(3)).expect_err("what is left makes no sense");
-    assert_eq!(refused.code(), ErrorCode::CORRUPT_MESSAGE);
-    append(&log, &["more"]).expect_err("the log is off");
-    drop(log);
-    let log = place.open(LogConfig::default(), false);
-    assert!(log.recovery_report().damage.is_some());
-    assert_eq!(read_all(&log, Offset(0), 50).expect("what lies before is fine").len(), 1);
+    let first = place.path.join("00000000000000000000.log");
+    let mut bytes = fs::read(&first).expect("reads");
+    let count = segments[0].end_offset.0 as usize;
+    spoil(&mut bytes, 1, count);
+    fs::write(&first, &bytes).expect("writes");
+    // The newest snapshot keeps the opening from reading the producers again; a cut needs an older one.
+    for segment in &segments[1..] {
+        fs::remove_file(place.path.join(format!("{:020}.snapshot", segment.base_offset.0))).expect("is there");
+    }
+    let log = place.open(small_segments(), true);
+    assert!(log.recovery_report().damage.is_none(), "{:?}", log.recovery_report());
+    let end = segments[1].base_offset.next();
+    log.truncate_to(end).expect_err("nobody knows what the producer sent last");
+    assert_eq!(log.segment_summaries().len(), segments.len(), "nothing was cut");
+    send(&log, 60).expect("the log goes on");
 }
 
 #[test]

@@ -189,3 +189,66 @@ fn sealed_batches_whose_offsets_go_back_are_damage() {
         assert_eq!(fs::read(&path).expect("reads"), bytes, "nothing is cut");
     }
 }
+
+#[test]
+fn a_damaged_log_tells_the_same_however_often_it_is_opened() {
+    let place = Place::new();
+    let config = closed_by_a_producer(&place);
+    let mut bytes = fs::read(last_log(&place)).expect("reads");
+    // Only the snapshot at offset 5 keeps an opening from meeting this one.
+    spoil(&mut bytes, 1, 5);
+    fs::write(last_log(&place), &bytes[..bytes.len() - 3]).expect("writes");
+    drop_last_index_line(&place);
+    let told = |_| {
+        let log = place.open(config.clone(), true);
+        assert_eq!(log.log_end(), Offset(4));
+        log.recovery_report().damage.clone().expect("the last batch is cut short").message().to_owned()
+    };
+    let told: Vec<String> = (0..3).map(told).collect();
+    assert!(told.iter().all(|what| *what == told[0]), "{told:#?}");
+    assert!(place.files().contains(&"00000000000000000005.snapshot".to_owned()), "{:?}", place.files());
+}
+
+#[test]
+fn damage_that_a_snapshot_from_behind_the_end_would_hide_is_told_at_the_first_opening() {
+    let place = Place::new();
+    let config = closed_by_a_producer(&place);
+    let mut bytes = fs::read(last_log(&place)).expect("reads");
+    spoil(&mut bytes, 1, 5);
+    fs::write(last_log(&place), &bytes[..bytes.len() / 5 * 4]).expect("writes");
+    drop_last_index_line(&place);
+    fs::remove_file(place.path.join("kafkalog-recovery-mark")).expect("removes");
+    for _ in 0..2 {
+        let log = place.open(config.clone(), true);
+        assert!(log.recovery_report().damage.is_some(), "{:?}", log.recovery_report());
+    }
+}
+
+#[test]
+fn a_torn_tail_is_not_cut_from_a_log_that_is_damaged_elsewhere() {
+    let place = Place::new();
+    let model = killed(&place, 60);
+    let first = place.path.join("00000000000000000000.log");
+    let file = fs::OpenOptions::new().write(true).open(&first).expect("opens");
+    file.write_all_at(b"\xff", 200).expect("damages");
+    // Without a mark sealed segments are looked at, too.
+    fs::remove_file(place.path.join("kafkalog-recovery-mark")).expect("removes");
+    let mut torn = fs::read(last_log(&place)).expect("reads");
+    torn.extend([7; 20]);
+    fs::write(last_log(&place), &torn).expect("writes");
+    for _ in 0..2 {
+        let log = place.open(small_segments(), false);
+        assert!(log.recovery_report().damage.is_some());
+        assert_eq!(log.recovery_report().truncated_bytes, 0);
+        let behind = log.segment_summaries()[1].base_offset;
+        assert_eq!(read_all(&log, behind, 999).expect("what lies behind is fine"), model[behind.0 as usize..]);
+    }
+    assert_eq!(fs::read(last_log(&place)).expect("reads"), torn);
+}
+
+/// So that an opening after a clean end begins at the batch before the last.
+fn drop_last_index_line(place: &Place) {
+    let path = place.path.join("00000000000000000000.index");
+    let lines = fs::read(&path).expect("reads");
+    fs::write(&path, &lines[..lines.len() - 8]).expect("writes");
+}

@@ -1,7 +1,6 @@
 //! The leader epochs, read again from the batches.
 
 use super::*;
-use crate::time::Clock;
 use std::fs;
 
 #[test]
@@ -66,5 +65,52 @@ fn an_epoch_that_began_in_a_sealed_segment_keeps_its_start_when_the_active_one_h
     assert_eq!(expected.len(), 2);
     for _ in 0..2 {
         assert_eq!(place.open(small_segments(), false).leader_epochs(), expected);
+    }
+}
+
+#[test]
+fn an_epoch_whose_batches_were_all_torn_off_leaves_the_epoch_before_it_alone() {
+    let place = Place::new();
+    let send = |log: &Log, epoch| {
+        log.append(&mut batch(&["a", "b"]), LeaderEpoch(epoch), Timestamp(1_700_000_000_000)).expect("appends");
+    };
+    let log = place.open(LogConfig::default(), true);
+    for epoch in [0, 0, 1, 1] {
+        send(&log, epoch);
+    }
+    log.flush().expect("flushes");
+    send(&log, 2);
+    drop(log);
+    let bytes = fs::read(last_log(&place)).expect("reads");
+    fs::write(last_log(&place), &bytes[..bytes.len() - 1]).expect("tears");
+    let expected = [(LeaderEpoch(0), Offset(0)), (LeaderEpoch(1), Offset(4))];
+    let log = place.open(LogConfig::default(), false);
+    assert_eq!(log.leader_epochs(), expected);
+    // The leader of epoch 1 never heard of epoch 2.
+    let mut next = batch(&["c"]);
+    next.stamp(Offset(8), LeaderEpoch(1));
+    log.append_verbatim(next.bytes()).expect("appends");
+    drop(log);
+    assert_eq!(place.open(LogConfig::default(), false).leader_epochs(), expected);
+}
+
+#[test]
+fn what_the_epoch_file_says_of_batches_that_are_not_there_is_forgotten() {
+    for told in ["0\n3\n0 0\n1 4\n2 6\n", "0\n3\n0 0\n1 4\n2 7\n", "0\n4\n0 0\n1 4\n2 6\n3 9\n"] {
+        let place = Place::new();
+        let log = place.open(LogConfig::default(), true);
+        for epoch in [0, 0, 1] {
+            log.append(&mut batch(&["a", "b"]), LeaderEpoch(epoch), Timestamp(1_700_000_000_000)).expect("appends");
+        }
+        let mut next = batch(&["c"]);
+        next.stamp(Offset(8), LeaderEpoch(1));
+        log.append_verbatim(next.bytes()).expect("a gap is no damage");
+        drop(log);
+        fs::remove_file(place.path.join("kafkalog-recovery-mark")).expect("removes");
+        fs::write(place.path.join("leader-epoch-checkpoint"), told).expect("writes");
+        for _ in 0..2 {
+            let epochs = place.open(LogConfig::default(), false).leader_epochs();
+            assert_eq!(epochs, [(LeaderEpoch(0), Offset(0)), (LeaderEpoch(1), Offset(4))], "{told:?}");
+        }
     }
 }

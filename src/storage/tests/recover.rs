@@ -3,7 +3,6 @@
 use super::*;
 use crate::error::ErrorCode;
 use crate::record::control::{end_txn_marker, TxnResult};
-use crate::record::crc32c;
 use std::fs;
 use std::os::unix::fs::FileExt;
 
