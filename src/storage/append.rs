@@ -152,6 +152,8 @@ impl Log {
                     format!("{}: batch at {} below the log end {}", self.partition, header.base_offset, self.log_end());
                 return Err(Error::new(ErrorCode::CORRUPT_MESSAGE, what));
             }
+            // Before the write: a recovery takes a marker that says nothing for a torn tail.
+            let marker = end_txn_of(&view)?;
             let incoming = Incoming::of(header);
             self.roll_if_needed(&mut appender, &incoming, header.base_offset, now)?;
             if let Some(epoch) = header.leader_epoch {
@@ -159,7 +161,9 @@ impl Log {
             }
             self.write(&mut appender, u64::from(incoming.bytes), |file, at| file.write_at(at, view.bytes()))?;
             self.place(&mut appender, &incoming, header.base_offset);
-            self.note_control_batch(&mut appender, &view)?;
+            if let Some(marker) = marker {
+                self.note_end_txn(&mut appender, &marker)?;
+            }
             let last_offset = header.last_offset();
             let base_offset = appended.map_or(header.base_offset, |first| first.base_offset);
             appended = Some(Appended { base_offset, last_offset, log_append_time: None, duplicate: false });
@@ -327,13 +331,11 @@ impl Log {
         appender.bytes_since_index = 0;
     }
 
-    fn note_control_batch(&self, appender: &mut Appender, view: &BatchView<'_>) -> Result<()> {
-        if let Some(marker) = end_txn_of(view)? {
-            if let Some(aborted) = appender.producers.end_txn(&marker) {
-                appender.active.txn_index.append(aborted)?;
-            }
-            self.note_unstable(appender);
+    fn note_end_txn(&self, appender: &mut Appender, marker: &EndTxn) -> Result<()> {
+        if let Some(aborted) = appender.producers.end_txn(marker) {
+            appender.active.txn_index.append(aborted)?;
         }
+        self.note_unstable(appender);
         Ok(())
     }
 
