@@ -246,6 +246,36 @@ fn a_torn_tail_is_not_cut_from_a_log_that_is_damaged_elsewhere() {
     assert_eq!(fs::read(last_log(&place)).expect("reads"), torn);
 }
 
+#[test]
+fn a_batch_that_claims_the_offsets_of_those_behind_it_is_not_read_past_them() {
+    let place = Place::new();
+    let config = LogConfig { index_interval_bytes: 1, ..LogConfig::default() };
+    let log = place.open(config.clone(), true);
+    for _ in 0..12 {
+        append(&log, &["v"]).expect("appends");
+    }
+    log.close().expect("closes");
+    drop(log);
+    let mut bytes = fs::read(last_log(&place)).expect("reads");
+    let each = bytes.len() / 12;
+    // The fourth says that it is the tenth: offsets lie outside of the checksum.
+    bytes[3 * each..3 * each + 8].copy_from_slice(&9_u64.to_be_bytes());
+    fs::write(last_log(&place), &bytes).expect("writes");
+    let log = place.open(config, true);
+    for bytes_max in [1, each, each + 61, 3 * each, 5 * each, 1 << 20] {
+        let fetch = |from| Fetch { from: Offset(from), bytes_max, up_to: UpTo::LogEnd, min_one_message: true };
+        let mut next = 0;
+        while next < 3 {
+            let fetched = log.read(fetch(next)).expect("lies before the damage").batches;
+            assert!(!fetched.is_empty() && fetched.len() % each == 0 && fetched.len() <= 3 * each);
+            next += (fetched.len() / each) as u64;
+        }
+        let refused = log.read(fetch(3)).expect_err("which of the two lies, nobody knows");
+        assert_eq!(refused.code(), ErrorCode::CORRUPT_MESSAGE);
+        assert!(log.read(fetch(10)).is_ok(), "what lies behind is fine");
+    }
+}
+
 /// So that an opening after a clean end begins at the batch before the last.
 fn drop_last_index_line(place: &Place) {
     let path = place.path.join("00000000000000000000.index");
