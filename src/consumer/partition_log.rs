@@ -174,7 +174,8 @@ impl PartitionLog {
     /// On return the cut is durable.
     ///
     /// # Errors
-    /// `KAFKA_STORAGE_ERROR`: the partition is offline; reopening finds the old or the new end, or one between.
+    /// `CORRUPT_MESSAGE`, `INVALID_RECORD`: what would be left makes no sense; nothing was changed. `KAFKA_STORAGE_ERROR`: the
+    /// partition is offline; reopening finds the old or the new end, or one between.
     pub fn truncate_to(&self, end: Offset) -> Result<Offset> {
         self.0.partition.truncate_to(end)
     }

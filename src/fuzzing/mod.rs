@@ -1,5 +1,6 @@
 //! Where the fuzzer comes in: one function a target, each calling into its room. Any input must return; a panic is a find.
 
+mod files_on_disk;
 mod index_files;
 mod partition_files;
 #[cfg(test)]

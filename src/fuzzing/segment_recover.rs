@@ -1,9 +1,10 @@
 //! Any bytes as the files of a partition directory: the log opens, answers, takes appends, and opens again to the same.
 
+use super::files_on_disk::{self, Batch};
 use super::partition_files::{PartitionFiles, DIR, SMALL_SEGMENTS, TRUNCATE};
 use crate::config::LogConfig;
 use crate::error::{Error, ErrorCode};
-use crate::record::{batches, crc32c, BatchBuilder, Inflater, RecordRef, SealedBatch};
+use crate::record::{batches, BatchBuilder, Inflater, RecordRef, SealedBatch};
 use crate::sim::{SimClock, SimDisk};
 use crate::storage::{Fetch, Log, LogOffsets, OpenFiles, Opening, UpTo};
 use crate::types::{Codec, LeaderEpoch, Offset, ProducerStamp, Timestamp, TopicPartition};
@@ -31,13 +32,6 @@ struct Seen {
     epochs: Vec<(LeaderEpoch, Offset)>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Batch {
-    base: Offset,
-    last: Offset,
-    crc: u32,
-}
-
 fn live(files: &PartitionFiles, clean: bool) {
     let disk = files.lay_out();
     let log_start = Offset(files.log_start.into());
@@ -45,37 +39,50 @@ fn live(files: &PartitionFiles, clean: bool) {
     let first = look(&log);
     ask(&log);
     if !clean && !files.has_mark() && first.damage.is_none() && files.recovery_point == 0 {
-        // A gap is passed with the batch behind it. When all that lay behind was a torn tail, the reader is told instead of waiting.
-        let ends_in_a_gap = log.segment_summaries().last().is_some_and(|active| active.log_bytes == 0);
-        assert!(first.refused.is_none() || ends_in_a_gap, "recovery let something in that cannot be read");
+        // Everything was looked at, so everything can be read. A gap is passed with the batch behind it; at a gap that nothing lies
+        // behind (all of it was a torn tail), a reader is told so instead of waiting.
+        let lies_there = files_on_disk::batches_of(&log, &disk);
+        let end = lies_there.last().map_or(first.offsets.log_start, |batch| batch.last.next());
+        assert_eq!(first.batches, lies_there, "what recovery let in can be read");
+        assert_eq!(first.refused, (end < first.offsets.log_end).then_some(ErrorCode::CORRUPT_MESSAGE));
     }
     drop(log);
     let disk = disk.restart();
     let log = open(files, &disk, log_start, clean).expect("it opened before");
     let second = look(&log);
-    if clean && first.damage.is_none() && second.damage.is_some() {
-        // What was closed in order is not read again; that its sealed segments are damaged finds out who has to read them, and the first
-        // opening may have taken a snapshot away.
-        return;
-    }
     assert_eq!(second, first, "a log that is opened twice is the same log");
     if first.damage.is_some() {
+        assert!(files_on_disk::logs_are_untouched(files, &disk), "nothing is cut from a damaged log");
         assert!(append_one(&log, 1, None).is_err(), "a damaged log takes nothing");
         return;
     }
     if files.has(TRUNCATE) && !clean && first.refused.is_none() {
-        let end = Offset(first.offsets.log_start.0.midpoint(first.offsets.log_end.0));
-        if let Err(e) = log.truncate_to(end) {
-            // Below what was durable lies something that makes no sense, and nobody had to look at it before.
-            assert_eq!(e.code(), ErrorCode::CORRUPT_MESSAGE, "{e}");
-            drop(log);
-            let log = open(files, &disk.restart(), log_start, false).expect("it opened before");
-            assert!(log.recovery_report().damage.is_some(), "what a cut refuses is told: {e}");
-            return;
-        }
-        assert!(log.log_end() <= end.max(log.log_start()));
+        cut(&log, &disk, &first);
     }
     append_and_reopen(files, &disk, log, clean, first.refused.is_none());
+}
+
+/// Cuts the log in its middle, or sees it refused: what would stay makes no sense, and nobody had to look at it before.
+fn cut(log: &Log, disk: &SimDisk, before: &Seen) {
+    let end = Offset(before.offsets.log_start.0.midpoint(before.offsets.log_end.0));
+    let segments = log.segment_summaries();
+    let goes_through = segments.iter().rposition(|segment| segment.base_offset <= end).unwrap_or(0);
+    let makes_sense =
+        |at: usize, end| files_on_disk::makes_sense(disk, segments[at].base_offset, segments[at].log_bytes, end);
+    let is_sound = end >= log.log_end() || makes_sense(goes_through, end);
+    match log.truncate_to(end) {
+        Ok(()) => {
+            assert!(log.log_end() <= end.max(log.log_start()));
+            assert!(is_sound, "a cut leaves what makes no sense");
+        }
+        Err(e) => {
+            // Sealed segments are looked at for producers only, and only as far as no snapshot covers them.
+            let rest_is_sound = (0..goes_through).all(|at| makes_sense(at, Offset::MAX));
+            assert!(!is_sound || !rest_is_sound, "refused without a reason: {e}");
+            assert_ne!(e.code(), ErrorCode::KAFKA_STORAGE_ERROR, "no fault of the disk: {e}");
+            assert_eq!(look(log), *before, "a cut that is refused changes nothing");
+        }
+    }
 }
 
 fn append_and_reopen(files: &PartitionFiles, disk: &SimDisk, log: Log, clean: bool, is_readable: bool) {
@@ -192,7 +199,7 @@ fn read_pieces(log: &Log, from: Offset, bytes_max: usize) -> (Vec<Batch>, Option
             if let Ok(records) = view.records(&mut inflater) {
                 let _ = records.count(); // any of them may be nonsense under a right checksum
             }
-            found.push(Batch { base: header.base_offset, last: header.last_offset(), crc: crc32c(view.bytes()) });
+            found.push(Batch::of(&view));
             next = header.end_offset();
         }
     }

@@ -190,8 +190,9 @@ impl Partition {
         self.flush_if(|_| true).map(|_| ())
     }
 
-    /// Drops everything from `end` on (the batch that holds it included); durable on return. Answers the new log end. STATE in a
-    /// cluster, where the leader decides about that.
+    /// Drops everything from `end` on (the batch that holds it included); durable on return. Answers the new log end. What makes no
+    /// sense in the part that would be left refuses the cut, and nothing is changed. STATE in a cluster, where the leader decides
+    /// about that.
     pub fn truncate_to(&self, end: Offset) -> Result<Offset> {
         self.check_alone("cut a log")?;
         let log = self.log()?;

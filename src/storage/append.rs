@@ -1,10 +1,8 @@
 //! Appending: judge, roll if need be, stamp, write, publish. One lock, one system call.
 
 use super::api::Appended;
-use super::log::{draw_jitter, duplicate, Appender, Log};
+use super::log::{duplicate, Appender, Log};
 use super::producer_states::{EndTxn, Origin, ProducerBatch, Verdict};
-use super::room_ahead::RoomAhead;
-use super::segment::Segment;
 use crate::config::LogConfig;
 use crate::error::{Error, ErrorCode, Result};
 use crate::record::control::{self, ControlType};
@@ -15,7 +13,6 @@ use crate::types::{Codec, LeaderEpoch, Offset, Position, ProducerStamp, Timestam
 use bytes::Bytes;
 use std::io;
 use std::sync::atomic::Ordering;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// A batch of this size or less is copied for tailing readers, so that the appender keeps its buffer.
@@ -25,7 +22,7 @@ const TAIL_COPY_BYTES_MAX: usize = 4096;
 pub(super) struct Incoming {
     pub(super) bytes: u32,
     pub(super) last_offset_delta: u32,
-    max_timestamp: i64,
+    pub(super) max_timestamp: i64,
     producer: Option<ProducerStamp>,
     is_transactional: bool,
 }
@@ -152,6 +149,8 @@ impl Log {
                     format!("{}: batch at {} below the log end {}", self.partition, header.base_offset, self.log_end());
                 return Err(Error::new(ErrorCode::CORRUPT_MESSAGE, what));
             }
+            // Before the write: a recovery takes a marker that says nothing for a torn tail.
+            let marker = end_txn_of(&view)?;
             let incoming = Incoming::of(header);
             self.roll_if_needed(&mut appender, &incoming, header.base_offset, now)?;
             if let Some(epoch) = header.leader_epoch {
@@ -159,7 +158,9 @@ impl Log {
             }
             self.write(&mut appender, u64::from(incoming.bytes), |file, at| file.write_at(at, view.bytes()))?;
             self.place(&mut appender, &incoming, header.base_offset);
-            self.note_control_batch(&mut appender, &view)?;
+            if let Some(marker) = marker {
+                self.note_end_txn(&mut appender, &marker)?;
+            }
             let last_offset = header.last_offset();
             let base_offset = appended.map_or(header.base_offset, |first| first.base_offset);
             appended = Some(Appended { base_offset, last_offset, log_append_time: None, duplicate: false });
@@ -327,63 +328,11 @@ impl Log {
         appender.bytes_since_index = 0;
     }
 
-    fn note_control_batch(&self, appender: &mut Appender, view: &BatchView<'_>) -> Result<()> {
-        if let Some(marker) = end_txn_of(view)? {
-            if let Some(aborted) = appender.producers.end_txn(&marker) {
-                appender.active.txn_index.append(aborted)?;
-            }
-            self.note_unstable(appender);
+    fn note_end_txn(&self, appender: &mut Appender, marker: &EndTxn) -> Result<()> {
+        if let Some(aborted) = appender.producers.end_txn(marker) {
+            appender.active.txn_index.append(aborted)?;
         }
-        Ok(())
-    }
-
-    fn roll_if_needed(&self, appender: &mut Appender, incoming: &Incoming, base: Offset, now: Timestamp) -> Result<()> {
-        let last_offset = base.plus(u64::from(incoming.last_offset_delta));
-        if should_roll(appender, incoming, last_offset, now) {
-            self.roll(appender, base)?;
-        }
-        Ok(())
-    }
-
-    /// Seals the active segment and begins a new one at `base`.
-    ///
-    /// Crash before the sync is over: the old segment is still the last one, its tail may be torn, recovery cuts it. Crash after: the old
-    /// one is whole; the new one is absent or empty. So a segment that has a successor is always durable, and recovery
-    /// never has to touch it.
-    pub(super) fn roll(&self, appender: &mut Appender, base: Offset) -> Result<()> {
-        let old = appender.active.clone();
-        let config = appender.config.clone();
-        if old.bytes() == 0 && old.base == base {
-            return Ok(()); // it is the new segment already
-        }
-        self.changed.store(true, Ordering::Release);
-        old.finish_time_index();
-        self.give_room_back(appender)?;
-        let began = std::time::Instant::now();
-        if !cfg!(feature = "bug-ack-before-fsync") {
-            appender.file.sync_data().map_err(|e| self.fail(Error::io("sync segment", old.path(), e)))?;
-        }
-        self.commit.note_sync(began.elapsed());
-        // Its name too, or a power cut could keep the new segment's and leave a hole.
-        self.sync_dir_if_dirty()?;
-        self.commit.raise(old.end());
-        // Indexes can be rebuilt, but a disk that fails to write them is failing: nobody shall hear of it later than now.
-        old.sync_indexes().map_err(|e| self.fail(e))?;
-        let (reserve, room) = match config.preallocate {
-            true => (u64::from(config.segment_bytes), RoomAhead::unwanted()),
-            false => (0, RoomAhead::default()),
-        };
-        let new = Arc::new(self.setup(&config).create(base, reserve).map_err(|e| self.fail(e))?);
-        appender.producers.take_snapshot(&*self.disk, &self.dir, base, false).map_err(|e| self.fail(e))?;
-        self.dir_dirty.store(true, Ordering::Release);
-        appender.file = new.writer()?;
-        appender.room = room;
-        appender.active = new.clone();
-        appender.bytes_since_index = 0;
-        appender.jitter = draw_jitter(&config, &self.partition, base);
-        self.replace_segments(self.segments().with(new));
-        old.seal();
-        self.write_mark(appender, base);
+        self.note_unstable(appender);
         Ok(())
     }
 }
@@ -407,31 +356,6 @@ fn is_beyond(distance_ms: i64, limit: Option<Duration>) -> bool {
 enum Admitted {
     At(Offset),
     Duplicate(Appended),
-}
-
-/// Kafka's `LogSegment.shouldRoll`, plus room in the indexes.
-fn should_roll(appender: &Appender, incoming: &Incoming, last_offset: Offset, now: Timestamp) -> bool {
-    let (active, config) = (&appender.active, &appender.config);
-    if active.bytes() + u64::from(incoming.bytes) > u64::from(config.segment_bytes) {
-        return true;
-    }
-    if active.bytes() == 0 {
-        return !active.offset_index.can_append(last_offset);
-    }
-    let age_max = config.segment_age_max.saturating_sub(appender.jitter);
-    is_older(active, incoming.max_timestamp, now, age_max)
-        || active.offset_index.is_full()
-        || active.time_index.is_full()
-        || !active.offset_index.can_append(last_offset)
-}
-
-/// Age by the records' own timestamps where they have some, else by the wall clock.
-fn is_older(active: &Segment, max_timestamp: i64, now: Timestamp, age_max: Duration) -> bool {
-    let passed = match active.first_timestamp() {
-        Some(first) => max_timestamp.saturating_sub(first.0),
-        None => now.0.saturating_sub(active.created.0),
-    };
-    u128::try_from(passed).is_ok_and(|passed| passed > age_max.as_millis())
 }
 
 /// The transaction marker in a control batch; `None` for data and for other control records.

@@ -4,10 +4,26 @@ use super::log::{Appender, Log};
 use super::mark::Mark;
 use super::producer_states::snapshot;
 use crate::error::{Error, Result};
+use crate::time::Instant;
 use crate::types::Offset;
 use std::sync::atomic::Ordering;
 
 impl Log {
+    /// When `flush.messages` or `flush.ms` asks for a flush; `None` while nothing is unflushed or neither asks.
+    pub fn flush_due(&self) -> Option<Instant> {
+        let since = self.dirty_since.load(Ordering::Acquire);
+        if since == 0 || self.failed.load(Ordering::Acquire) {
+            return None;
+        }
+        let since = Instant(since);
+        let config = self.config();
+        let unflushed = self.log_end().since(self.flushed());
+        if config.flush_messages.is_some_and(|count| count > 1 && unflushed >= count) {
+            return Some(since);
+        }
+        config.flush_interval.map(|interval| since + interval)
+    }
+
     /// Makes everything that was appended before the call durable, indexes and producer state included, and notes it in the recovery
     /// mark. Returns the end of what is durable. Blocks for one or more syncs; appends go on meanwhile.
     ///

@@ -15,6 +15,7 @@ use super::open_files::OpenFiles;
 use super::producer_states::ProducerStates;
 use super::recovery::{self, RecoveryReport};
 use super::retention::Doomed;
+use super::roll::draw_jitter;
 use super::room_ahead::RoomAhead;
 use super::segment::{Segment, SegmentSetup};
 use super::segments::Segments;
@@ -23,8 +24,8 @@ use super::txn_index::AbortedTxn;
 use crate::config::LogConfig;
 use crate::disk::{Disk, DiskFile};
 use crate::error::{Error, ErrorCode, Result};
-use crate::record::{crc32c, INFLATED_BYTES_MAX};
-use crate::time::{Clock, Instant};
+use crate::record::INFLATED_BYTES_MAX;
+use crate::time::Clock;
 use crate::types::{LeaderEpoch, Offset, TopicPartition};
 use parking_lot::{Mutex, RwLock};
 use std::fmt;
@@ -55,7 +56,7 @@ pub struct Log {
     pub(super) dirty_since: AtomicU64,
     /// Something was appended, cut or deleted since a clean open, or the open was not clean.
     pub(super) changed: AtomicBool,
-    failed: AtomicBool,
+    pub(super) failed: AtomicBool,
     failure: Mutex<Option<Error>>,
     pub(super) doomed: Mutex<Vec<Doomed>>,
     /// Whether an open or undecided transaction holds the last stable offset back.
@@ -296,21 +297,6 @@ impl Log {
         }
     }
 
-    /// When `flush.messages` or `flush.ms` asks for a flush; `None` while nothing is unflushed or neither asks.
-    pub fn flush_due(&self) -> Option<Instant> {
-        let since = self.dirty_since.load(Ordering::Acquire);
-        if since == 0 || self.failed.load(Ordering::Acquire) {
-            return None;
-        }
-        let since = Instant(since);
-        let config = self.config();
-        let unflushed = self.log_end().since(self.flushed());
-        if config.flush_messages.is_some_and(|count| count > 1 && unflushed >= count) {
-            return Some(since);
-        }
-        config.flush_interval.map(|interval| since + interval)
-    }
-
     /// Refuses when closed or failed.
     pub(super) fn check_open(&self, appender: &Appender) -> Result<()> {
         if self.failed.load(Ordering::Acquire) {
@@ -354,55 +340,6 @@ impl Log {
         }
         Ok(())
     }
-
-    /// The active segment is at its end, or nobody writes it any more: blocks that were allocated behind it are given back.
-    pub(super) fn give_room_back(&self, appender: &mut Appender) -> Result<()> {
-        let len = appender.active.bytes();
-        let outcome = appender.room.give_back(&*appender.file, len);
-        outcome.map_err(|e| self.fail(Error::io("give back room behind", appender.active.path(), e)))
-    }
-
-    /// Closes the log: flushes everything, trims the indexes, snapshots the producers. Appends are refused afterwards; reads go on
-    /// while somebody holds the log.
-    ///
-    /// # Errors
-    /// KAFKA_STORAGE_ERROR: not everything is durable; the log must not be taken for clean.
-    pub fn close(&self) -> Result<()> {
-        {
-            let mut appender = self.appender.lock();
-            if appender.closed {
-                return Ok(());
-            }
-            appender.closed = true;
-            appender.active.finish_time_index();
-        }
-        if let Some(failure) = self.failure() {
-            return Err(failure);
-        }
-        if !self.changed.load(Ordering::Acquire) {
-            // Closed in order before and only read since: everything is on the disk already.
-            self.appender.lock().active.seal();
-            return Ok(());
-        }
-        self.give_room_back(&mut self.appender.lock())?;
-        self.flush()?;
-        let mut appender = self.appender.lock();
-        appender.epochs.persist()?;
-        appender.producers.take_snapshot(&*self.disk, &self.dir, self.log_end(), true)?;
-        appender.active.seal();
-        self.disk.sync_dir(&self.dir).map_err(|e| Error::io("sync directory", &self.dir, e))?;
-        drop(appender);
-        self.remove_doomed(|_| true)?;
-        Ok(())
-    }
-}
-
-/// `segment.jitter.ms`: spread over [0, jitter) by partition and segment, the same in every run.
-pub(super) fn draw_jitter(config: &LogConfig, partition: &TopicPartition, base: Offset) -> Duration {
-    let most = config.segment_jitter.min(config.segment_age_max);
-    let mut seed = partition.to_string().into_bytes();
-    seed.extend_from_slice(&base.0.to_be_bytes());
-    most.mul_f64(f64::from(crc32c(&seed)) / (f64::from(u32::MAX) + 1.0))
 }
 
 /// An answer for a batch that is in the log already.

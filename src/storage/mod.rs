@@ -5,6 +5,7 @@ mod append;
 mod append_group;
 mod background_flush;
 pub mod checkpoint;
+mod close;
 #[cfg(all(test, feature = "sim"))]
 mod crash_tests;
 mod epochs;
@@ -24,6 +25,7 @@ mod read;
 mod read_buffers;
 mod recovery;
 mod retention;
+mod roll;
 mod room_ahead;
 mod scan;
 mod segment;

@@ -210,32 +210,64 @@ fn read_segment(segment: &Segment, fetch: Fetch, bound: Offset) -> Result<Option
     let at = u64::from(position.0);
     let bytes = segment.bytes_at(at, want)?;
     // What lies past the segment's end is damage, and the next segment's offsets.
-    let whole = whole_below(&bytes, first.base_offset, bound.min(segment.end())).map_err(|e| segment.placed(e, at))?;
-    Ok(Some(bytes.slice(..whole)))
+    let whole = Whole::below(&bytes, first.base_offset, bound.min(segment.end())).map_err(|e| segment.placed(e, at))?;
+    let behind = match whole.behind {
+        None if whole.next < bound => segment.base_offset_at(at + whole.bytes as u64)?,
+        behind => behind,
+    };
+    let Some(behind) = behind.filter(|behind| *behind < whole.next) else {
+        return Ok(Some(bytes.slice(..whole.bytes)));
+    };
+    if whole.last_at > 0 {
+        return Ok(Some(bytes.slice(..whole.last_at)));
+    }
+    // Offsets lie outside of the checksum, and an index line behind the two would let a reader pass what lies between.
+    let what = format!("a batch that ends before offset {} and one at {behind} behind it", whole.next);
+    Err(segment.placed(Error::new(ErrorCode::CORRUPT_MESSAGE, what), at))
 }
 
-/// How many bytes of `bytes` are whole batches below `bound`, with offsets that grow from `from` on. What makes no sense is an error
-/// only for whoever asks for it: the whole batches before it are answered first.
-fn whole_below(bytes: &[u8], from: Offset, bound: Offset) -> Result<usize> {
-    let (mut at, mut next) = (0, from);
-    while next < bound && bytes.len() - at >= BATCH_HEADER_BYTES {
-        let header = match BatchHeader::parse(&bytes[at..]) {
-            Ok(header) if header.base_offset >= next => header,
-            _ if at > 0 => break,
-            Ok(header) => {
-                let what = format!("a batch at offset {} where {next} or more was expected", header.base_offset);
-                return Err(Error::new(ErrorCode::CORRUPT_MESSAGE, what));
+/// The whole batches that a piece of a segment begins with.
+struct Whole {
+    bytes: usize,
+    /// Where the last of them begins.
+    last_at: usize,
+    /// Where the last of them ends.
+    next: Offset,
+    /// What the header behind them says, if the piece goes that far.
+    behind: Option<Offset>,
+}
+
+impl Whole {
+    /// Below `bound`, with offsets that grow from `from` on. What makes no sense is an error only for whoever asks for it: the whole
+    /// batches before it are answered first.
+    fn below(bytes: &[u8], from: Offset, bound: Offset) -> Result<Whole> {
+        let mut whole = Whole { bytes: 0, last_at: 0, next: from, behind: None };
+        while whole.next < bound && bytes.len() - whole.bytes >= BATCH_HEADER_BYTES {
+            let at = whole.bytes;
+            let header = match BatchHeader::parse(&bytes[at..]) {
+                Ok(header) if header.base_offset >= whole.next => header,
+                Ok(header) if at > 0 => {
+                    whole.behind = Some(header.base_offset);
+                    break;
+                }
+                Ok(header) => {
+                    let next = whole.next;
+                    let what = format!("a batch at offset {} where {next} or more was expected", header.base_offset);
+                    return Err(Error::new(ErrorCode::CORRUPT_MESSAGE, what));
+                }
+                Err(_) if at > 0 => break,
+                Err(e) => return Err(e),
+            };
+            let end = at + header.batch_bytes as usize;
+            if end > bytes.len() || header.end_offset() > bound {
+                whole.behind = Some(header.base_offset);
+                break;
             }
-            Err(e) => return Err(e),
-        };
-        let end = at + header.batch_bytes as usize;
-        if end > bytes.len() || header.end_offset() > bound {
-            break;
+            // Batches are mostly of one size: a look at where one of the next headers should be brings it nearer while this one is
+            // judged. Cold memory, header by header, would cost a tenth of a sequential read.
+            std::hint::black_box(bytes.get(end + HEADERS_AHEAD * header.batch_bytes as usize).copied());
+            (whole.last_at, whole.bytes, whole.next) = (at, end, header.end_offset());
         }
-        // Batches are mostly of one size: a look at where one of the next headers should be brings it nearer while this one is
-        // judged. Cold memory, header by header, would cost a tenth of a sequential read.
-        std::hint::black_box(bytes.get(end + HEADERS_AHEAD * header.batch_bytes as usize).copied());
-        (at, next) = (end, header.end_offset());
+        Ok(whole)
     }
-    Ok(at)
 }

@@ -84,7 +84,8 @@ pub(super) fn load(opening: &Opening) -> Result<Loaded> {
         report.leftovers.push(why);
     }
     scan_sealed(&segments, &trust, &mut report)?;
-    let loaded = load_producers(opening, &segments, &trust, &mut report)?;
+    let producers = load_producers(opening, &segments, &trust, &mut report)?;
+    let covered = producers.1;
     let plan = ScanPlan {
         compare_checksums: !opening.clean,
         trusted: trust.indexed,
@@ -92,24 +93,34 @@ pub(super) fn load(opening: &Opening) -> Result<Loaded> {
         durable_is_known: trust.by_mark,
         is_clean: opening.clean,
     };
-    let found = scan(&active, &plan, &mut epochs, loaded, opening.config.index_interval_bytes)?;
+    let found = scan(&active, &plan, &mut epochs, producers, opening.config.index_interval_bytes)?;
+    let (log_end, is_damaged) = (found.end, found.damage.is_some() || report.damage.is_some());
+    let starts_over = log_end < opening.log_start && !is_damaged;
+    if covered > log_end && !starts_over && !is_damaged {
+        drop((segments, active));
+        return without_snapshots_above(opening, log_end, report);
+    }
+    if !starts_over {
+        // Before the file is written: an epoch that had only torn batches would contradict what comes in their place.
+        epochs.truncate_from_end(log_end);
+    }
     settle(opening, &active, &found, &mut epochs, &mut report)?;
-
-    if found.end < opening.log_start && report.damage.is_none() {
+    if starts_over {
         drop((segments, active));
         return start_over(opening, &bases, report);
     }
-    let log_end = found.end;
     let log_start = opening.log_start.max(segments.first().base).min(log_end);
-    epochs.truncate_from_end(log_end);
     epochs.truncate_from_start(log_start);
     let mut producers = found.producers;
     producers.handle_log_start(log_start);
-    snapshot::remove_above(&**disk, &opening.dir, log_end)?;
+    if !is_damaged {
+        // A damaged log is left as it is, so that whoever opens it again is told the same.
+        snapshot::remove_above(&**disk, &opening.dir, log_end)?;
+    }
     if is_new {
         disk.sync_dir(&opening.dir).map_err(|e| Error::io("sync directory", &opening.dir, e))?;
     }
-    if !opening.clean && report.damage.is_none() {
+    if !opening.clean && !is_damaged {
         let mark = Mark {
             flushed: log_end,
             indexed: log_end,
@@ -212,7 +223,13 @@ fn confirms(active: &Segment, at: Position, offset: Offset) -> bool {
     if let Ok(Some(header)) = active.header_at(at) {
         return header.base_offset == offset;
     }
-    let Ok(mut here) = active.confirmed_hint(Offset(offset.0.saturating_sub(1))) else { return false };
+    // An index line may lie so well that nothing but the way from the file's start tells.
+    let hint = active.confirmed_hint(Offset(offset.0.saturating_sub(1)));
+    [hint.ok(), Some(Position(0))].into_iter().flatten().any(|from| leads_to(active, from, at, offset))
+}
+
+/// Whether the batches from `here` on end at `at`, and the last of them with `offset`.
+fn leads_to(active: &Segment, mut here: Position, at: Position, offset: Offset) -> bool {
     let mut end = active.base;
     while here < at {
         let Ok(Some(header)) = active.header_at(here) else { return false };
@@ -283,6 +300,11 @@ fn settle(
         return Ok(());
     }
     let file = active.writer()?;
+    let sync_log = || file.sync_data().map_err(|e| Error::io("sync segment", active.path(), e));
+    if report.damage.is_some() {
+        // It lies in another place: nothing is cut, but what was found here is going to be read.
+        return sync_log();
+    }
     if found.bytes < file_bytes {
         report.truncated_bytes = file_bytes - found.bytes;
         report.truncated_at = Some(found.end);
@@ -296,7 +318,7 @@ fn settle(
             .map_err(|e| Error::io("give back room behind", active.path(), e))?;
     }
     // The process may have died with these pages in the cache: they are served only after they are on the disk.
-    file.sync_data().map_err(|e| Error::io("sync segment", active.path(), e))?;
+    sync_log()?;
     active.sync_indexes()?;
     epochs.persist()?;
     opening.disk.sync_dir(&opening.dir).map_err(|e| Error::io("sync directory", &opening.dir, e))
@@ -311,11 +333,24 @@ fn start_over(opening: &Opening, bases: &[Offset], report: RecoveryReport) -> Re
         }
     }
     opening.disk.sync_dir(&opening.dir).map_err(|e| Error::io("sync directory", &opening.dir, e))?;
-    let mut loaded = load(opening)?;
-    loaded.report.scanned_bytes += report.scanned_bytes;
-    loaded.report.truncated_bytes += report.truncated_bytes;
-    loaded.report.leftovers.extend(report.leftovers);
     let what = format!("everything was below the log start {}: the log begins there, empty", opening.log_start);
+    load_again(opening, report, what)
+}
+
+/// The producers came from a snapshot that knows of batches behind the log's end. An older one and the batches behind it say what is
+/// true, and those batches have to be looked at now: the next opening could not know that they were not.
+fn without_snapshots_above(opening: &Opening, log_end: Offset, report: RecoveryReport) -> Result<Loaded> {
+    snapshot::remove_above(&*opening.disk, &opening.dir, log_end)?;
+    load_again(opening, report, format!("producer snapshots above the log end {log_end} removed"))
+}
+
+/// Opens what the first attempt has put right.
+fn load_again(opening: &Opening, first: RecoveryReport, what: String) -> Result<Loaded> {
+    let mut loaded = load(opening)?;
+    loaded.report.scanned_bytes += first.scanned_bytes;
+    loaded.report.truncated_bytes += first.truncated_bytes;
+    loaded.report.truncated_at = loaded.report.truncated_at.or(first.truncated_at);
+    loaded.report.leftovers.extend(first.leftovers);
     loaded.report.leftovers.push(what);
     Ok(loaded)
 }

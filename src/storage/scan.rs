@@ -80,18 +80,8 @@ pub(super) fn scan(
             Err(e) => return Err(e),
         };
         let header = *batch.header();
-        // Nothing of ours makes a file that long.
-        let place = u32::try_from(at).ok().map(Position);
-        let Some(place) =
-            place.filter(|_| header.base_offset >= end && active.offset_index.can_append(header.last_offset()))
-        else {
-            let what = format!("batch at offset {} where {end} or more was expected", header.base_offset);
-            refused = Some(Error::new(ErrorCode::CORRUPT_MESSAGE, what));
-            break;
-        };
-        // A right checksum around a marker that says nothing.
-        let marker = match end_txn_of(&batch) {
-            Ok(marker) => marker,
+        let (place, marker) = match judge(active, at, end, &batch) {
+            Ok(judged) => judged,
             Err(e) => {
                 refused = Some(e);
                 break;
@@ -111,7 +101,7 @@ pub(super) fn scan(
         }
         since_index += u64::from(header.batch_bytes);
         if !plan.is_clean {
-            note_epoch(epochs, &header); // after a clean end the file has them all
+            note_epoch(epochs, &header, end); // after a clean end the file has them all
         }
         if header.base_offset >= covered {
             note(&mut states, &batch, marker, active)?;
@@ -145,6 +135,25 @@ pub(super) fn scan(
         producers: states,
         damage,
     })
+}
+
+/// Where a whole batch at byte `at` lies, and the marker in it, if it may lie there in a segment that went up to `end` before it.
+pub(super) fn judge(
+    segment: &Segment,
+    at: u64,
+    end: Offset,
+    batch: &BatchView<'_>,
+) -> Result<(Position, Option<EndTxn>)> {
+    let header = batch.header();
+    // Nothing of ours makes a file that long.
+    let place = u32::try_from(at).ok().map(Position);
+    let is_in_order = header.base_offset >= end && segment.offset_index.can_append(header.last_offset());
+    let Some(place) = place.filter(|_| is_in_order) else {
+        let what = format!("batch at offset {} where {end} or more was expected", header.base_offset);
+        return Err(Error::new(ErrorCode::CORRUPT_MESSAGE, what));
+    };
+    // There may be a right checksum around a marker that says nothing.
+    Ok((place, end_txn_of(batch)?))
 }
 
 /// The end of the last batch that the offset index knows, if the log confirms it.
@@ -195,17 +204,24 @@ pub(super) fn replay(segment: &Segment, from: Offset, states: &mut ProducerState
     Ok(())
 }
 
-/// What the table knows already is not noted again: the batch may lie in the middle of its epoch, and behind it others began.
-fn note_epoch(epochs: &mut LeaderEpochs, header: &BatchHeader) {
+/// What the table knows already is not noted again: the batch may lie in the middle of its epoch, and behind it others began. Where
+/// the two disagree the batch is right, and what the table says of the places behind the batch before, at `end`, came from batches
+/// that are gone.
+fn note_epoch(epochs: &mut LeaderEpochs, header: &BatchHeader, end: Offset) {
     let Some(epoch) = header.leader_epoch else { return };
-    if epochs.epoch_for_offset(header.base_offset) != Some(epoch) {
+    let is_known = |epochs: &LeaderEpochs| epochs.epoch_for_offset(header.base_offset) == Some(epoch);
+    if is_known(epochs) {
+        return;
+    }
+    epochs.truncate_from_end(end);
+    if !is_known(epochs) {
         epochs.assign_in_memory(epoch, header.base_offset);
     }
 }
 
 /// Notes the leader epochs of a segment's batches before `until`, as far as its headers can be walked.
 pub(super) fn replay_epochs(segment: &Segment, until: Option<Position>, epochs: &mut LeaderEpochs) -> Result<()> {
-    let mut at = Position(0);
+    let (mut at, mut end) = (Position(0), segment.base);
     while until.is_none_or(|until| at < until) {
         let header = match segment.header_at(at) {
             Ok(Some(header)) => header,
@@ -214,7 +230,8 @@ pub(super) fn replay_epochs(segment: &Segment, until: Option<Position>, epochs: 
             Err(e) if e.code() == ErrorCode::CORRUPT_MESSAGE => return Ok(()),
             Err(e) => return Err(e),
         };
-        note_epoch(epochs, &header);
+        note_epoch(epochs, &header, end);
+        end = header.end_offset();
         at = segment.after(at, &header)?;
     }
     Ok(())
@@ -284,21 +301,21 @@ pub(super) fn verify(segment: &Segment) -> Result<(u64, Option<Error>)> {
 }
 
 /// Reads a segment front to back in large pieces.
-struct Walk<'a> {
+pub(super) struct Walk<'a> {
     segment: &'a Segment,
     /// Where the next batch begins in the file.
-    at: u64,
+    pub(super) at: u64,
     chunk: bytes::Bytes,
     chunk_at: u64,
 }
 
 impl<'a> Walk<'a> {
-    fn new(segment: &'a Segment, at: Position) -> Walk<'a> {
+    pub(super) fn new(segment: &'a Segment, at: Position) -> Walk<'a> {
         Walk { segment, at: u64::from(at.0), chunk: bytes::Bytes::new(), chunk_at: u64::from(at.0) }
     }
 
     /// The next whole batch; `None` at the end or before a tail that is shorter than its batch claims to be.
-    fn step(&mut self, compare_checksum: bool) -> Result<Option<BatchView<'_>>> {
+    pub(super) fn step(&mut self, compare_checksum: bool) -> Result<Option<BatchView<'_>>> {
         if !self.fill(BATCH_HEADER_BYTES)? {
             return Ok(None);
         }

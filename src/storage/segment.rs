@@ -325,6 +325,16 @@ impl Segment {
         Ok(Some(header))
     }
 
+    /// The offset that the batch at byte `at` claims; `None` where none begins, or what begins there makes no sense.
+    pub(super) fn base_offset_at(&self, at: u64) -> Result<Option<Offset>> {
+        let Ok(at) = u32::try_from(at) else { return Ok(None) };
+        match self.header_at(Position(at)) {
+            Ok(header) => Ok(header.map(|header| header.base_offset)),
+            Err(e) if e.code() == ErrorCode::KAFKA_STORAGE_ERROR => Err(e),
+            Err(_) => Ok(None),
+        }
+    }
+
     /// Says where in which file the bytes make no sense.
     pub(super) fn placed(&self, error: Error, at: u64) -> Error {
         error.within(format_args!("{} at byte {at}", self.path.display()))

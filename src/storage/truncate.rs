@@ -3,7 +3,7 @@
 use super::log::{Appender, Log};
 use super::names::{file_name_in_state, FileKind, FileState};
 use super::producer_states::{snapshot, ProducerStates};
-use super::scan::{replay, scan, ScanPlan};
+use super::scan::{judge, replay, scan, ScanPlan, Walk};
 use super::segment::Segment;
 use super::segments::Segments;
 use crate::error::{Error, ErrorCode, Result};
@@ -20,7 +20,8 @@ impl Log {
     /// between the old and the new end.
     ///
     /// # Errors
-    /// KAFKA_STORAGE_ERROR, fatal: half of the work may be done; reopening recovers.
+    /// CORRUPT_MESSAGE, INVALID_RECORD: batches that would stay make no sense (nobody compares them below the recovery mark). Nothing
+    /// was changed, the log goes on as before. KAFKA_STORAGE_ERROR, fatal: half of the work may be done; reopening recovers.
     pub fn truncate_to(&self, end: Offset) -> Result<()> {
         let mut appender = self.appender.lock();
         self.check_open(&appender)?;
@@ -30,9 +31,30 @@ impl Log {
         let segments = self.segments();
         let keep = segments.floor(end);
         let target = segments.get(keep).expect("floor is an index of the list").clone();
-        let cut = cut_of(&target, end)?;
+        let cut = judge_cut(&target, end)?;
+        let producers = self.producers_before(&appender, &segments, keep, cut.1)?;
         // From here on half of the work may be done: only a reopening can tell how much.
-        self.truncate_at(&mut appender, &segments, keep, cut).map_err(|e| self.fail(e))
+        self.truncate_at(&mut appender, &segments, keep, cut, producers).map_err(|e| self.fail(e))
+    }
+
+    /// Producer state up to the segment that is cut.
+    fn producers_before(
+        &self,
+        appender: &Appender,
+        segments: &Segments,
+        keep: usize,
+        end: Offset,
+    ) -> Result<(ProducerStates, Offset)> {
+        let bases: Vec<Offset> = segments.iter().take(keep + 1).map(|segment| segment.base).collect();
+        let newest = bases[keep].min(end);
+        let (now, expiration) = (self.clock.realtime(), appender.config.producer_id_expiration);
+        let loaded = ProducerStates::load(&*self.disk, &self.dir, bases[0], newest, now, expiration)?;
+        let (mut producers, mut covers) = (loaded.states, loaded.covers);
+        for segment in segments.iter().take(keep).filter(|segment| segment.end() > loaded.covers) {
+            replay(segment, covers, &mut producers)?;
+            covers = segment.end();
+        }
+        Ok((producers, covers))
     }
 
     fn truncate_at(
@@ -41,6 +63,7 @@ impl Log {
         segments: &Segments,
         keep: usize,
         cut: (Position, Offset),
+        producers: (ProducerStates, Offset),
     ) -> Result<()> {
         let target = segments.get(keep).expect("floor is an index of the list").clone();
         let dropped: Vec<Arc<Segment>> = segments.iter().skip(keep + 1).cloned().collect();
@@ -56,7 +79,7 @@ impl Log {
         }
         let kept: Vec<Arc<Segment>> = segments.iter().take(keep).cloned().collect();
         let active = if target.is_sealed() { self.reopen_cut(&target, cut)? } else { self.cut_active(&target, cut)? };
-        self.finish(appender, kept, active, cut.1)
+        self.finish(appender, kept, active, cut.1, producers)
     }
 
     /// The active segment is read by `pread` only, so its file may shrink.
@@ -101,21 +124,10 @@ impl Log {
         mut kept: Vec<Arc<Segment>>,
         active: Arc<Segment>,
         end: Offset,
+        producers: (ProducerStates, Offset),
     ) -> Result<()> {
         snapshot::remove_above(&*self.disk, &self.dir, end)?;
         let config = appender.config.clone();
-        let first = kept.first().unwrap_or(&active).base;
-        let now = self.clock.realtime();
-        let newest = active.base.min(end);
-        let loaded = ProducerStates::load(&*self.disk, &self.dir, first, newest, now, config.producer_id_expiration)?;
-        let (mut producers, mut covers) = (loaded.states, loaded.covers);
-        for segment in &kept {
-            if segment.end() <= covers {
-                continue;
-            }
-            replay(segment, covers, &mut producers)?;
-            covers = segment.end();
-        }
         let bytes = active.writer()?.len().map_err(|e| self.storage_failure("measure segment in", e))?;
         active.set_end(bytes, end, None);
         let plan = ScanPlan {
@@ -126,12 +138,12 @@ impl Log {
             is_clean: false,
         };
         appender.epochs.truncate_from_end(end);
-        let found = scan(&active, &plan, &mut appender.epochs, (producers, covers), config.index_interval_bytes)?;
+        let found = scan(&active, &plan, &mut appender.epochs, producers, config.index_interval_bytes)?;
         // The scan has read batches below the log start, too.
         appender.epochs.truncate_from_start(self.log_start());
         appender.epochs.persist()?;
         if found.end != end.max(active.base) {
-            // Batches that no opening had to look at make no sense. They lie below what was durable, so a reopening reports them.
+            // The same bytes were judged before: the disk gives back others now.
             let what =
                 format!("{}: the log was to be cut to {end}, and makes sense up to {}", self.partition, found.end);
             return Err(active.placed(Error::new(ErrorCode::CORRUPT_MESSAGE, what), found.bytes));
@@ -153,17 +165,32 @@ impl Log {
 }
 
 /// Where to cut: the first batch that holds `end` or lies behind it; and where the log ends then, which is where the batch before it
-/// ends (compaction leaves gaps, and a reopening would not see one at the log's end).
-fn cut_of(segment: &Segment, end: Offset) -> Result<(Position, Offset)> {
-    let position = match segment.locate(end)? {
-        Some((position, _)) => position,
-        None => Position(u32::try_from(segment.bytes()).unwrap_or(u32::MAX)),
-    };
-    let (mut at, mut kept) = (Position(0), segment.base);
-    while at < position {
-        let Some(header) = segment.header_at(at)? else { break };
-        kept = header.end_offset();
-        at = segment.after(at, &header)?;
+/// ends (compaction leaves gaps, and a reopening would not see one at the log's end). What stays is judged as the scan after the cut
+/// judges it, so that a cut is refused before anything is gone.
+fn judge_cut(segment: &Segment, end: Offset) -> Result<(Position, Offset)> {
+    if end <= segment.base {
+        return Ok((Position(0), end)); // nothing of it stays
     }
-    Ok((position, kept.min(end)))
+    let mut walk = Walk::new(segment, Position(0));
+    let mut kept = segment.base;
+    loop {
+        let at = walk.at;
+        let judged = match walk.step(false) {
+            Ok(Some(batch)) if batch.header().last_offset() < end => {
+                judge(segment, at, kept, &batch).map(|_| Some(batch.header().end_offset()))
+            }
+            Ok(None) if at < segment.bytes() => Err(Error::new(ErrorCode::CORRUPT_MESSAGE, "a batch is cut short")),
+            Ok(_) => Ok(None),
+            Err(e) => Err(e),
+        };
+        match judged.map_err(|e| segment.placed(e, at))? {
+            Some(batch_end) => kept = batch_end,
+            None => break Ok((position_of(segment, at)?, kept.min(end))),
+        }
+    }
+}
+
+fn position_of(segment: &Segment, at: u64) -> Result<Position> {
+    let too_far = |_| Error::new(ErrorCode::CORRUPT_MESSAGE, "a batch begins behind 4 GiB");
+    u32::try_from(at).map(Position).map_err(too_far).map_err(|e| segment.placed(e, at))
 }

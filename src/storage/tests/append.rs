@@ -1,5 +1,6 @@
 use super::*;
 use crate::error::ErrorCode;
+use crate::record::control::{end_txn_marker, TxnResult};
 use crate::types::TimestampType;
 use std::time::Duration;
 
@@ -178,6 +179,26 @@ fn a_follower_that_appends_verbatim_has_the_same_bytes_as_the_leader() {
     let behind = from.read(Fetch { from: Offset(0), bytes_max: 100, up_to: UpTo::LogEnd, min_one_message: true });
     let refused = to.append_verbatim(&behind.expect("reads").batches).expect_err("is there already");
     assert_eq!(refused.code(), ErrorCode::CORRUPT_MESSAGE);
+}
+
+#[test]
+fn a_replicated_marker_that_says_nothing_is_refused_before_it_is_written() {
+    let place = Place::new();
+    let log = place.open(small_segments(), true);
+    append(&log, &["first"]).expect("appends");
+    let mut marker = end_txn_marker(4, 0, TxnResult::Abort, 0, Timestamp(1));
+    marker.stamp(Offset(1), EPOCH);
+    let mut bytes = marker.bytes().to_vec();
+    bytes[66] = 0xff; // the key's version is negative now
+    let crc = crc32c(&bytes[21..]);
+    bytes[17..21].copy_from_slice(&crc.to_be_bytes());
+    log.append_verbatim(&bytes).expect_err("says nothing");
+    assert_eq!(log.log_end(), Offset(1));
+    append(&log, &["second"]).expect("goes on");
+    drop(log);
+    let log = place.open(small_segments(), false);
+    assert_eq!(log.recovery_report().truncated_bytes, 0);
+    assert_eq!(read_all(&log, Offset(0), 999).expect("reads").len(), 2);
 }
 
 #[test]

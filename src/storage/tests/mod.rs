@@ -1,6 +1,10 @@
 //! The log as a whole: what it promises, on real files.
 
 mod append;
+mod caches;
+mod cut;
+mod damage;
+mod epochs;
 mod group;
 mod recover;
 mod retain;
@@ -11,8 +15,8 @@ use super::{Appended, Fetch, Log, OpenFiles, Opening, UpTo};
 use crate::config::LogConfig;
 use crate::disk::{Disk, RealDisk};
 use crate::error::Result;
-use crate::record::{batches, BatchBuilder, Inflater, RecordRef, SealedBatch};
-use crate::time::SystemClock;
+use crate::record::{batches, crc32c, BatchBuilder, Inflater, RecordRef, SealedBatch};
+use crate::time::{Clock, SystemClock};
 use crate::types::{Codec, LeaderEpoch, Offset, ProducerStamp, Timestamp, TopicPartition};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -116,4 +120,49 @@ pub(super) fn read_all(log: &Log, from: Offset, bytes_max: usize) -> Result<Vec<
 
 pub(super) fn values(count: usize, tag: &str) -> Vec<String> {
     (0..count).map(|n| format!("{tag}-{n:04}")).collect()
+}
+
+pub(super) fn last_log(place: &Place) -> PathBuf {
+    let last = place.files().into_iter().rfind(|name| name.ends_with(".log")).expect("a log");
+    place.path.join(last)
+}
+
+/// A log of many segments that was never closed: as `kill -9` leaves it.
+pub(super) fn killed(place: &Place, count: usize) -> Vec<(u64, Vec<u8>)> {
+    let log = place.open(small_segments(), true);
+    for n in 0..count {
+        append(&log, &values(2, &n.to_string())).expect("appends");
+    }
+    read_all(&log, Offset(0), 4096).expect("reads")
+}
+
+/// The base offset in the name of a segment's file.
+pub(super) fn killed_base(path: &Path) -> u64 {
+    path.file_stem().expect("a name").to_str().expect("utf-8").parse().expect("digits")
+}
+
+/// Five batches of producer 4, each with a line in the index, and closed.
+pub(super) fn closed_by_a_producer(place: &Place) -> LogConfig {
+    let config = LogConfig { index_interval_bytes: 1, ..LogConfig::default() };
+    let log = place.open(config.clone(), true);
+    for n in 0..5 {
+        send(&log, n).expect("appends");
+    }
+    log.close().expect("closes");
+    config
+}
+
+pub(super) fn send(log: &Log, sequence: i32) -> Result<Appended> {
+    let stamp = ProducerStamp { id: 4, epoch: 0, base_sequence: Some(sequence) };
+    let now = SystemClock::new().realtime();
+    log.append(&mut batch_at(&["v"], now.0, Some(stamp)), EPOCH, now)
+}
+
+/// Makes the batch number `index` of equally long ones a marker that says nothing, under a checksum that fits.
+pub(super) fn spoil(bytes: &mut [u8], index: usize, count: usize) {
+    let each = bytes.len() / count;
+    let batch = &mut bytes[index * each..(index + 1) * each];
+    batch[22] |= 0x20;
+    let crc = crc32c(&batch[21..]);
+    batch[17..21].copy_from_slice(&crc.to_be_bytes());
 }
