@@ -99,6 +99,13 @@ impl SimDisk {
         self.shared.lock().faults.fired()
     }
 
+    /// Whether the process that sees the disk so still lives: nobody has ended it, and no call was armed with
+    /// [`FaultKind::Die`] and made.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.shared.lock().is_alive(self.generation)
+    }
+
     /// Makes the disk smaller or larger. What is there stays there.
     pub fn set_capacity_bytes(&self, bytes: u64) {
         self.shared.lock().capacity_bytes = bytes;
