@@ -3,18 +3,23 @@
 //!
 //! Everything in it is deterministic: the same seed and the same calls give the same bytes.
 
-#[cfg_attr(not(test), allow(dead_code))]
+#![cfg_attr(not(test), allow(dead_code))]
+
 mod checker;
 mod clock;
 mod counting;
 mod disk;
 mod findings;
+mod life;
 #[cfg(test)]
 mod log_model;
 mod network;
-#[cfg_attr(not(test), allow(dead_code))]
 mod payload;
+mod plan;
+mod run;
 mod trace;
+mod workload;
+mod world;
 
 pub use clock::{Pace, SimClock};
 pub use counting::{Call, CallCounts, CountingDisk};

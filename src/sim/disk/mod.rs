@@ -93,6 +93,11 @@ impl SimDisk {
         self.shared.lock().faults.clear();
     }
 
+    /// While a test looks around, its own calls are not among those that fail, and are not counted for that.
+    pub fn suspend_faults(&self, is_suspended: bool) {
+        self.shared.lock().faults.is_suspended = is_suspended;
+    }
+
     /// How many calls have failed because of [`fail_nth`](SimDisk::fail_nth).
     #[must_use]
     pub fn faults_fired(&self) -> u64 {
