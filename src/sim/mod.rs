@@ -1,13 +1,29 @@
-//! A made-up world for tests: a disk that forgets what was not synced, a clock that is told the time, a disk that counts.
+//! A made-up world for tests: a disk that forgets what was not synced, a clock that is told the time, a disk that counts, a network
+//! that loses.
 //!
 //! Everything in it is deterministic: the same seed and the same calls give the same bytes.
 
+#![cfg_attr(not(test), allow(dead_code))]
+
+mod checker;
 mod clock;
 mod counting;
 mod disk;
+mod findings;
+mod life;
 #[cfg(test)]
 mod log_model;
+mod network;
+mod payload;
+mod plan;
+mod run;
+mod trace;
+mod workload;
+mod world;
 
-pub use clock::SimClock;
+pub use clock::{Pace, SimClock};
 pub use counting::{Call, CallCounts, CountingDisk};
 pub use disk::{FaultKind, FaultyCalls, Repeat, SimDisk, SECTOR_BYTES};
+pub use findings::{Broken, Finding};
+pub use network::{Arrival, SimNetwork, SimTransport, Weather};
+pub use trace::Trace;

@@ -71,6 +71,8 @@ struct Fault {
 pub(super) struct Faults {
     armed: Vec<Fault>,
     fired: u64,
+    /// Calls are neither counted nor fail.
+    pub(super) is_suspended: bool,
 }
 
 impl Faults {
@@ -89,6 +91,9 @@ impl Faults {
 
     /// Counts a call in every fault that is waiting for it; the first that is due decides.
     pub(super) fn on_call(&mut self, call: Call) -> Option<FaultKind> {
+        if self.is_suspended {
+            return None;
+        }
         let mut due = None;
         self.armed.retain_mut(|fault| {
             let counts = match fault.calls {

@@ -93,10 +93,22 @@ impl SimDisk {
         self.shared.lock().faults.clear();
     }
 
+    /// While a test looks around, its own calls are not among those that fail, and are not counted for that.
+    pub fn suspend_faults(&self, is_suspended: bool) {
+        self.shared.lock().faults.is_suspended = is_suspended;
+    }
+
     /// How many calls have failed because of [`fail_nth`](SimDisk::fail_nth).
     #[must_use]
     pub fn faults_fired(&self) -> u64 {
         self.shared.lock().faults.fired()
+    }
+
+    /// Whether the process that sees the disk so still lives: nobody has ended it, and no call was armed with
+    /// [`FaultKind::Die`] and made.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.shared.lock().is_alive(self.generation)
     }
 
     /// Makes the disk smaller or larger. What is there stays there.

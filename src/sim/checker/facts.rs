@@ -1,0 +1,50 @@
+//! What the checker is shown.
+
+use crate::error::Result;
+use crate::storage::LogOffsets;
+use crate::types::{LeaderEpoch, NodeId, Offset, TopicPartition};
+use bytes::Bytes;
+
+/// One replica, as its node shows it.
+#[derive(Clone, Copy)]
+pub struct Sighting<'a> {
+    pub node: NodeId,
+    /// Counts the node's starts.
+    pub life: u64,
+    pub partition: &'a TopicPartition,
+    /// Of the reign that the node knows of.
+    pub leader_epoch: LeaderEpoch,
+    pub leads: bool,
+    /// The disk has failed under it: it takes nothing and vouches for nothing.
+    pub is_offline: bool,
+    pub offsets: LogOffsets,
+    pub log: &'a dyn ReadLog,
+}
+
+/// Reads a replica's log, whatever the high watermark is.
+pub trait ReadLog {
+    /// Whole batches, beginning with the one that holds `from`; empty at the log's end.
+    ///
+    /// # Errors
+    /// As the log's.
+    fn read_log(&self, from: Offset) -> Result<Bytes>;
+}
+
+/// What the controller decided about a partition.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Decision {
+    pub leader: Option<NodeId>,
+    pub leader_epoch: LeaderEpoch,
+    pub partition_epoch: u32,
+    pub replicas: Vec<NodeId>,
+    pub isr: Vec<NodeId>,
+    /// Eligible leader replicas.
+    pub elr: Vec<NodeId>,
+}
+
+impl Decision {
+    /// Whoever may be elected: these hold everything that was ever committed.
+    pub fn members(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.isr.iter().chain(&self.elr).copied()
+    }
+}

@@ -1,0 +1,154 @@
+//! Epochs, high watermarks, and what a leader and the members of the ISR must hold.
+
+use super::facts::{Decision, Sighting};
+use super::history::{History, Parting, Seen};
+use super::newest;
+use crate::sim::findings::{found, Checked};
+use crate::types::{Offset, TopicPartition};
+
+impl History {
+    pub(super) fn handle_sighting(&mut self, sighting: &Sighting<'_>, flushes: bool) -> Checked {
+        let Sighting { node, life, partition: name, offsets, .. } = *sighting;
+        check_order(sighting)?;
+        let before = self.seen.get(&node).copied().filter(|seen| seen.life == life);
+        let mut seen = before.unwrap_or_default();
+        if sighting.leader_epoch < seen.leader_epoch {
+            let (now, then) = (sighting.leader_epoch.0, seen.leader_epoch.0);
+            return found!(EpochBack, "{name} at {node}: leader epoch {now} after {then}");
+        }
+        let is_new_reign = sighting.leads && !(seen.leads && seen.leader_epoch == sighting.leader_epoch);
+        if sighting.leads {
+            let known = *self.leaders.entry(sighting.leader_epoch).or_insert(node);
+            if known != node {
+                return found!(TwoLeaders, "{name}: {known} and {node} lead in {:?}", sighting.leader_epoch);
+            }
+            if !is_new_reign && offsets.high_watermark < seen.offsets.high_watermark {
+                let (now, then) = (offsets.high_watermark, seen.offsets.high_watermark);
+                return found!(WatermarkBack, "{name} at {node}: high watermark {now} after {then} in one reign");
+            }
+        }
+        seen.verified = seen.verified.min(offsets.log_end);
+        let was = seen.offsets;
+        seen = Seen { life, leader_epoch: sighting.leader_epoch, leads: sighting.leads, offsets, ..seen };
+        self.seen.insert(node, seen);
+        if sighting.is_offline {
+            return Ok(());
+        }
+        if offsets.log_end < was.high_watermark {
+            let (then, now, high_watermark) = (was.log_end, offsets.log_end, was.high_watermark);
+            let text = format!("was cut from {then} to {now}, below its high watermark {high_watermark}");
+            self.part(sighting, Parting { at: offsets.log_end, what: text })?;
+        }
+        if is_new_reign {
+            self.check_holds(sighting, self.end())?;
+            // Whatever it holds is the partition from now on.
+            self.wounds.remove(&node);
+            self.floor = None;
+        }
+        self.check_watermark(sighting)?;
+        self.check_member(sighting, flushes)
+    }
+
+    fn check_watermark(&mut self, sighting: &Sighting<'_>) -> Checked {
+        let Sighting { node, partition: name, .. } = *sighting;
+        let high_watermark = sighting.offsets.high_watermark;
+        self.check_holds(sighting, high_watermark.min(self.end()))?;
+        if high_watermark <= self.end() {
+            return Ok(());
+        }
+        let is_newest = newest(&self.leaders) == Some(sighting.leader_epoch);
+        if sighting.leads && (is_newest || self.lossy_from.is_none()) {
+            self.extend(name, node, sighting.log, high_watermark)?;
+            let end = self.end();
+            self.seen.get_mut(&node).expect("entered before").verified = end;
+            return Ok(());
+        }
+        if self.lossy_from.is_some() {
+            return Ok(());
+        }
+        let end = self.end();
+        found!(
+            ReadUncommitted,
+            "{name} at {node}: the follower's high watermark is {high_watermark}, committed is {end}"
+        )
+    }
+
+    /// Members of the ISR and eligible leader replicas hold everything that is committed; flushed, if that was promised.
+    fn check_member(&mut self, sighting: &Sighting<'_>, flushes: bool) -> Checked {
+        let Sighting { node, partition: name, offsets, .. } = *sighting;
+        let is_member =
+            self.decision.as_ref().is_some_and(|(_, decision)| decision.members().any(|member| member == node));
+        if !is_member || self.wounds.contains_key(&node) {
+            return Ok(());
+        }
+        self.check_holds(sighting, self.end())?;
+        let end = self.end();
+        if flushes && offsets.flushed < end && self.lossy_from.is_none() {
+            return found!(NotDurable, "{name} at {node}: in sync, flushed to {}, committed is {end}", offsets.flushed);
+        }
+        Ok(())
+    }
+
+    /// The replica's log agrees with the account up to `to`.
+    fn check_holds(&mut self, sighting: &Sighting<'_>, to: Offset) -> Checked {
+        let start = self.entries.first_key_value().map_or(Offset::ZERO, |(base, _)| *base);
+        let from = self.seen.get(&sighting.node).map_or(start, |seen| seen.verified.max(start));
+        if from >= to {
+            return Ok(());
+        }
+        match self.compare(sighting.log, from, to) {
+            Ok(verified) => {
+                self.seen.get_mut(&sighting.node).expect("seen before it is checked").verified = verified;
+                Ok(())
+            }
+            Err(parting) => self.part(sighting, parting),
+        }
+    }
+
+    /// A log contradicts the account.
+    fn part(&mut self, sighting: &Sighting<'_>, Parting { at, what }: Parting) -> Checked {
+        let Sighting { node, partition: name, .. } = *sighting;
+        if self.lossy_from.is_some_and(|from| at >= from) && !sighting.leads {
+            return Ok(());
+        }
+        if self.floor.is_some_and(|floor| at >= floor) {
+            // The newest leader's log is the partition now; whoever is not there yet will be.
+            if sighting.leads && newest(&self.leaders) == Some(sighting.leader_epoch) {
+                self.cut(at);
+            }
+            return Ok(());
+        }
+        let role = if sighting.leads { "leader" } else { "replica" };
+        let (epoch, end) = (sighting.leader_epoch.0, self.end());
+        found!(Lost, "{name}: {role} {node} in epoch {epoch}, committed is {end}; its log at {at} {what}")
+    }
+
+    pub(super) fn handle_decision(&mut self, offset: u64, name: &TopicPartition, decision: &Decision) -> Checked {
+        match &self.decision {
+            Some((known, _)) if *known > offset => return Ok(()),
+            Some((known, before)) if *known == offset && before != decision => {
+                return found!(Diverged, "{name}: at metadata offset {offset} {before:?} and {decision:?}");
+            }
+            Some((_, before)) if before == decision => {}
+            Some((_, before))
+                if decision.leader_epoch < before.leader_epoch || decision.partition_epoch < before.partition_epoch =>
+            {
+                return found!(EpochBack, "{name}: {decision:?} after {before:?}");
+            }
+            _ => self.handle_members(decision),
+        }
+        self.decision = Some((offset, decision.clone()));
+        Ok(())
+    }
+}
+
+fn check_order(sighting: &Sighting<'_>) -> Checked {
+    let Sighting { node, partition: name, offsets, .. } = *sighting;
+    if offsets.log_start <= offsets.high_watermark
+        && offsets.high_watermark <= offsets.log_end
+        && offsets.flushed <= offsets.log_end
+    {
+        return Ok(());
+    }
+    found!(WatermarkBack, "{name} at {node}: {offsets:?}")
+}
