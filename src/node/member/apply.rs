@@ -9,7 +9,7 @@ use super::Member;
 use crate::controller::{Change, Image, NodeStanding, PartitionState, TopicId};
 use crate::replication::{NodeEpoch, Standing};
 use crate::types::NodeId;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ impl Member {
         *self.image.write() = Arc::clone(image);
         let Some(node) = self.node.upgrade() else { return };
         let mut nodes = BTreeSet::new();
+        let mut partitions: BTreeMap<(TopicId, u32), (&Arc<str>, Option<&PartitionState>)> = BTreeMap::new();
         let mut concerns_topics = false;
         for change in changes {
             match change {
@@ -30,8 +31,11 @@ impl Member {
                     self.forget_topic(&topic.id, topic.partitions.len());
                     self.adopt(&node, image, Some(&topic.name));
                 }
-                // One more than the topic had.
-                Change::Partition { before, .. } => concerns_topics |= before.is_none(),
+                Change::Partition { topic, name, partition, before, .. } => {
+                    // One more than the topic had.
+                    concerns_topics |= before.is_none();
+                    partitions.entry((*topic, *partition)).or_insert((name, before.as_deref()));
+                }
             }
         }
         for changed in &nodes {
@@ -43,12 +47,12 @@ impl Member {
             self.obey_settings(&node, image, changes);
         }
         self.publish_view(image);
-        for change in changes {
-            if let Change::Partition { topic, name, partition, before, after } = change {
-                self.give_orders(&node, image, (*topic, name, *partition), after);
-                self.leave_partition(&node, (name, *partition), before.as_deref(), after);
-                self.tell_news(name, *partition, before.as_deref(), after);
-            }
+        for ((topic, number), (name, before)) in &partitions {
+            // As it stands in the end: what came between was never true of this image's nodes.
+            let Some(after) = image.partition(topic, *number) else { continue };
+            self.give_orders(&node, image, (*topic, name, *number), after);
+            self.leave_partition(&node, (name, *number), *before, after);
+            self.tell_news(name, *number, *before, after);
         }
         self.handle_standings(&node, image, &nodes);
         self.handle_applied(image.offset());
@@ -110,8 +114,12 @@ impl Member {
         else {
             return;
         };
-        let standings: Vec<(NodeId, Standing)> =
-            state.replicas.iter().filter(|other| **other != self.me).map(|other| (*other, standing(image, *other))).collect();
+        let standings: Vec<(NodeId, Standing)> = state
+            .replicas
+            .iter()
+            .filter(|other| **other != self.me)
+            .map(|other| (*other, standing(image, *other)))
+            .collect();
         let orders = Orders {
             state,
             node_epoch: self.node_epoch(),
@@ -119,8 +127,9 @@ impl Member {
             config: &self.config,
             now: self.now(),
         };
-        partition.take_orders(&orders);
-        self.follow_orders(&partition);
+        if partition.take_orders(&orders) {
+            self.follow_orders(&partition);
+        }
     }
 
     /// Whom it is fetched from, if from anybody.

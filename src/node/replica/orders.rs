@@ -56,12 +56,13 @@ impl Orders<'_> {
 }
 
 impl Partition {
-    /// Takes the part that the controller's orders give to this node. Orders of an earlier reign than the one that it knows are ignored.
-    pub(in crate::node) fn take_orders(&self, orders: &Orders<'_>) {
-        let Some(seat) = &self.seat else { return };
+    /// Takes the part that the controller's orders give to this node, and says whether it is another one than before. Orders of an
+    /// earlier reign than the one that it knows are ignored.
+    pub(in crate::node) fn take_orders(&self, orders: &Orders<'_>) -> bool {
+        let Some(seat) = &self.seat else { return false };
         let part = orders.part_of(seat.me);
         if orders.state.leader_epoch < seat.leader().1 {
-            return;
+            return false;
         }
         let changed = match part {
             Part::Absent => seat.stand_back(orders, Role::Absent),
@@ -71,8 +72,9 @@ impl Partition {
         };
         match changed {
             Ok(moved) => {
-                let listeners = moved.is_worth_telling();
+                let (listeners, is_new) = (moved.is_worth_telling(), moved.leadership);
                 self.spread(moved, listeners);
+                is_new
             }
             Err(failed) => {
                 self.tell_failure(&failed);
@@ -81,6 +83,7 @@ impl Partition {
                 if let Ok(moved) = seat.stand_back(orders, Role::Waiting) {
                     self.spread(moved, true);
                 }
+                true
             }
         }
     }

@@ -1,10 +1,10 @@
 //! Three replicas of one partition on real disks, led and followed by hand: what the roles promise.
 
 use super::super::append::Placed;
+use super::super::cluster::{Known, Serving};
 use super::super::house::House;
 use super::moved::{Links, Moved};
 use super::orders::Orders;
-use super::super::cluster::{Known, Serving};
 use crate::config::{ClusterConfig, EngineConfig, TopicOverrides};
 use crate::controller::PartitionState;
 use crate::disk::RealDisk;
@@ -34,7 +34,6 @@ impl Links for Recorder {
 }
 
 struct Replica {
-    id: NodeId,
     _dir: tempfile::TempDir,
     node: Node,
     links: Arc<Recorder>,
@@ -61,7 +60,7 @@ impl Trio {
             let mut overrides = TopicOverrides::new();
             settings.iter().for_each(|(name, value)| overrides.set(name, value).expect("legal"));
             node.create_topic("t", 1, 1, &overrides).expect("creates");
-            Replica { id, _dir: dir, node, links }
+            Replica { _dir: dir, node, links }
         });
         let state = PartitionState { replicas: NODES.to_vec(), isr: NODES.to_vec(), ..PartitionState::default() };
         let config = EngineConfig::default().cluster;
@@ -83,7 +82,7 @@ impl Trio {
 
     fn tell(&self, node: u32) {
         let standings = NODES.map(|node| (node, Standing { node_epoch: Some(NodeEpoch(1)), ..Standing::default() }));
-        self.of(node).take_orders(&Orders {
+        let _ = self.of(node).take_orders(&Orders {
             state: &self.state,
             node_epoch: Some(NodeEpoch(1)),
             standings: &standings,
@@ -93,7 +92,7 @@ impl Trio {
     }
 
     fn put(&self, node: u32, value: &str, acks: Acks) -> Result<Placed> {
-        self.of(node).append(&mut batch(value), acks)
+        self.of(node).append(&mut batch(value, self.clock.realtime().0), acks)
     }
 
     /// One fetch of a follower and its answer; how many bytes came, `None` when nothing is due or nothing is new.
@@ -154,9 +153,9 @@ impl Trio {
     }
 }
 
-fn batch(value: &str) -> SealedBatch {
+fn batch(value: &str, timestamp: i64) -> SealedBatch {
     let mut builder = BatchBuilder::new(Codec::None, None);
-    builder.append(RecordRef { key: None, value: Some(value.as_bytes()), headers: &[] }, 1_000).expect("appends");
+    builder.append(RecordRef { key: None, value: Some(value.as_bytes()), headers: &[] }, timestamp).expect("appends");
     builder.seal(None, false).expect("seals")
 }
 
@@ -189,7 +188,7 @@ fn whoever_does_not_lead_refuses_and_says_who_does() {
     let refused = trio.put(2, "astray", Acks::Leader).expect_err("node 1 leads");
     assert_eq!(refused.code(), ErrorCode::NOT_LEADER_OR_FOLLOWER);
     assert!(refused.message().contains("node 1 leads"), "{refused}");
-    assert!(trio.of(2).append_verbatim(batch("x").bytes()).is_err() && trio.of(2).truncate_to(Offset(0)).is_err());
+    assert!(trio.of(2).append_verbatim(batch("x", 0).bytes()).is_err() && trio.of(2).truncate_to(Offset(0)).is_err());
 }
 
 #[test]
@@ -335,7 +334,7 @@ fn a_node_that_the_metadata_know_in_another_life_leads_nothing() {
     };
     let orders =
         Orders { state: &state, node_epoch: None, standings: &[], config: &trio.config, now: trio.clock.monotonic() };
-    trio.of(1).take_orders(&orders);
+    assert!(trio.of(1).take_orders(&orders));
     let refused = trio.put(1, "of a dead reign", Acks::Leader).expect_err("leads nothing");
     assert_eq!(refused.code(), ErrorCode::NOT_LEADER_OR_FOLLOWER);
     assert!(trio.house(1).links.is_some());
