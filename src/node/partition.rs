@@ -231,6 +231,16 @@ impl Partition {
         Ok(self.log()?.offsets())
     }
 
+    /// The same, without opening a log for it.
+    #[cfg(any(test, feature = "sim"))]
+    #[must_use]
+    pub fn offsets_if_open(&self) -> Option<LogOffsets> {
+        match &*self.slot.read() {
+            Slot::Open(log) => Some(log.offsets()),
+            Slot::Resting(_) | Slot::Deleted => None,
+        }
+    }
+
     /// The first record whose timestamp is `at` or later: its offset and timestamp.
     pub fn offset_for_timestamp(&self, at: Timestamp) -> Result<Option<(Offset, Timestamp)>> {
         self.log()?.offset_for_timestamp(at)

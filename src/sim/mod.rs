@@ -3,8 +3,6 @@
 //!
 //! Everything in it is deterministic: the same seed and the same calls give the same bytes.
 
-#![cfg_attr(not(test), allow(dead_code))]
-
 mod checker;
 mod clock;
 mod counting;
@@ -21,9 +19,14 @@ mod trace;
 mod workload;
 mod world;
 
+pub use checker::Checks;
 pub use clock::{Pace, SimClock};
 pub use counting::{Call, CallCounts, CountingDisk};
 pub use disk::{FaultKind, FaultyCalls, Repeat, SimDisk, SECTOR_BYTES};
 pub use findings::{Broken, Finding};
 pub use network::{Arrival, SimNetwork, SimTransport, Weather};
+pub use plan::Wish;
+#[cfg(feature = "quorum")]
+pub use run::simulate;
+pub use run::Outcome;
 pub use trace::Trace;

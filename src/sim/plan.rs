@@ -103,6 +103,7 @@ fn draw_producer(rng: &mut fastrand::Rng) -> ProducerPlan {
 }
 
 fn draw_settings(flushes: bool, rng: &mut fastrand::Rng) -> Vec<(&'static str, String)> {
+    let heartbeat = rng.u32(50..200);
     let mut settings = vec![
         ("log.segment.bytes", rng.u32(2_048..32_768).to_string()),
         ("log.index.interval.bytes", rng.u32(0..2_000).to_string()),
@@ -114,8 +115,8 @@ fn draw_settings(flushes: bool, rng: &mut fastrand::Rng) -> Vec<(&'static str, S
         ("replica.fetch.backoff.ms", rng.u32(5..100).to_string()),
         ("replica.fetch.max.bytes", [200, 2_000, 1_000_000][rng.usize(..3)].to_string()),
         ("num.replica.fetchers", rng.u32(1..=2).to_string()),
-        ("broker.heartbeat.interval.ms", rng.u32(50..200).to_string()),
-        ("broker.session.timeout.ms", rng.u32(400..1_200).to_string()),
+        ("broker.heartbeat.interval.ms", heartbeat.to_string()),
+        ("broker.session.timeout.ms", rng.u32((3 * heartbeat).max(300)..1_200).to_string()),
         ("controller.quorum.election.timeout.ms", rng.u32(200..600).to_string()),
         ("controller.quorum.fetch.timeout.ms", rng.u32(200..600).to_string()),
         ("controller.quorum.request.timeout.ms", rng.u32(100..500).to_string()),

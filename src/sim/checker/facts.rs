@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::storage::LogOffsets;
 use crate::types::{LeaderEpoch, NodeId, Offset, TopicPartition};
 use bytes::Bytes;
+use std::fmt;
 
 /// One replica, as its node shows it.
 #[derive(Clone, Copy)]
@@ -40,6 +41,15 @@ pub struct Decision {
     pub isr: Vec<NodeId>,
     /// Eligible leader replicas.
     pub elr: Vec<NodeId>,
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |nodes: &[NodeId]| nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let leader = self.leader.map_or("nobody".to_owned(), |leader| leader.to_string());
+        let (replicas, isr, elr) = (list(&self.replicas), list(&self.isr), list(&self.elr));
+        write!(f, "leader {leader} in epoch {}, in sync [{isr}] of [{replicas}], eligible [{elr}]", self.leader_epoch.0)
+    }
 }
 
 impl Decision {

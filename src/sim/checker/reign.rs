@@ -31,8 +31,9 @@ impl History {
         let was = seen.offsets;
         seen = Seen { life, leader_epoch: sighting.leader_epoch, leads: sighting.leads, offsets, ..seen };
         self.seen.insert(node, seen);
+        // What was not flushed when its disk failed, nobody can read there any more.
         if sighting.is_offline {
-            return Ok(());
+            return if sighting.leads { self.check_watermark(sighting) } else { Ok(()) };
         }
         if offsets.log_end < was.high_watermark {
             let (then, now, high_watermark) = (was.log_end, offsets.log_end, was.high_watermark);

@@ -14,6 +14,9 @@ use std::time::Duration;
 pub const FRAMES_MAX: usize = 4_096;
 pub const BYTES_MAX: usize = 32 << 20;
 
+/// So much of a message is shown to whoever looks on.
+const REMARK_CHARS_MAX: usize = 600;
+
 /// Types of messages by number (`wire/mod.rs`), for readers of the trace.
 const KINDS: [&str; 9] = [
     "Failed",
@@ -160,6 +163,10 @@ impl State {
         }
         if let Some(frame) = &frame {
             self.trace.note(now, format_args!("{from}>{to} {} arrives", Look(frame)));
+            self.trace.remark(now, || match crate::wire::decode(frame.clone()) {
+                Ok(message) => format!("{message:?}").chars().take(REMARK_CHARS_MAX).collect(),
+                Err(error) => error.to_string(),
+            });
         }
         Some(Arrival { to, from, inbox, states, frame })
     }

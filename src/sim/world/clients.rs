@@ -205,11 +205,14 @@ impl World {
                 let end = crate::record::batches(&batches).flatten().last();
                 let end = end.map_or(from, |(_, view)| view.header().end_offset());
                 self.workload.readers[index].position = end.max(from);
-                self.trace.note(self.now, format_args!("reader {index} at {home}, {partition}: {from}..{end}"));
+                if !batches.is_empty() {
+                    self.trace.note(self.now, format_args!("reader {index} at {home}, {partition}: {from}..{end}"));
+                }
             }
             // A follower that lags, a replica that is not there.
             Err(error) => {
-                self.trace.note(self.now, format_args!("reader {index} at {home}, {partition}: {error}"));
+                let (at, code) = (self.now, error.code());
+                self.trace.note(at, format_args!("reader {index} at {home}, {partition} from {from}: {code}"));
                 if error.code() == ErrorCode::CORRUPT_MESSAGE {
                     return found!(Corrupt, "{partition} at {home}: {error}");
                 }

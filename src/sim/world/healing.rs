@@ -90,7 +90,7 @@ impl World {
         for (id, partition) in (first..).zip(self.wanted()) {
             let plan = ProducerPlan { acks: Acks::All, is_idempotent: true, pause: Duration::from_millis(10) };
             let mut probe = Producer::new(id, plan, partition);
-            probe.next_batch(&mut self.rng, crate::types::Timestamp(1));
+            probe.next_batch(&mut self.rng, super::machine::wall_time(self.now));
             self.workload.producers.push(probe);
             self.plan_in_ms(0..5, super::Event::Produce(id as usize));
         }

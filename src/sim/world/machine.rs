@@ -4,10 +4,11 @@ use super::{Birth, Checked, Event, Member, World};
 use crate::node::Alarm;
 use crate::sim::clock::Pace;
 use crate::sim::findings::found;
+use crate::sim::life::Replica;
 use crate::sim::{SimClock, SimDisk};
 use crate::time::{Clock, Instant};
 use crate::types::{NodeId, Timestamp, TopicPartition};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
@@ -44,7 +45,7 @@ pub(super) struct Life {
     /// The tick that is planned.
     planned: Option<Instant>,
     pub image_offset: Option<u64>,
-    pub kept: BTreeSet<TopicPartition>,
+    pub kept: BTreeMap<TopicPartition, Replica>,
     pub is_leaving: bool,
 }
 
@@ -162,7 +163,7 @@ impl World {
         match self.opener.open(birth) {
             Ok(member) => {
                 let (number, due) = (machine.lives, Some(shown));
-                let (planned, image_offset, kept) = (None, None, BTreeSet::new());
+                let (planned, image_offset, kept) = (None, None, BTreeMap::new());
                 let life =
                     Life { number, member, clock, pace, bell, due, planned, image_offset, kept, is_leaving: false };
                 machine.life = Some(life);
@@ -248,7 +249,7 @@ impl World {
 }
 
 /// What is left of a partition's log: its segments in order, as far as they follow each other.
-fn log_bytes(files: &std::collections::BTreeMap<String, Vec<u8>>, partition: &TopicPartition) -> Vec<u8> {
+fn log_bytes(files: &BTreeMap<String, Vec<u8>>, partition: &TopicPartition) -> Vec<u8> {
     let dir = format!("{}/{partition}/", crate::sim::life::DIR);
     let inside = files.range(dir.clone()..).take_while(|(path, _)| path.starts_with(&dir));
     inside.filter(|(path, _)| path.ends_with(".log")).flat_map(|(_, bytes)| bytes.iter().copied()).collect()

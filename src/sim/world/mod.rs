@@ -24,7 +24,7 @@ use super::workload::Workload;
 use crate::time::Instant;
 use crate::types::NodeId;
 use machine::Machine;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A world that needs more events than this goes in circles.
@@ -266,13 +266,19 @@ impl World {
         let member = Arc::clone(&life.member);
         if let Some((offset, decisions)) = member.decisions(life.image_offset) {
             life.image_offset = Some(offset);
+            self.trace.note(self.now, format_args!("{node} has the metadata up to {offset}"));
             for (partition, decision) in &decisions {
+                if self.checker.decision(partition) != Some(decision) {
+                    self.trace.note(self.now, format_args!("{partition}: {decision}, metadata {offset}"));
+                }
                 self.checker.handle_decision(offset, partition, decision)?;
             }
-            self.trace.note(self.now, format_args!("{node} has the metadata up to {offset}"));
         }
-        let mut kept = BTreeSet::new();
+        let mut kept = BTreeMap::new();
         for replica in member.replicas() {
+            if life.kept.get(&replica.partition) != Some(&replica) {
+                self.trace.note(self.now, format_args!("{node} has {replica}"));
+            }
             let log = LogOf { member: &*member, partition: &replica.partition };
             self.checker.handle_sighting(&Sighting {
                 node,
@@ -284,9 +290,10 @@ impl World {
                 offsets: replica.offsets,
                 log: &log,
             })?;
-            kept.insert(replica.partition);
+            kept.insert(replica.partition.clone(), replica);
         }
-        for gone in life.kept.difference(&kept) {
+        for gone in life.kept.keys().filter(|partition| !kept.contains_key(partition)) {
+            self.trace.note(self.now, format_args!("{node} has {gone} no more"));
             self.checker.handle_gone(node, gone);
         }
         life.kept = kept;

@@ -239,7 +239,6 @@ impl Member for Toy {
         let replica = |(partition, log): (&TopicPartition, &Log)| Replica {
             partition: partition.clone(),
             leads: self.leads() || shares,
-            leader: Some(LEADER),
             leader_epoch,
             is_offline: log.failure().is_some(),
             offsets: log.offsets(),

@@ -1,5 +1,11 @@
 //! One life of a node, as the world sees it. Nothing else in here knows how a node is opened and called.
 
+#[cfg(feature = "quorum")]
+mod real;
+
+#[cfg(feature = "quorum")]
+pub use real::RealNodes;
+
 use super::checker::{Decision, ReadLog};
 use super::{SimClock, SimDisk, SimTransport};
 use crate::controller::ControllerRequest;
@@ -11,6 +17,7 @@ use crate::storage::{Fetch, LogOffsets};
 use crate::time::Instant;
 use crate::types::{Acks, LeaderEpoch, NodeId, Offset, TopicPartition};
 use bytes::Bytes;
+use std::fmt;
 use std::sync::Arc;
 
 /// Where every node has its data, on the disk of its machine.
@@ -38,14 +45,23 @@ pub trait Open {
 }
 
 /// One replica of a node, as it stands.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Replica {
     pub partition: TopicPartition,
     pub leads: bool,
-    pub leader: Option<NodeId>,
     pub leader_epoch: LeaderEpoch,
     pub is_offline: bool,
     pub offsets: LogOffsets,
+}
+
+impl fmt::Display for Replica {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LogOffsets { log_start, high_watermark, flushed, log_end } = self.offsets;
+        let role = if self.leads { "leads" } else { "follows" };
+        let offline = if self.is_offline { ", offline" } else { "" };
+        let (partition, epoch) = (&self.partition, self.leader_epoch.0);
+        write!(f, "{partition}: {role} in epoch {epoch}{offline}, {log_start}..{log_end}, committed {high_watermark}, flushed {flushed}")
+    }
 }
 
 /// Where an append went.
