@@ -291,6 +291,8 @@ fn a_node_that_begins_anew_closes_the_sessions_of_its_earlier_life() {
     };
     leader.send(FOLLOWER, 1, request);
     assert_eq!((leader.sessions.session_count(), leader.sessions.partition_count()), (1, 1));
+    leader.sessions.handle_peer(FOLLOWER, true);
+    assert_eq!(leader.sessions.session_count(), 1);
     leader.sessions.handle_peer(FOLLOWER, false);
     assert_eq!((leader.sessions.session_count(), leader.sessions.partition_count()), (0, 0));
     assert_eq!(leader.answers(), [(1, Err(ErrorCode::FETCH_SESSION_ID_NOT_FOUND), vec![])], "who waits is sent away");
@@ -313,4 +315,16 @@ fn what_a_fetch_acknowledges_is_heard_at_once_even_if_others_fill_the_answer() {
     leader.fetch(2, next(session, FetchSessionEpoch::FIRST), &again);
     assert_eq!(leader.answers()[0].2, [(4, 1_000), (5, 1_000), (6, 1_000), (7, 1_000)]);
     assert!((0..4).all(|partition| leader.led[partition].state().high_watermark == 10), "acknowledged by that fetch");
+}
+
+#[test]
+fn whoever_waits_when_the_node_stops_is_sent_away() {
+    let mut leader = Leader::new(1);
+    let (session, epoch) = leader.opened(&[(0, 0)]);
+    leader.fetch(2, next(session, epoch), &[(0, 0)]);
+    leader.sessions.close();
+    assert_eq!(leader.answers(), [(2, Err(ErrorCode::FETCH_SESSION_ID_NOT_FOUND), vec![])]);
+    leader.led[0].append(10, leader.now);
+    leader.tick(500);
+    assert_eq!(leader.answers(), [], "once");
 }

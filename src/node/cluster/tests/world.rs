@@ -148,6 +148,7 @@ impl Replica for Led {
     }
 
     fn serve(&self, serving: Serving, fetch: &FetchRequest, now: Instant) -> Option<FetchResponse> {
+        assert!(serving.node_epoch > NodeEpoch(0), "the follower's life is known");
         let (answer, is_raised) = {
             let mut state = self.state.lock();
             let is_raised = serving.is_new && state.hear(serving.from, fetch, &self.followers);
@@ -374,6 +375,8 @@ impl World {
     }
 
     pub fn add(&mut self, node: usize, partition: u32) {
+        // A follower numbers its fetches from the time on: two of them at one moment would use the same numbers.
+        self.now = self.now + Duration::from_nanos(1_000);
         let node = &mut self.nodes[node];
         let end = node.replicas.get(&partition).map_or(0, |replica| replica.state().end);
         let replica = Followed::new(partition, end, 1_024);
