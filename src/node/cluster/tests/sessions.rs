@@ -1,6 +1,7 @@
 //! The leader's side alone: what is answered when.
 
 use super::super::*;
+use super::replicas::*;
 use super::world::*;
 use crate::error::ErrorCode;
 use crate::replication::{Correlation, FetchOutcome, FetchRequest, NodeEpoch};
@@ -51,7 +52,7 @@ impl Leader {
     }
 
     /// The answers since the last time: to which request, in which session, and of each partition how many bytes.
-    fn answers(&self) -> Vec<(u64, Result<Option<FetchSessionId>, ErrorCode>, Vec<(u32, usize)>)> {
+    fn answers(&self) -> Vec<Answer> {
         let messages = self.network.take_messages();
         let answers = messages.into_iter().map(|message| match message {
             Message::Response { correlation, answer, .. } => {
@@ -79,6 +80,7 @@ impl Leader {
     }
 }
 
+type Answer = (u64, Result<Option<FetchSessionId>, ErrorCode>, Vec<(u32, usize)>);
 type Result<T, E> = std::result::Result<T, E>;
 
 fn bytes_of(answer: &ReplicaFetchPartitionResponse) -> usize {

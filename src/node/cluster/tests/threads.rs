@@ -1,6 +1,7 @@
 //! Sessions under threads: appenders, a follower, somebody who ticks.
 
 use super::super::*;
+use super::replicas::*;
 use super::world::*;
 use crate::error::Result;
 use crate::replication::{Correlation, FetchOutcome, FetchRequest, NodeEpoch};
@@ -149,16 +150,17 @@ fn bounce(delivery: Delivery) {
         waiting.1.push_back(delivery);
         std::mem::replace(&mut waiting.0, true)
     });
-    while !is_inside {
+    if is_inside {
+        return;
+    }
+    loop {
         let next = WAITING.with_borrow_mut(|waiting| {
             let next = waiting.1.pop_front();
             waiting.0 = next.is_some();
             next
         });
-        match next {
-            Some(delivery) => delivery(),
-            None => return,
-        }
+        let Some(delivery) = next else { return };
+        delivery();
     }
 }
 
