@@ -62,11 +62,14 @@ impl ControllerLine {
 
     /// Whether a request may be sent. One that was never answered is given up at its deadline.
     pub fn is_free(&self, now: Instant) -> bool {
-        now >= self.free_at() && (self.controller.is_some() || !self.voters.is_empty())
+        self.poll_timeout().is_some_and(|at| now >= at)
     }
 
-    pub fn free_at(&self) -> Instant {
-        self.outstanding.map_or(self.not_before, |outstanding| outstanding.deadline.max(self.not_before))
+    /// When a request may be sent; `None` while there is nobody to be asked.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let has_somebody = self.controller.is_some() || !self.voters.is_empty();
+        let after = self.outstanding.map_or(self.not_before, |outstanding| outstanding.deadline.max(self.not_before));
+        has_somebody.then_some(after)
     }
 
     /// The call to send now; the line [is free](ControllerLine::is_free).

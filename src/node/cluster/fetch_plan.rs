@@ -68,6 +68,8 @@ struct Entry {
     is_to_list: bool,
     /// The leader's session has it.
     is_listed: bool,
+    /// The session believes that it was told something, which it was not.
+    has_missed: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -123,14 +125,25 @@ impl FetchPlan {
     pub fn add(&mut self, replica: Arc<dyn Replica>, now: Instant) -> Option<Arc<dyn Replica>> {
         let id = replica.id();
         let before = self.take(id);
-        // Forgotten and listed in one request: the leader drops it first.
-        let is_listed = before.as_ref().is_some_and(|entry| entry.is_listed);
+        if before.as_ref().is_some_and(|entry| entry.is_listed) {
+            self.forgotten.push_back(id);
+        }
         self.generation_last += 1;
         let (generation, turn) = (self.generation_last, self.next_turn(now));
         self.due.insert(turn, id);
-        let (is_held, is_to_list) = (false, false);
-        let entry = Entry { replica, generation, asked: None, at: Some(turn), is_held, is_to_list, is_listed };
-        self.entries.insert(id, entry);
+        self.entries.insert(
+            id,
+            Entry {
+                replica,
+                generation,
+                asked: None,
+                at: Some(turn),
+                is_held: false,
+                is_to_list: false,
+                is_listed: false,
+                has_missed: false,
+            },
+        );
         before.map(|entry| entry.replica)
     }
 
@@ -266,6 +279,10 @@ impl FetchPlan {
     fn list(&mut self, partition: TopicIdPartition) -> Option<ReplicaFetchPartition> {
         let entry = self.entries.get_mut(&partition).filter(|entry| entry.is_to_list)?;
         entry.is_to_list = false;
+        if std::mem::take(&mut entry.has_missed) && entry.is_listed {
+            // In one request with the fetch: the leader forgets first what it believes.
+            self.forgotten.push_back(partition);
+        }
         entry.is_listed = true;
         entry.asked.map(|fetch| ReplicaFetchPartition { partition, fetch })
     }
@@ -298,13 +315,23 @@ impl FetchPlan {
     }
 
     /// The fetch of a partition that this number answers, and who is to deal with it; `None` if nobody waits for it. Then
-    /// [`polled`](FetchPlan::polled).
-    pub fn take_answered(&mut self, id: TopicIdPartition, correlation: Correlation) -> Option<(Held, FetchRequest)> {
+    /// [`polled`](FetchPlan::polled). `counts`: it came in an answer of this session.
+    pub fn take_answered(
+        &mut self,
+        id: TopicIdPartition,
+        correlation: Correlation,
+        counts: bool,
+    ) -> Option<(Held, FetchRequest)> {
         let entry = self.entries.get_mut(&id)?;
-        let fetch = entry.asked.filter(|fetch| fetch.correlation == correlation)?;
-        if entry.is_held {
-            return None; // it is being polled anew, so it will be asked again
-        }
+        let answered = entry.asked.filter(|fetch| fetch.correlation == correlation && !entry.is_held);
+        let Some(fetch) = answered else {
+            // It was asked anew meanwhile, or is about to be: that asks for everything.
+            entry.has_missed |= counts;
+            if counts && entry.asked.is_some() && !entry.is_held && !std::mem::replace(&mut entry.is_to_list, true) {
+                self.to_list.push_back(id);
+            }
+            return None;
+        };
         entry.asked = None;
         entry.is_held = true;
         if let Some(at) = entry.at.take() {

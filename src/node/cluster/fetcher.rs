@@ -90,9 +90,9 @@ impl Fetcher {
         };
         let answers = {
             let mut state = self.state.lock();
-            state.plan.handle_ending(number, ending, now + self.shared.settings.backoff);
+            let counts = state.plan.handle_ending(number, ending, now + self.shared.settings.backoff);
             // Each partition's answer stands for itself, also when the request does not count any more.
-            result.map_or_else(|_| Vec::new(), |response| state.take_answers(response))
+            result.map_or_else(|_| Vec::new(), |response| state.take_answers(response, counts))
         };
         let dealt: Vec<(Held, Option<Instant>)> =
             answers.into_iter().map(|answer| self.deal_with(answer, now)).collect();
@@ -202,10 +202,11 @@ impl Fetcher {
 type Answer = (Held, FetchRequest, FetchResponse);
 
 impl State {
-    fn take_answers(&mut self, response: ReplicaFetchResponse) -> Vec<Answer> {
+    fn take_answers(&mut self, response: ReplicaFetchResponse, counts: bool) -> Vec<Answer> {
         let mut answers = Vec::with_capacity(response.partitions.len());
         for answer in response.partitions {
-            if let Some((held, fetch)) = self.plan.take_answered(answer.partition, answer.fetched.correlation) {
+            let number = answer.fetched.correlation;
+            if let Some((held, fetch)) = self.plan.take_answered(answer.partition, number, counts) {
                 answers.push((held, fetch, answer.fetched));
             }
         }

@@ -149,7 +149,7 @@ impl IsrProposals {
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.node_epoch?;
         let has_some = !self.pending.is_empty() || !self.asked.is_empty();
-        has_some.then(|| self.line.free_at())
+        self.line.poll_timeout().filter(|_| has_some)
     }
 }
 

@@ -228,7 +228,8 @@ impl NodeMembership {
 
     /// When [`poll_call`](NodeMembership::poll_call) has something; a moment that is over means now.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        (self.standing != MemberStanding::Gone).then(|| self.due.max(self.line.free_at()))
+        let free_at = self.line.poll_timeout().filter(|_| self.standing != MemberStanding::Gone)?;
+        Some(self.due.max(free_at))
     }
 
     pub fn standing(&self) -> MemberStanding {

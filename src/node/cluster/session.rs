@@ -88,7 +88,7 @@ impl Session {
             if inner.last == Some((epoch, arrival.correlation)) {
                 return Accepted::Repeated;
             }
-            if inner.epoch != epoch || inner.state.is_full(arrival.request.partitions.len()) {
+            if inner.epoch != epoch || inner.state.is_too_much(&arrival.request) {
                 return Accepted::Refused(ErrorCode::INVALID_FETCH_SESSION_EPOCH);
             }
             inner.last = Some((epoch, arrival.correlation));

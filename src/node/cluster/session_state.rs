@@ -109,9 +109,13 @@ impl SessionState {
         self.arrivals.push_back(arrival);
     }
 
-    /// Whether nothing more may arrive, for now or for ever.
-    pub fn is_full(&self, partitions: usize) -> bool {
-        self.arrivals.len() >= ARRIVALS_MAX || self.partitions.len() + partitions > PARTITIONS_MAX
+    /// Whether this may not arrive: too many fetches wait to be looked at, or the session would hold too many partitions.
+    pub fn is_too_much(&self, request: &ReplicaFetchRequest) -> bool {
+        let is_new = |asked: &&ReplicaFetchPartition| !self.partitions.contains_key(&asked.partition);
+        let count = self.partitions.len() + request.partitions.len();
+        self.arrivals.len() >= ARRIVALS_MAX
+            || (count > PARTITIONS_MAX
+                && self.partitions.len() + request.partitions.iter().filter(is_new).count() > PARTITIONS_MAX)
     }
 
     /// A partition has changed.

@@ -212,7 +212,7 @@ fn whoever_is_far_behind_keeps_to_the_rate_and_whoever_is_in_sync_does_not() {
         world.tick(MILLI * 10);
         assert!(world.now.since(begin) < Duration::from_secs(60));
     }
-    // 100,000 bytes; the first answer and the last are free.
+    // 100,000 bytes; nobody waits after the last answer.
     let passed = world.now.since(begin);
     assert!(passed >= Duration::from_secs(9) && passed < Duration::from_secs(11), "took {passed:?}");
 }
@@ -267,4 +267,18 @@ fn a_leader_that_cannot_be_reached_is_tried_again_now_and_then() {
     world.append(0, 10);
     world.run_until_equal(10);
     assert!(world.bell.0.lock().iter().all(|at| *at > Instant::default()));
+}
+
+#[test]
+fn without_a_rate_whoever_is_behind_is_as_fast_as_the_others() {
+    let mut settings = settings();
+    settings.catch_up_bytes_per_second = Some(1);
+    let mut world = World::new(11, 1, 1, &settings);
+    (0..100).for_each(|_| world.append(0, 88));
+    world.led[0].state().high_watermark = 100;
+    world.nodes[0].fetchers.set_catch_up_rate(None);
+    world.add_all();
+    world.settle();
+    assert_eq!(world.nodes[0].replicas[&0].state().end, 100);
+    assert_eq!(world.nodes[0].fetchers.partition_count(), 1);
 }

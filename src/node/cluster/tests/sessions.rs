@@ -1,6 +1,7 @@
 //! The leader's side alone: what is answered when.
 
 use super::super::*;
+use super::replicas::*;
 use super::world::*;
 use crate::error::ErrorCode;
 use crate::replication::{Correlation, FetchOutcome, FetchRequest, NodeEpoch};
@@ -51,7 +52,7 @@ impl Leader {
     }
 
     /// The answers since the last time: to which request, in which session, and of each partition how many bytes.
-    fn answers(&self) -> Vec<(u64, Result<Option<FetchSessionId>, ErrorCode>, Vec<(u32, usize)>)> {
+    fn answers(&self) -> Vec<Answer> {
         let messages = self.network.take_messages();
         let answers = messages.into_iter().map(|message| match message {
             Message::Response { correlation, answer, .. } => {
@@ -79,6 +80,7 @@ impl Leader {
     }
 }
 
+type Answer = (u64, Result<Option<FetchSessionId>, ErrorCode>, Vec<(u32, usize)>);
 type Result<T, E> = std::result::Result<T, E>;
 
 fn bytes_of(answer: &ReplicaFetchPartitionResponse) -> usize {
@@ -291,6 +293,8 @@ fn a_node_that_begins_anew_closes_the_sessions_of_its_earlier_life() {
     };
     leader.send(FOLLOWER, 1, request);
     assert_eq!((leader.sessions.session_count(), leader.sessions.partition_count()), (1, 1));
+    leader.sessions.handle_peer(FOLLOWER, true);
+    assert_eq!(leader.sessions.session_count(), 1);
     leader.sessions.handle_peer(FOLLOWER, false);
     assert_eq!((leader.sessions.session_count(), leader.sessions.partition_count()), (0, 0));
     assert_eq!(leader.answers(), [(1, Err(ErrorCode::FETCH_SESSION_ID_NOT_FOUND), vec![])], "who waits is sent away");
@@ -313,4 +317,16 @@ fn what_a_fetch_acknowledges_is_heard_at_once_even_if_others_fill_the_answer() {
     leader.fetch(2, next(session, FetchSessionEpoch::FIRST), &again);
     assert_eq!(leader.answers()[0].2, [(4, 1_000), (5, 1_000), (6, 1_000), (7, 1_000)]);
     assert!((0..4).all(|partition| leader.led[partition].state().high_watermark == 10), "acknowledged by that fetch");
+}
+
+#[test]
+fn whoever_waits_when_the_node_stops_is_sent_away() {
+    let mut leader = Leader::new(1);
+    let (session, epoch) = leader.opened(&[(0, 0)]);
+    leader.fetch(2, next(session, epoch), &[(0, 0)]);
+    leader.sessions.close();
+    assert_eq!(leader.answers(), [(2, Err(ErrorCode::FETCH_SESSION_ID_NOT_FOUND), vec![])]);
+    leader.led[0].append(10, leader.now);
+    leader.tick(500);
+    assert_eq!(leader.answers(), [], "once");
 }
