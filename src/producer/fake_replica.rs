@@ -38,6 +38,8 @@ struct State {
     replicates_at_once: bool,
     /// Answers from elsewhere come when they are asked for.
     holds_answers: bool,
+    /// News come late.
+    holds_news: bool,
     too_few_in_sync: bool,
     bytes_max: usize,
     faults: VecDeque<Fault>,
@@ -64,6 +66,7 @@ impl Default for State {
             flushes_before_ack: false,
             replicates_at_once: true,
             holds_answers: false,
+            holds_news: false,
             too_few_in_sync: false,
             bytes_max: usize::MAX,
             faults: VecDeque::new(),
@@ -80,10 +83,13 @@ impl State {
         sealed.stamp(base, LeaderEpoch(self.leader_epoch));
         self.log_end += u64::from(sealed.record_count());
         self.batches.push(Bytes::from(sealed.into_bytes()));
+        base
+    }
+
+    fn replicate_at_once(&mut self) {
         if self.replicates_at_once {
             self.high_watermark = self.log_end;
         }
-        base
     }
 
     fn appended(&self, base_offset: Offset) -> Appended {
@@ -203,8 +209,16 @@ impl FakeReplica {
         self.notify();
     }
 
+    /// Whether news come late. When they do not, all of them come now.
+    pub fn hold_news(&self, holds: bool) {
+        self.0.lock().holds_news = holds;
+        self.notify();
+    }
+
     fn notify(&self) {
-        let listeners = self.0.lock().listeners.clone();
+        let state = self.0.lock();
+        let listeners = if state.holds_news { Vec::new() } else { state.listeners.clone() };
+        drop(state);
         listeners.iter().for_each(|listener| listener.notify());
     }
 
@@ -275,10 +289,9 @@ impl HostPartition for FakeReplica {
             }
             let base = state.append(batch.clone());
             let _ = acks;
-            let mut appended = state.appended(base);
-            if state.flushes_before_ack {
-                appended.rung = Rung::Written;
-            }
+            // What happens from here on is told by news only.
+            let appended = Appended { rung: Rung::Written, ..state.appended(base) };
+            state.replicate_at_once();
             appended
         };
         // As a partition does: before it comes back.
@@ -310,6 +323,7 @@ impl HostPartition for FakeReplica {
                     let validated = view.validate_from_client(&mut Inflater::new(1 << 20), &rules).unwrap();
                     state.append(SealedBatch::from_validated(batch.to_vec(), validated));
                 }
+                state.replicate_at_once();
                 match fault {
                     Fault::LoseAnswer(code) => Err(Error::new(code, "on purpose")),
                     _ => Ok(state.appended(base)),

@@ -180,7 +180,7 @@ fn run(seed: u64) -> std::result::Result<(), String> {
     let mut sent: Vec<(Delivery, String)> = Vec::new();
     let mut records = 0;
     for _ in 0..random.usize(20..300) {
-        match random.u8(0..20) {
+        match random.u8(0..21) {
             0..9 => {
                 let value = format!("{records:04}");
                 records += 1;
@@ -200,6 +200,7 @@ fn run(seed: u64) -> std::result::Result<(), String> {
             13 => drop(replica.answer(random.bool())),
             14 => replica
                 .move_leader(*random.choice(&[Seat::Here, Seat::Elsewhere, Seat::Unknown]).unwrap(), random.bool()),
+            20 => replica.hold_news(random.bool()),
             15 => replica.set_too_few_in_sync(random.bool()),
             16 | 17 => {
                 let codes = [ErrorCode::REQUEST_TIMED_OUT, ErrorCode::NETWORK_EXCEPTION];
@@ -221,6 +222,7 @@ fn run(seed: u64) -> std::result::Result<(), String> {
     replica.set_too_few_in_sync(false);
     replica.hold_replication(false);
     replica.hold_answers(false);
+    replica.hold_news(false);
     replica.move_leader(*random.choice(&[Seat::Here, Seat::Elsewhere]).unwrap(), random.bool());
     replica.answer(true);
     for _ in 0..200 {
