@@ -149,12 +149,7 @@ impl Partition {
 
     /// The one place that decides whether an append is ours to take: do we lead, and are enough replicas in sync. In a cluster
     /// no reign ends while `work` runs.
-    fn as_leader<T>(
-        &self,
-        log: &Log,
-        acks: Acks,
-        work: impl FnOnce(LeaderEpoch) -> T,
-    ) -> Result<Done<T>> {
+    fn as_leader<T>(&self, log: &Log, acks: Acks, work: impl FnOnce(LeaderEpoch) -> T) -> Result<Done<T>> {
         if let Some(seat) = &self.seat {
             return seat.as_leader(self, log, acks, work);
         }

@@ -1,6 +1,5 @@
 //! The orderly end: everything flushed, every log closed, the books written, and last of all the marker that says so.
 
-
 use super::notices::Level;
 use super::slot::Slot;
 use super::{Node, Partition};

@@ -35,6 +35,7 @@ mod topic;
 mod upkeep;
 
 pub use admin::TOPIC_PARTITIONS_MAX;
+pub use append::{Grouped, Placed};
 pub use catalogue::Catalogue;
 #[cfg(test)]
 pub(crate) use catalogue::TopicEntry;
@@ -43,7 +44,6 @@ pub(crate) use catalogue::TOPICS_FILE;
 pub use close::CloseReport;
 pub use listeners::Notify;
 pub use notices::{Alarm, LogLevel, Notice};
-pub use append::{Grouped, Placed};
 pub use partition::Partition;
 pub use stats::{NodeStats, PartitionStats};
 pub use topic::{Topic, TopicDescription};

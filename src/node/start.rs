@@ -300,7 +300,9 @@ fn read_overrides(catalogue: Option<&Catalogue>) -> Result<BTreeMap<String, Topi
 fn look_around(disk: &dyn Disk, dir: &Path) -> Result<Found> {
     let mut found = Found::default();
     let entries = disk.list(dir).map_err(|e| Error::io("list", dir, e))?;
-    for entry in entries.into_iter().filter(|entry| entry.is_dir && ![KAFKA_REMOTE_CACHE, METADATA_DIR].contains(&&*entry.name)) {
+    for entry in
+        entries.into_iter().filter(|entry| entry.is_dir && ![KAFKA_REMOTE_CACHE, METADATA_DIR].contains(&&*entry.name))
+    {
         match parse_dir_name(&entry.name) {
             Some((id, DirMark::Live)) => {
                 if id.partition >= super::TOPIC_PARTITIONS_MAX {

@@ -63,8 +63,7 @@ impl Fetchers {
     pub fn new(settings: FetchSettings, sender: Arc<dyn FetchSender>, alarm: Arc<dyn Alarm>) -> Fetchers {
         let throttle = Throttle::new(settings.catch_up_bytes_per_second);
         let shared = Arc::new(Shared { settings, throttle, sender, alarm, number_last: AtomicU64::new(0) });
-        let table =
-            Table { node_epoch: NodeEpoch::default(), fetchers: BTreeMap::new(), places: BTreeMap::new() };
+        let table = Table { node_epoch: NodeEpoch::default(), fetchers: BTreeMap::new(), places: BTreeMap::new() };
         Fetchers { shared, table: Mutex::new(table) }
     }
 

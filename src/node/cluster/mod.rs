@@ -27,9 +27,9 @@ mod fetch_plan;
 mod fetcher;
 mod fetchers;
 mod replica;
-mod throttle;
 #[cfg(test)]
 mod tests;
+mod throttle;
 
 pub(crate) use fetchers::{FetchSender, FetchSettings, FetchTicket, Fetchers};
 pub(crate) use replica::{Known, Replica, Serving};

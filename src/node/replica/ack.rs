@@ -122,7 +122,8 @@ impl Partition {
         let id = self.id();
         match verdict {
             AckVerdict::NotEnoughReplicasAfterAppend => {
-                let text = format!("{id}: {end} is written and visible, but the ISR is smaller than min.insync.replicas now");
+                let text =
+                    format!("{id}: {end} is written and visible, but the ISR is smaller than min.insync.replicas now");
                 Error::new(ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND, text)
             }
             AckVerdict::NotLeader => {

@@ -7,9 +7,7 @@ use super::super::space::Promise;
 use super::moved::Moved;
 use super::{facts, Role, Seat};
 use crate::error::{Error, ErrorCode, Result};
-use crate::replication::{
-    FetchOutcome, FetchRequest, FetchResponse, Follower, FollowerStep, LogFacts, Settled,
-};
+use crate::replication::{FetchOutcome, FetchRequest, FetchResponse, Follower, FollowerStep, LogFacts, Settled};
 use crate::storage::Log;
 use crate::time::Instant;
 use crate::types::{LeaderEpoch, NodeId, Offset};
@@ -217,7 +215,10 @@ impl Partition {
     fn tell_cut_below(&self, to: Offset, log: &Log) {
         let high_watermark = log.high_watermark();
         self.house.tell(Level::Error, || {
-            format!("{}: cut to {to}, below the high watermark {high_watermark}: an unclean election has lost records", self.id())
+            format!(
+                "{}: cut to {to}, below the high watermark {high_watermark}: an unclean election has lost records",
+                self.id()
+            )
         });
     }
 

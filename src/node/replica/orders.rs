@@ -8,9 +8,7 @@ use super::{facts, Role, Seat};
 use crate::config::ClusterConfig;
 use crate::controller::PartitionState;
 use crate::error::Result;
-use crate::replication::{
-    self, Follower, FollowerSetup, Leader, LeaderSetup, NodeEpoch, PartitionEpoch, Standing,
-};
+use crate::replication::{self, Follower, FollowerSetup, Leader, LeaderSetup, NodeEpoch, PartitionEpoch, Standing};
 use crate::time::Instant;
 use crate::types::{LeaderEpoch, NodeId};
 use std::sync::atomic::Ordering;
@@ -121,8 +119,7 @@ impl Partition {
                 Moved { leadership: true, ..Moved::default() }
             }
         };
-        (state.leader, state.leader_epoch, state.node_epoch) =
-            (Some(seat.me), orders.state.leader_epoch, node_epoch);
+        (state.leader, state.leader_epoch, state.node_epoch) = (Some(seat.me), orders.state.leader_epoch, node_epoch);
         if let Role::Leader(leader) = &mut state.role {
             for (node, standing) in orders.standings {
                 leader.handle_standing(*node, *standing, now);
@@ -168,10 +165,7 @@ impl Seat {
         if orders.state.leader_epoch < state.leader_epoch {
             return Ok(Moved::default());
         }
-        let was_idle = matches!(
-            (&state.role, &role),
-            (Role::Absent, Role::Absent) | (Role::Waiting, Role::Waiting)
-        );
+        let was_idle = matches!((&state.role, &role), (Role::Absent, Role::Absent) | (Role::Waiting, Role::Waiting));
         let same = was_idle && (state.leader, state.leader_epoch) == (orders.state.leader, orders.state.leader_epoch);
         state.role = role;
         (state.leader, state.leader_epoch) = (orders.state.leader, orders.state.leader_epoch);

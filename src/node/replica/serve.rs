@@ -50,10 +50,12 @@ impl Partition {
             Err(code) => return refusal(code),
         };
         let outcome = match decided.verdict {
-            FetchVerdict::Serve { from, bytes_max: asked } => match self.records(&log, from, asked.min(bytes_max), &decided) {
-                Ok(records) => FetchOutcome::Records(records),
-                Err(code) => FetchOutcome::Error(code),
-            },
+            FetchVerdict::Serve { from, bytes_max: asked } => {
+                match self.records(&log, from, asked.min(bytes_max), &decided) {
+                    Ok(records) => FetchOutcome::Records(records),
+                    Err(code) => FetchOutcome::Error(code),
+                }
+            }
             FetchVerdict::Diverged { epoch, end_offset } => FetchOutcome::Diverging { epoch, end_offset },
             FetchVerdict::Refuse(code) => FetchOutcome::Error(code),
         };
@@ -110,7 +112,13 @@ impl Partition {
         Ok(Decided { verdict, leader_epoch, log: facts, moved })
     }
 
-    fn records(&self, log: &Log, from: Offset, bytes_max: u32, decided: &Decided) -> std::result::Result<Bytes, ErrorCode> {
+    fn records(
+        &self,
+        log: &Log,
+        from: Offset,
+        bytes_max: u32,
+        decided: &Decided,
+    ) -> std::result::Result<Bytes, ErrorCode> {
         if from >= decided.log.log_end || bytes_max == 0 {
             return Ok(Bytes::new());
         }

@@ -216,8 +216,7 @@ fn a_replica_that_caught_up_is_proposed_for_the_isr_and_counts_when_it_is_in() {
     let members: Vec<NodeId> = proposal.in_sync_replicas.iter().map(|member| member.node).collect();
     assert_eq!(members, [NodeId(1), NodeId(2)]);
     let outcome = Ok((members, PartitionEpoch(proposal.partition_epoch.0 + 1)));
-    let verdict =
-        IsrVerdict { leader_epoch: proposal.leader_epoch, proposed_upon: proposal.partition_epoch, outcome };
+    let verdict = IsrVerdict { leader_epoch: proposal.leader_epoch, proposed_upon: proposal.partition_epoch, outcome };
     trio.of(1).handle_isr_verdict(verdict, trio.clock.monotonic());
     assert_eq!(trio.of(1).in_sync_replicas(), Some(vec![NodeId(1), NodeId(2)]));
     assert_eq!(trio.high_watermark(1), Offset(1));
