@@ -212,8 +212,8 @@ fn read_segment(segment: &Segment, fetch: Fetch, bound: Offset) -> Result<Option
     // What lies past the segment's end is damage, and the next segment's offsets.
     let whole = Whole::below(&bytes, first.base_offset, bound.min(segment.end())).map_err(|e| segment.placed(e, at))?;
     let behind = match whole.behind {
-        None if whole.next < bound => segment.base_offset_at(at + whole.bytes as u64)?,
-        behind => behind,
+        None => segment.base_offset_at(at + whole.bytes as u64)?,
+        known => known,
     };
     let Some(behind) = behind.filter(|behind| *behind < whole.next) else {
         return Ok(Some(bytes.slice(..whole.bytes)));

@@ -272,6 +272,8 @@ fn a_batch_that_claims_the_offsets_of_those_behind_it_is_not_read_past_them() {
         }
         let refused = log.read(fetch(3)).expect_err("which of the two lies, nobody knows");
         assert_eq!(refused.code(), ErrorCode::CORRUPT_MESSAGE);
+        let behind = Fetch { up_to: UpTo::Offset(Offset(10)), ..fetch(3) };
+        log.read(behind).expect_err("wherever the reading is to end");
         assert!(log.read(fetch(10)).is_ok(), "what lies behind is fine");
     }
 }
