@@ -192,6 +192,7 @@ fn a_host_that_comes_after_the_engine_is_told_of_everything_that_still_holds() {
     assert!(refusal.message().contains("mesh://"), "{refusal}");
     transport.register(host.host()).unwrap();
     assert_eq!(host.calls(), ["start 1", "set_peer 2 mesh://two", "set_peer 3 -"]);
+    assert_eq!(transport.scheme(), "mesh");
     assert_eq!(transport.register(host.host()).unwrap_err().code(), ErrorCode::STATE);
     assert_eq!(transport.send(NodeId(3), Frame::new()).unwrap_err().code(), ErrorCode::BROKER_NOT_AVAILABLE);
     assert_eq!(transport.set_peer(NodeId(1), Some("mesh://one")).unwrap_err().code(), ErrorCode::INVALID_ARG);
