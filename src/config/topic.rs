@@ -61,6 +61,12 @@ impl TopicConfig {
         self.replication.unwrap_or(1)
     }
 
+    /// The replicas asked for; `None` leaves it to `default.replication.factor`.
+    #[must_use]
+    pub fn replication_factor_set(&self) -> Option<u16> {
+        self.replication
+    }
+
     /// The settings that differ from the engine's defaults.
     #[must_use]
     pub fn overrides(&self) -> &TopicOverrides {

@@ -2,6 +2,10 @@
 
 use super::Engine;
 use crate::config::TopicConfig;
+#[cfg(feature = "quorum")]
+use crate::config::{default_of, Scope, TopicOverrides};
+#[cfg(feature = "quorum")]
+use crate::controller::ControllerRequest;
 use crate::error::{Error, ErrorCode, Result};
 use crate::node::{Topic, TopicDescription};
 use crate::storage::partition_metadata::format_id;
@@ -18,6 +22,10 @@ impl Engine {
     pub fn create_topic(&self, name: &str, config: TopicConfig) -> Result<()> {
         self.core.check()?;
         let node = &self.core.node;
+        #[cfg(feature = "quorum")]
+        if node.member().is_some() {
+            return self.create_replicated(name, &config);
+        }
         let partitions = config.partition_count().unwrap_or(node.config().partitions_default);
         node.create_topic(name, partitions, config.replication_factor(), config.overrides())
     }
@@ -28,6 +36,10 @@ impl Engine {
     /// UNKNOWN_TOPIC_OR_PARTITION, KAFKA_STORAGE_ERROR.
     pub fn delete_topic(&self, name: &str) -> Result<()> {
         self.core.check()?;
+        #[cfg(feature = "quorum")]
+        if self.core.node.member().is_some() {
+            return self.ask_controller(ControllerRequest::DeleteTopic { name: name.into() }).map(|_| ());
+        }
         self.core.node.delete_topic(name)
     }
 
@@ -37,6 +49,12 @@ impl Engine {
     /// INVALID_PARTITIONS when it has as many or more, UNKNOWN_TOPIC_OR_PARTITION, KAFKA_STORAGE_ERROR.
     pub fn add_partitions(&self, name: &str, partitions: u32) -> Result<()> {
         self.core.check()?;
+        #[cfg(feature = "quorum")]
+        if self.core.node.member().is_some() {
+            let assignments = Vec::new();
+            let request = ControllerRequest::CreatePartitions { name: name.into(), count: partitions, assignments };
+            return self.ask_controller(request).map(|_| ());
+        }
         self.core.node.add_partitions(name, partitions)
     }
 
@@ -46,6 +64,14 @@ impl Engine {
     /// INVALID_CONFIG, UNKNOWN_TOPIC_OR_PARTITION, KAFKA_STORAGE_ERROR.
     pub fn alter_topic(&self, name: &str, key: &str, value: Option<&str>) -> Result<()> {
         self.core.check()?;
+        #[cfg(feature = "quorum")]
+        if self.core.node.member().is_some() {
+            // The controller takes what it is told: whoever asks it has checked it.
+            TopicOverrides::new().set(key, value.unwrap_or(&default_of(Scope::Topic, key)?))?;
+            let changes = vec![(key.to_owned(), value.map(str::to_owned))];
+            let request = ControllerRequest::AlterTopicConfig { name: name.into(), changes };
+            return self.ask_controller(request).map(|_| ());
+        }
         self.core.node.alter_topic(name, key, value)
     }
 
@@ -136,6 +162,8 @@ impl Engine {
                     "partition": number, "leader": node, "leader_epoch": partition.leader_epoch().0,
                     "replicas": [node], "isr": [node], "error": null,
                 });
+                #[cfg(feature = "quorum")]
+                self.put_replicas(&mut fields, partition.id());
                 let failure = match partition.offsets() {
                     Ok(offsets) => {
                         put_offsets(&mut fields, offsets);

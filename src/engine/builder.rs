@@ -9,7 +9,9 @@ use super::{Engine, LogSink};
 use crate::config::EngineConfig;
 use crate::disk::{coarse_realtime_ms, fork_generation, RealDisk};
 use crate::error::{Error, ErrorCode, Result};
+use super::cluster_types::ClusterEvent;
 use crate::node::{Alarm, Node, World};
+use crate::transport::Transport;
 use crate::time::SystemClock;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -22,11 +24,16 @@ pub struct EngineBuilder {
     config: EngineConfig,
     log_sink: Option<Arc<dyn LogSink>>,
     stats_sink: Option<StatsSink>,
+    transport: Option<Arc<dyn Transport>>,
+    cluster_sink: Option<ClusterSink>,
 }
+
+/// Hears of leaders and ISRs.
+type ClusterSink = Arc<dyn Fn(&ClusterEvent) + Send + Sync>;
 
 impl EngineBuilder {
     pub(super) fn new(dir: &Path) -> EngineBuilder {
-        EngineBuilder { dir: dir.to_owned(), config: EngineConfig::default(), log_sink: None, stats_sink: None }
+        EngineBuilder { dir: dir.to_owned(), config: EngineConfig::default(), log_sink: None, stats_sink: None, transport: None, cluster_sink: None }
     }
 
     /// Sets one setting by Kafka's name; `log.*` names give the topics their defaults.
@@ -52,6 +59,20 @@ impl EngineBuilder {
         self
     }
 
+    /// Frames to the other nodes of the cluster go this way. Without one, the engine makes one for `listeners` (`tcp://`, `unix://`).
+    #[must_use]
+    pub fn transport(mut self, transport: Arc<dyn Transport>) -> EngineBuilder {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// Who hears of new leaders and in-sync replicas, on whatever thread brings the news. It must be quick and must not block.
+    #[must_use]
+    pub fn cluster_sink(mut self, sink: Arc<dyn Fn(&ClusterEvent) + Send + Sync>) -> EngineBuilder {
+        self.cluster_sink = Some(sink);
+        self
+    }
+
     /// Opens the directory, creating it when it is not there (its parent must be). Logs are opened, and recovered after a crash, when
     /// they are first needed.
     ///
@@ -60,6 +81,10 @@ impl EngineBuilder {
     /// belongs to another node; LOG_DIR_NOT_FOUND when it is not a directory or its parent is missing; UNSUPPORTED_VERSION when a
     /// newer version wrote it; CORRUPT_MESSAGE when the topic catalogue is damaged; KAFKA_STORAGE_ERROR when the disk is full or
     /// read-only or permission is missing; INVALID_CONFIG for settings that cannot go together.
+    ///
+    /// # In a cluster
+    /// With `controller.quorum.voters` the engine is one node of several and begins to take part; it does not wait for the others. Topics
+    /// are created as soon as a majority of the voters is there.
     pub fn open(self) -> Result<Engine> {
         self.config.check()?;
         let born = fork_generation();
@@ -69,7 +94,7 @@ impl EngineBuilder {
             seed: seed()?,
         };
         let stats_sink = self.stats_sink.zip(self.config.statistics_interval);
-        let node = Arc::new(Node::open(&self.dir, self.config, world)?);
+        let node = open_node(&self.dir, self.config, world, self.transport, self.cluster_sink)?;
         let timer = Arc::new(Timer::new());
         node.set_alarm(Arc::clone(&timer) as Arc<dyn Alarm>);
         let fatal = Arc::new(Fatal::default());
@@ -100,6 +125,43 @@ impl fmt::Debug for EngineBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EngineBuilder").field("dir", &self.dir).finish_non_exhaustive()
     }
+}
+
+#[cfg(feature = "quorum")]
+fn open_node(
+    dir: &Path,
+    config: EngineConfig,
+    world: World,
+    transport: Option<Arc<dyn Transport>>,
+    sink: Option<ClusterSink>,
+) -> Result<Arc<Node>> {
+    if !config.cluster.is_member() {
+        return Ok(Arc::new(Node::open(dir, config, world)?));
+    }
+    let transport = match transport {
+        Some(transport) => transport,
+        None => super::cluster::socket_transport(&config, world.seed)?,
+    };
+    let node = Node::open_in_cluster(dir, config, world, transport)?;
+    if let (Some(member), Some(sink)) = (node.member(), sink) {
+        member.listen(move |news| sink(&super::cluster::event_of(news)));
+    }
+    Ok(node)
+}
+
+#[cfg(not(feature = "quorum"))]
+fn open_node(
+    dir: &Path,
+    config: EngineConfig,
+    world: World,
+    _: Option<Arc<dyn Transport>>,
+    _: Option<ClusterSink>,
+) -> Result<Arc<Node>> {
+    if config.cluster.is_member() {
+        let text = "controller.quorum.voters needs a build with the feature `quorum`";
+        return Err(Error::new(ErrorCode::INVALID_CONFIG, text));
+    }
+    Ok(Arc::new(Node::open(dir, config, world)?))
 }
 
 fn seed() -> Result<u64> {

@@ -17,6 +17,10 @@ impl Host for Core {
 
     fn topic(&self, name: &str) -> Result<Arc<dyn HostTopic>> {
         self.check()?;
+        #[cfg(feature = "quorum")]
+        if let Some(member) = self.node.member() {
+            return self.replicated_topic(name, member);
+        }
         if let Some(topic) = self.node.topic(name) {
             return Ok(topic);
         }
@@ -86,7 +90,7 @@ impl HostPartition for Partition {
             last_offset: placed.last_offset,
             log_append_time: placed.timestamp,
             rung: placed.rung,
-            leader_epoch: Partition::leader_epoch(self),
+            leader_epoch: placed.leader_epoch,
         })
     }
 

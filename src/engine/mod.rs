@@ -8,6 +8,8 @@ mod admin;
 mod builder;
 mod callbacks;
 mod close;
+#[cfg(feature = "quorum")]
+mod cluster;
 mod cluster_json;
 mod cluster_types;
 mod core;
@@ -15,6 +17,8 @@ mod host;
 mod log_sink;
 mod metrics;
 mod node_thread;
+#[cfg(feature = "quorum")]
+mod replicated;
 mod stats;
 mod timer;
 

@@ -40,7 +40,7 @@ impl Node {
         let mut catalogue = self.catalogue.lock();
         check_name_is_free(&catalogue, name)?;
         let entry = TopicEntry {
-            id: self.new_topic_id(),
+            id: self.draw_topic_id(),
             partition_count: partitions,
             replication_factor: replication,
             deleting: false,

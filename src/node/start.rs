@@ -260,11 +260,11 @@ impl Node {
                 return Ok(id);
             }
         }
-        Ok(self.new_topic_id())
+        Ok(self.draw_topic_id())
     }
 
     /// Drawn from the world's seed, so that a simulation repeats itself. As Kafka's, its text does not begin with `-`.
-    pub(super) fn new_topic_id(&self) -> [u8; 16] {
+    pub(crate) fn draw_topic_id(&self) -> [u8; 16] {
         let mut randomness = self.house.randomness.lock();
         loop {
             let id = randomness.u128(1..).to_be_bytes();

@@ -2,6 +2,7 @@
 
 use crate::error::ErrorCode;
 use crate::types::{LeaderEpoch, NodeId, Offset};
+use std::time::Duration;
 
 /// One life of a node: higher with each start (Kafka's broker epoch). The controller gives it out; without a controller the wall
 /// clock at the start will do.
@@ -73,4 +74,16 @@ pub struct IsrVerdict {
     pub proposed_upon: PartitionEpoch,
     /// The ISR and the partition epoch from now on, or why not.
     pub outcome: Result<(Vec<NodeId>, PartitionEpoch), ErrorCode>,
+}
+
+/// A follower, as its leader knows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FollowerState {
+    pub node: NodeId,
+    pub log_start: Offset,
+    pub log_end: Offset,
+    pub vouched: Offset,
+    /// Since when it has not been at the leader's end; `None` when it never was.
+    pub lag: Option<Duration>,
+    pub is_in_sync: bool,
 }

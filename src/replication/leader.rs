@@ -6,7 +6,7 @@
 //! The node calls it under the partition's lock. Its log does not shrink while it reigns; seeing that is a panic, because
 //! followers may already have acknowledged what is gone.
 
-use super::facts::{IsrProposal, IsrVerdict, LogFacts, NodeEpoch, PartitionState, Standing};
+use super::facts::{FollowerState, IsrProposal, IsrVerdict, LogFacts, NodeEpoch, PartitionState, Standing};
 use super::isr::Isr;
 use super::message::{check_leader_epoch, FetchOutcome, FetchRequest, FetchResponse};
 use super::progress::Progress;
@@ -320,6 +320,13 @@ impl Leader {
     pub fn low_watermark(&self) -> Option<Offset> {
         let mut alive = self.followers.iter().filter(|follower| !follower.standing().is_fenced);
         alive.try_fold(self.log.log_start, |lowest, follower| Some(lowest.min(follower.log_start()?)))
+    }
+
+    /// How far every follower is, by number, as its last fetch of this reign said.
+    #[must_use]
+    pub fn follower_states(&self, now: Instant) -> Vec<FollowerState> {
+        let lag_time_max = self.replica_lag_time_max;
+        self.followers.iter().filter_map(|follower| follower.state(self.log.log_end, now, lag_time_max)).collect()
     }
 
     fn hear_log(&mut self, log: LogFacts) {

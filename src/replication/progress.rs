@@ -143,6 +143,21 @@ impl Progress {
         self.heard.map(|heard| heard.vouched)
     }
 
+    /// `None` while it has not fetched in this reign.
+    pub fn state(&self, leader_end: Offset, now: Instant, lag_time_max: Duration) -> Option<FollowerState> {
+        let heard = self.heard?;
+        let is_at_end = heard.log_end >= leader_end;
+        let lag = if is_at_end { Some(Duration::ZERO) } else { self.caught_up_at.map(|at| now.since(at)) };
+        Some(FollowerState {
+            node: self.node,
+            log_start: heard.log_start,
+            log_end: heard.log_end,
+            vouched: heard.vouched,
+            lag,
+            is_in_sync: self.is_in_sync(leader_end, now, lag_time_max),
+        })
+    }
+
     pub fn standing(&self) -> Standing {
         self.standing
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum ClusterNews {
     Leader { partition: TopicPartition, leader: Option<NodeId>, leader_epoch: LeaderEpoch },
-    Isr { partition: TopicPartition, in_sync_replicas: Vec<NodeId>, under_min_isr: bool },
+    Isr { partition: TopicPartition, leader_epoch: LeaderEpoch, in_sync_replicas: Vec<NodeId>, under_min_isr: bool },
 }
 
 type Listener = Arc<dyn Fn(&ClusterNews) + Send + Sync>;
@@ -28,6 +28,8 @@ pub(crate) struct ClusterState {
     pub image: Arc<Image>,
     /// The active controller.
     pub controller: Option<NodeId>,
+    /// Which leadership of the quorum that is.
+    pub term: u64,
     pub membership: Membership,
     pub peers: Vec<PeerStats>,
 }
@@ -41,6 +43,7 @@ impl Member {
             cluster: self.cluster,
             image: standing.image,
             controller: standing.leader,
+            term: standing.term,
             membership: standing.membership,
             peers: self.transport.peer_stats(),
         }
@@ -71,7 +74,8 @@ impl Member {
         if before.is_none_or(|before| before.isr != after.isr) {
             let wanted = self.min_isr_of(name).min(after.replicas.len());
             let under_min_isr = after.isr.len() < wanted;
-            news.push(ClusterNews::Isr { partition: partition(), in_sync_replicas: after.isr.clone(), under_min_isr });
+            let (leader_epoch, in_sync_replicas) = (after.leader_epoch, after.isr.clone());
+            news.push(ClusterNews::Isr { partition: partition(), leader_epoch, in_sync_replicas, under_min_isr });
         }
         for one in &news {
             listeners.iter().for_each(|listener| listener(one));

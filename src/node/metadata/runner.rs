@@ -28,6 +28,7 @@ pub(crate) struct Standing {
     /// Committed.
     pub image: Arc<Image>,
     pub leader: Option<NodeId>,
+    pub term: u64,
     /// This node decides.
     pub is_active: bool,
     pub membership: Membership,
@@ -237,6 +238,7 @@ impl Standing {
         Standing {
             image,
             leader: controller.leader(),
+            term: controller.term(),
             is_active: controller.is_active() && !core.is_over,
             membership: controller.membership().clone(),
             timeout: controller.poll_timeout().filter(|_| !core.is_over),

@@ -10,6 +10,7 @@ use crate::storage::Log;
 use crate::time::Instant;
 use crate::types::{Acks, LeaderEpoch, NodeId, Offset};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 impl Seat {
     /// Runs `work` as the leader that admits it; nobody else becomes leader meanwhile.
@@ -147,6 +148,41 @@ impl Partition {
         }
     }
 
+    /// How far this replica is and, where it leads, every other one.
+    pub(crate) fn replica_states(&self) -> Vec<ReplicaProgress> {
+        let Some(seat) = &self.seat else { return Vec::new() };
+        let Ok(log) = self.log() else { return Vec::new() };
+        let mine = facts(&log, self.must_flush_before_ack());
+        let now = self.house.clock.monotonic();
+        let state = seat.state.lock();
+        let others = match &state.role {
+            Role::Leader(leader) => leader.follower_states(now),
+            Role::Follower(_) => Vec::new(),
+            Role::Absent | Role::Waiting => return Vec::new(),
+        };
+        let me = ReplicaProgress {
+            node: seat.me,
+            log_start: mine.log_start,
+            log_end: mine.log_end,
+            vouched: mine.vouched,
+            lag_records: mine.log_end.since(mine.vouched),
+            lag: Some(Duration::ZERO),
+            is_caught_up: true,
+        };
+        let others = others.into_iter().map(|other| ReplicaProgress {
+            node: other.node,
+            log_start: other.log_start,
+            log_end: other.log_end,
+            vouched: other.vouched,
+            lag_records: mine.log_end.since(other.vouched),
+            lag: other.lag,
+            is_caught_up: other.is_in_sync,
+        });
+        let mut all: Vec<ReplicaProgress> = others.chain([me]).collect();
+        all.sort_by_key(|replica| replica.node);
+        all
+    }
+
     /// The in-sync replicas as their leader has them committed; `None` where another node leads.
     pub(in crate::node) fn in_sync_replicas(&self) -> Option<Vec<NodeId>> {
         match &self.seat.as_ref()?.state.lock().role {
@@ -154,6 +190,20 @@ impl Partition {
             Role::Absent | Role::Waiting | Role::Follower(_) => None,
         }
     }
+}
+
+/// How far one replica is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ReplicaProgress {
+    pub node: NodeId,
+    pub log_start: Offset,
+    pub log_end: Offset,
+    pub vouched: Offset,
+    /// Records of the leader's log that it does not vouch for.
+    pub lag_records: u64,
+    /// How long it has not been at the leader's end; `None` when it never was.
+    pub lag: Option<Duration>,
+    pub is_caught_up: bool,
 }
 
 /// Does what the leader asks for, as far as the log is concerned.

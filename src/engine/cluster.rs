@@ -1,0 +1,260 @@
+//! The engine as one node of a cluster: what it is asked about the others, and what it asks of the controller.
+
+use super::cluster_types::{
+    ClusterDescription, ClusterEvent, NodeDescription, PartitionOutcome, PartitionReplicas, ReplicaState,
+};
+use super::core::Core;
+use super::replicated::ReplicatedTopic;
+use super::Engine;
+use crate::config::{EngineConfig, TopicConfig};
+use crate::controller::{ControllerRequest, CreateTopic, ElectionType, NodeSeat, NodeStanding, Reply};
+use crate::error::{Error, ErrorCode, Result};
+use crate::node::{ClusterNews, Member};
+use crate::producer::HostTopic;
+use crate::storage::names::validate_topic_name;
+use crate::transport::{SocketSettings, SocketTransport, Transport};
+use crate::types::{NodeId, TopicPartition};
+use serde_json::{json, Value};
+use std::sync::Arc;
+
+/// The transport that `listeners` asks for.
+pub(super) fn socket_transport(config: &EngineConfig, seed: u64) -> Result<Arc<dyn Transport>> {
+    let cluster = &config.cluster;
+    let Some(url) = &cluster.listener else {
+        return Err(Error::new(ErrorCode::INVALID_CONFIG, "listeners is needed by a member of a cluster"));
+    };
+    if url.starts_with("inproc://") {
+        let text = format!("listeners={url}: nodes of one process need a transport from one hub (EngineBuilder::transport)");
+        return Err(Error::new(ErrorCode::INVALID_CONFIG, text));
+    }
+    let transport = SocketTransport::new(SocketSettings {
+        cluster: cluster.cluster_id.unwrap_or_default(),
+        secret: cluster.secret.clone(),
+        seed,
+        ..SocketSettings::default()
+    });
+    transport.listen(url)?;
+    Ok(Arc::new(transport))
+}
+
+pub(super) fn event_of(news: &ClusterNews) -> ClusterEvent {
+    match news {
+        ClusterNews::Leader { partition, leader, leader_epoch } => ClusterEvent::LeaderChanged {
+            partition: partition.clone(),
+            leader: *leader,
+            leader_epoch: *leader_epoch,
+        },
+        ClusterNews::Isr { partition, leader_epoch, in_sync_replicas, .. } => ClusterEvent::IsrChanged {
+            partition: partition.clone(),
+            leader_epoch: *leader_epoch,
+            isr: in_sync_replicas.clone(),
+        },
+    }
+}
+
+impl Core {
+    /// A topic of the cluster, created with its defaults where `auto.create.topics.enable` allows.
+    pub(super) fn replicated_topic(&self, name: &str, member: &Arc<Member>) -> Result<Arc<dyn HostTopic>> {
+        if self.node.topic(name).is_none() && self.node.config().creates_topics {
+            match self.create_in_cluster(name, &TopicConfig::new()) {
+                Err(e) if e.code() != ErrorCode::TOPIC_ALREADY_EXISTS => return Err(e),
+                Ok(()) | Err(_) => {} // somebody else may have been faster
+            }
+        }
+        match self.node.topic(name) {
+            Some(topic) => Ok(Arc::new(ReplicatedTopic { topic, member: Arc::clone(member) })),
+            None => {
+                let text = format!("there is no topic {name:?} in the cluster, as far as this node has heard");
+                Err(Error::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, text))
+            }
+        }
+    }
+
+    fn create_in_cluster(&self, name: &str, config: &TopicConfig) -> Result<()> {
+        validate_topic_name(name)?;
+        let request = ControllerRequest::CreateTopic(CreateTopic {
+            name: name.into(),
+            id: self.node.draw_topic_id(),
+            partitions: config.partition_count(),
+            replication_factor: config.replication_factor_set().map(u32::from),
+            assignments: Vec::new(),
+            settings: config.overrides().iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+        });
+        self.ask_controller(request).map(|_| ())
+    }
+
+    /// Asks whoever is the active controller, for `request.timeout.ms` at the most; on return this node knows what came of it.
+    fn ask_controller(&self, request: ControllerRequest) -> Result<Reply> {
+        let Some(member) = self.node.member() else {
+            return Err(Error::new(ErrorCode::STATE, "this engine is alone: nobody decides but itself"));
+        };
+        if self.timer.is_this_thread() {
+            return Err(Error::new(ErrorCode::STATE, "not on the engine's own thread: it would wait for itself"));
+        }
+        let deadline = self.node.clock().monotonic() + self.node.config().cluster.request_timeout;
+        let client = member.client();
+        client.wait(deadline, |done| client.ask_controller(request, deadline, done))
+    }
+}
+
+impl Engine {
+    pub(super) fn create_replicated(&self, name: &str, config: &TopicConfig) -> Result<()> {
+        self.core.create_in_cluster(name, config)
+    }
+
+    pub(super) fn ask_controller(&self, request: ControllerRequest) -> Result<Reply> {
+        self.core.check()?;
+        self.core.ask_controller(request)
+    }
+
+    fn member(&self) -> Result<&Arc<Member>> {
+        self.core.check()?;
+        self.core.node.member().ok_or_else(|| {
+            Error::new(ErrorCode::STATE, "this engine is alone: open it with controller.quorum.voters to make it one of several")
+        })
+    }
+
+    /// The cluster as this node sees it now. Others may be ahead of it.
+    ///
+    /// # Errors
+    /// STATE where the engine is alone; CLOSED.
+    pub fn describe_cluster(&self) -> Result<ClusterDescription> {
+        let state = self.member()?.describe();
+        let nodes = state.image.nodes().map(|node| NodeDescription {
+            id: node.registration.node,
+            address: node.registration.address.clone(),
+            rack: node.registration.rack.clone(),
+            is_fenced: node.standing == NodeStanding::Fenced,
+            is_shutting_down: node.standing == NodeStanding::InControlledShutdown,
+            epoch: node.registration.epoch,
+        });
+        Ok(ClusterDescription {
+            cluster_id: state.cluster,
+            controller: state.controller,
+            nodes: nodes.collect(),
+            voters: state.membership.voters,
+            learners: state.membership.learners,
+            quorum_leader: state.controller,
+            quorum_epoch: state.term,
+            metadata_offset: state.image.offset(),
+            quorum_replicas: Vec::new(),
+        })
+    }
+
+    /// One partition and its replicas; how far each of them is, its leader knows.
+    ///
+    /// # Errors
+    /// UNKNOWN_TOPIC_OR_PARTITION; STATE where the engine is alone; CLOSED.
+    pub fn describe_replicas(&self, topic: &str, partition: u32) -> Result<PartitionReplicas> {
+        let image = self.member()?.describe().image;
+        let unknown = || {
+            let text = format!("there is no partition {topic}-{partition}");
+            Error::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, text)
+        };
+        let found = image.topic_named(topic).ok_or_else(unknown)?;
+        let state = found.partitions.get(partition as usize).ok_or_else(unknown)?;
+        let is_fenced =
+            |node: &NodeId| image.node(*node).is_none_or(|node| node.standing == NodeStanding::Fenced);
+        let log = self.core.node.partition(topic, partition)?;
+        let states = log.replica_states().into_iter().map(|replica| ReplicaState {
+            node: replica.node,
+            log_start: replica.log_start,
+            log_end: replica.log_end,
+            vouched: replica.vouched,
+            lag_records: replica.lag_records,
+            lag_ms: replica.lag.map(|lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX)),
+            is_caught_up: replica.is_caught_up,
+        });
+        Ok(PartitionReplicas {
+            leader: state.leader,
+            leader_epoch: state.leader_epoch,
+            replicas: state.replicas.clone(),
+            isr: state.isr.clone(),
+            elr: state.elr.clone(),
+            offline: state.replicas.iter().copied().filter(is_fenced).collect(),
+            high_watermark: log.offsets().ok().map(|offsets| offsets.high_watermark),
+            states: states.collect(),
+        })
+    }
+
+    /// Elects leaders of these partitions, or of all: the preferred one, or, where `unclean.leader.election.enable` says so, one that may
+    /// have lost records.
+    ///
+    /// # Errors
+    /// STATE where the engine is alone; REQUEST_TIMED_OUT without a controller. What came of each partition is in its own outcome.
+    pub fn elect_leaders(
+        &self,
+        election: ElectionType,
+        partitions: Option<&[TopicPartition]>,
+    ) -> Result<Vec<PartitionOutcome>> {
+        let partitions = partitions.unwrap_or_default().iter().map(|p| (Arc::clone(&p.topic), p.partition)).collect();
+        match self.ask_controller(ControllerRequest::ElectLeaders { election, partitions })? {
+            Reply::Partitions(results) => Ok(results
+                .into_iter()
+                .map(|one| PartitionOutcome {
+                    result: outcome_of(one.code, &one.name, one.partition),
+                    partition: TopicPartition { topic: one.name, partition: one.partition },
+                })
+                .collect()),
+            other => Err(not_expected(&other)),
+        }
+    }
+
+    /// Gives a partition other replicas; `None` calls a reassignment off. Returns when it is decided; the data move then.
+    ///
+    /// # Errors
+    /// UNKNOWN_TOPIC_OR_PARTITION, INVALID_REPLICA_ASSIGNMENT, NO_REASSIGNMENT_IN_PROGRESS; as [`elect_leaders`](Engine::elect_leaders).
+    pub fn reassign(&self, topic: &str, partition: u32, replicas: Option<Vec<NodeId>>) -> Result<()> {
+        let request = ControllerRequest::AlterReassignment { name: topic.into(), partition, replicas };
+        match self.ask_controller(request)? {
+            Reply::Partitions(results) => {
+                results.iter().try_for_each(|one| outcome_of(one.code, &one.name, one.partition))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Moves every replica away from a node, and says how many are left; asked again, it says how far that is.
+    ///
+    /// # Errors
+    /// As [`elect_leaders`](Engine::elect_leaders).
+    pub fn decommission(&self, node: NodeId) -> Result<u64> {
+        match self.ask_controller(ControllerRequest::DecommissionNode { node })? {
+            Reply::Decommission { replicas_left } => Ok(replicas_left),
+            other => Err(not_expected(&other)),
+        }
+    }
+
+    /// Changes a node's seat in the metadata quorum.
+    ///
+    /// # Errors
+    /// As [`elect_leaders`](Engine::elect_leaders).
+    pub fn change_voters(&self, node: NodeId, seat: NodeSeat) -> Result<()> {
+        self.ask_controller(ControllerRequest::ChangeVoters { node, seat }).map(|_| ())
+    }
+
+    /// In the words of Kafka's metadata: who leads, who replicates, who is in sync.
+    pub(super) fn put_replicas(&self, fields: &mut Value, partition: &TopicPartition) {
+        let Some(member) = self.core.node.member() else { return };
+        let image = member.describe().image;
+        let topic = image.topic_named(&partition.topic);
+        let Some(state) = topic.and_then(|topic| topic.partitions.get(partition.partition as usize)) else { return };
+        let numbers = |nodes: &[NodeId]| nodes.iter().map(|node| node.0).collect::<Vec<_>>();
+        fields["leader"] = json!(state.leader.map(|leader| leader.0));
+        fields["leader_epoch"] = json!(state.leader_epoch.0);
+        fields["replicas"] = json!(numbers(&state.replicas));
+        fields["isr"] = json!(numbers(&state.isr));
+        fields["elr"] = json!(numbers(&state.elr));
+    }
+}
+
+fn outcome_of(code: ErrorCode, topic: &str, partition: u32) -> Result<()> {
+    if code == ErrorCode::NONE {
+        return Ok(());
+    }
+    Err(Error::new(code, format!("{topic}-{partition}: the controller refused it")))
+}
+
+fn not_expected(reply: &Reply) -> Error {
+    Error::new(ErrorCode::CORRUPT_MESSAGE, format!("an answer of another kind: {reply:?}"))
+}

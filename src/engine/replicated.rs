@@ -1,0 +1,138 @@
+//! Partitions of a cluster, as this node's producers see them: led here, or reached through the client.
+
+use crate::client::{Client, ClientProduced};
+use crate::error::{Error, ErrorCode, Result};
+use crate::node::{Grouped, Member, Notify, Partition, Topic};
+use crate::producer::{Appended, HostPartition, HostTopic, Judgement, Seat, Submitted};
+use crate::record::SealedBatch;
+use crate::replication::AckVerdict;
+use crate::time::Instant;
+use crate::types::{Acks, LeaderEpoch, Offset, Rung};
+use bytes::Bytes;
+use std::any::Any;
+use std::sync::Arc;
+
+/// A topic of the cluster.
+pub(super) struct ReplicatedTopic {
+    pub topic: Arc<Topic>,
+    pub member: Arc<Member>,
+}
+
+impl HostTopic for ReplicatedTopic {
+    fn partition_count(&self) -> u32 {
+        self.topic.partition_count()
+    }
+
+    fn partition(&self, partition: u32) -> Result<Arc<dyn HostPartition>> {
+        match self.topic.partition(partition) {
+            Some(found) => {
+                let client = Arc::clone(self.member.client());
+                Ok(Arc::new(ReplicatedPartition { partition: found, client }))
+            }
+            None => {
+                let (name, count) = (self.topic.name(), self.topic.partition_count());
+                let text = format!("{name} has {count} partitions, there is no {partition}");
+                Err(Error::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, text))
+            }
+        }
+    }
+}
+
+/// One of its partitions.
+struct ReplicatedPartition {
+    partition: Arc<Partition>,
+    client: Arc<Client>,
+}
+
+impl HostPartition for ReplicatedPartition {
+    fn seat(&self) -> Seat {
+        if self.partition.is_leading() {
+            Seat::Here
+        } else if self.partition.leader().is_some() {
+            Seat::Elsewhere
+        } else {
+            Seat::Unknown
+        }
+    }
+
+    fn leader_epoch(&self) -> LeaderEpoch {
+        self.partition.leader_epoch()
+    }
+
+    fn append(&self, batch: &mut SealedBatch, acks: Acks) -> Result<Appended> {
+        let placed = self.partition.append(batch, acks)?;
+        Ok(Appended {
+            base_offset: placed.base_offset,
+            last_offset: placed.last_offset,
+            log_append_time: placed.timestamp,
+            rung: placed.rung,
+            leader_epoch: placed.leader_epoch,
+        })
+    }
+
+    fn append_group(&self, batches: &mut [SealedBatch], acks: Acks) -> Grouped {
+        self.partition.append_group(batches, acks)
+    }
+
+    fn submit(&self, batches: Vec<Bytes>, acks: Acks, deadline: Instant, done: Submitted) {
+        let records = batches.iter().map(|batch| records_in(batch)).sum();
+        let leader_epoch = self.partition.leader_epoch();
+        let done = move |outcome: Result<ClientProduced>| {
+            done(outcome.map(|produced| placed(produced, records, leader_epoch)));
+        };
+        self.client.produce(self.partition.id(), batches, acks, deadline, Box::new(done));
+    }
+
+    fn must_flush_before_ack(&self) -> bool {
+        self.partition.must_flush_before_ack()
+    }
+
+    fn wait_for(&self, end: Offset, rung: Rung, deadline: Option<Instant>) -> Result<Rung> {
+        self.partition.wait_for(end, rung, deadline)
+    }
+
+    fn judge(&self, end: Offset, admitted: LeaderEpoch, needed: Rung) -> Judgement {
+        if let Some(failed) = self.partition.failure() {
+            return Judgement::Lost(failed);
+        }
+        match self.partition.judge_ack(admitted, end) {
+            AckVerdict::Done => Judgement::Reached(Rung::Replicated),
+            AckVerdict::Wait => {
+                let reached = self.partition.offsets().map_or(Rung::Buffered, |offsets| {
+                    if end <= offsets.flushed {
+                        Rung::Flushed
+                    } else {
+                        Rung::Written
+                    }
+                });
+                if reached >= needed {
+                    Judgement::Reached(reached)
+                } else {
+                    Judgement::Wait
+                }
+            }
+            lost => Judgement::Lost(self.partition.ack_error(lost, end)),
+        }
+    }
+
+    fn subscribe(&self, listener: Arc<dyn Notify>) -> Option<Box<dyn Any + Send + Sync>> {
+        Some(Box::new(self.partition.subscribe(listener)))
+    }
+}
+
+/// Of one encoded batch.
+fn records_in(batch: &Bytes) -> u64 {
+    let mut walk = crate::record::batches(batch);
+    walk.by_ref().map_while(Result::ok).map(|(_, view)| u64::from(view.header().record_count.unsigned_abs())).sum()
+}
+
+fn placed(produced: ClientProduced, records: u64, leader_epoch: LeaderEpoch) -> Appended {
+    let base_offset = produced.base_offset.unwrap_or_default();
+    Appended {
+        base_offset,
+        last_offset: base_offset.plus(records.saturating_sub(1)),
+        log_append_time: produced.log_append_time,
+        rung: produced.rung,
+        leader_epoch,
+    }
+}
