@@ -96,7 +96,6 @@ pub fn clean_shutdown_epoch(disk: &dyn Disk, dir: &Path) -> Result<Option<u64>> 
     Ok(digits[..end].parse().ok())
 }
 
-
 /// Removes the marker if there is one (durable on return) and says whether there was. The first act of a start: a crash
 /// while the logs are being opened must count as one.
 pub fn take_clean_shutdown(disk: &dyn Disk, dir: &Path) -> Result<bool> {

@@ -110,8 +110,12 @@ impl Member {
         else {
             return;
         };
-        let standings: Vec<(NodeId, Standing)> =
-            state.replicas.iter().filter(|other| **other != self.me).map(|other| (*other, standing(image, *other))).collect();
+        let standings: Vec<(NodeId, Standing)> = state
+            .replicas
+            .iter()
+            .filter(|other| **other != self.me)
+            .map(|other| (*other, standing(image, *other)))
+            .collect();
         let orders = Orders {
             state,
             node_epoch: self.node_epoch(),

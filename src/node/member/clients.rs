@@ -1,7 +1,7 @@
 //! Clients of this node: what the answers to them need of its partitions.
 
 use super::super::cluster::{
-    Admitted, Answers, ClientFetch, ClientFetched, ClientPartition, ClientPartitions, LeaderView, Clients,
+    Admitted, Answers, ClientFetch, ClientFetched, ClientPartition, ClientPartitions, Clients, LeaderView,
 };
 use super::super::{Alarm, Partition};
 use super::links::Link;
@@ -46,9 +46,8 @@ impl ClientPartitions for Link {
     fn find(&self, partition: &TopicPartition) -> Result<Arc<dyn ClientPartition>> {
         let member = self.0.upgrade().ok_or_else(closed)?;
         let image = member.image();
-        let unknown = || {
-            Error::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("there is no partition {partition}"))
-        };
+        let unknown =
+            || Error::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("there is no partition {partition}"));
         let topic = image.topic_named(&partition.topic).ok_or_else(unknown)?;
         if topic.partitions.len() <= partition.partition as usize {
             return Err(unknown());

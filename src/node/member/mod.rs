@@ -25,8 +25,8 @@ mod stop;
 mod tests;
 mod tick;
 
-pub(super) use links::MemberLinks;
 pub(crate) use describe::{ClusterNews, ClusterState};
+pub(super) use links::MemberLinks;
 
 use super::cluster::{Clients, FetchSessions, Fetchers, IsrProposals, NodeMembership};
 use super::metadata::MetadataRunner;
@@ -40,11 +40,11 @@ use crate::transport::{ClusterId, Transport};
 use crate::types::NodeId;
 use describe::Listeners;
 use links::Link;
-use stop::MayLeave;
 use parking_lot::{Mutex, RwLock};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use stop::MayLeave;
 
 /// See above. Every call from any thread.
 pub(crate) struct Member {

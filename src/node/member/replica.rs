@@ -35,4 +35,3 @@ impl Replica for Partition {
         Partition::handle_fetch_response(self, from, response, now);
     }
 }
-

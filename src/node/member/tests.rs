@@ -44,7 +44,8 @@ impl Cluster {
         ];
         all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let seat = |id| Seat { id, dir: tempfile::tempdir().expect("temp dir"), node: None, lives: 0 };
-        let mut cluster = Cluster { clock, hub: ChannelHub::new(), seats: (1..=nodes).map(seat).collect(), settings: all };
+        let mut cluster =
+            Cluster { clock, hub: ChannelHub::new(), seats: (1..=nodes).map(seat).collect(), settings: all };
         (1..=nodes).for_each(|id| cluster.start(id));
         cluster
     }
@@ -59,7 +60,8 @@ impl Cluster {
         let transport = Arc::new(self.hub.transport(&format!("n{id}")).expect("a free name"));
         let seat = &mut self.seats[id as usize - 1];
         seat.lives += 1;
-        let world = World { clock: self.clock.clone(), disk: Arc::new(RealDisk), seed: u64::from(id) * 1000 + seat.lives };
+        let world =
+            World { clock: self.clock.clone(), disk: Arc::new(RealDisk), seed: u64::from(id) * 1000 + seat.lives };
         seat.node = Some(Node::open_in_cluster(seat.dir.path(), config, world, transport).expect("opens"));
     }
 
@@ -95,7 +97,9 @@ impl Cluster {
             .alive()
             .flat_map(|seat| {
                 let node = seat.node.as_ref().expect("is alive");
-                std::iter::from_fn(|| node.poll_notice()).map(|notice| format!("{}: {}", seat.id, notice.text)).collect::<Vec<_>>()
+                std::iter::from_fn(|| node.poll_notice())
+                    .map(|notice| format!("{}: {}", seat.id, notice.text))
+                    .collect::<Vec<_>>()
             })
             .collect();
         panic!("not within a minute: {what}\n{}", told.join("\n"));
@@ -137,7 +141,8 @@ impl Cluster {
         self.until("somebody leads", || {
             let mut leading = self.alive().filter(|seat| self.partition(seat.id).is_some_and(|p| p.is_leading()));
             let leader = leading.next()?.id;
-            let agreed = self.alive().all(|seat| self.partition(seat.id).is_some_and(|p| p.leader() == Some(NodeId(leader))));
+            let agreed =
+                self.alive().all(|seat| self.partition(seat.id).is_some_and(|p| p.leader() == Some(NodeId(leader))));
             (agreed && leading.next().is_none()).then_some(leader)
         })
     }
@@ -161,12 +166,8 @@ impl Cluster {
     fn bytes(&self, id: u32) -> Vec<u8> {
         let partition = self.partition(id).expect("is there");
         let offsets = partition.offsets().expect("offsets");
-        let fetch = Fetch {
-            from: offsets.log_start,
-            bytes_max: 1 << 24,
-            up_to: UpTo::HighWatermark,
-            min_one_message: true,
-        };
+        let fetch =
+            Fetch { from: offsets.log_start, bytes_max: 1 << 24, up_to: UpTo::HighWatermark, min_one_message: true };
         partition.read(fetch).expect("reads").batches.to_vec()
     }
 
@@ -174,9 +175,9 @@ impl Cluster {
         self.until("all replicas are the same, below the high watermark and to the end", || {
             let offsets: Vec<_> = self.alive().map(|seat| self.partition(seat.id)?.offsets().ok()).collect();
             let first = offsets.first().copied()??;
-            let same = offsets.iter().all(|o| {
-                o.is_some_and(|o| o.log_end == first.log_end && o.high_watermark == first.log_end)
-            });
+            let same = offsets
+                .iter()
+                .all(|o| o.is_some_and(|o| o.log_end == first.log_end && o.high_watermark == first.log_end));
             same.then_some(())
         });
         let all: Vec<Vec<u8>> = self.alive().map(|seat| self.bytes(seat.id)).collect();

@@ -1,10 +1,10 @@
 //! Three replicas of one partition on real disks, led and followed by hand: what the roles promise.
 
 use super::super::append::Placed;
+use super::super::cluster::{Known, Serving};
 use super::super::house::House;
 use super::moved::{Links, Moved};
 use super::orders::Orders;
-use super::super::cluster::{Known, Serving};
 use crate::config::{ClusterConfig, EngineConfig, TopicOverrides};
 use crate::controller::PartitionState;
 use crate::disk::RealDisk;
