@@ -32,9 +32,8 @@ pub(crate) struct Serving {
 pub(crate) trait Replica: Send + Sync {
     fn id(&self) -> TopicIdPartition;
 
-    /// As leader: the answer to a fetch, or `None` while there is nothing to say that the follower does not know. An answer without
-    /// records tells of the high watermark and the log start, or, with a log end past the fetch offset, that there was no room for the
-    /// next batch. Whoever does not lead answers with an error.
+    /// As leader: the answer to a fetch, or `None` while there is nothing to say that the follower does not know, or no room to say
+    /// it. An answer without records tells of the high watermark and the log start. Whoever does not lead answers with an error.
     fn serve(&self, serving: Serving, fetch: &FetchRequest, now: Instant) -> Option<FetchResponse>;
 
     /// As follower: the fetch to send now. `None`: not now, or that node does not lead it any more.

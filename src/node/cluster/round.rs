@@ -104,16 +104,19 @@ impl Found {
                 Some(FetchResponse::refusal(&fetch, epoch, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION))
             }
         };
-        let Some(answer) = answer else { return };
-        let is_empty = matches!(&answer.outcome, FetchOutcome::Records(records) if records.is_empty());
-        if !is_empty || what == LookFor::Quiet {
-            self.answer(id, answer);
-        } else if wants_records && answer.log_end > fetch.fetch_offset {
-            // No room for its next batch: it is the first to get some next time.
-            self.left.push(id);
-            self.is_full |= serving.bytes_max < fetch.bytes_max;
-        } else if wants_records {
-            self.quiet.push(id);
+        // Others were served before it, so there may only have been no room for its next batch: it is the first next time. (With the
+        // whole room for itself it has nothing; an append that came between has left word of itself.)
+        let may_have_more = wants_records && !serving.is_first;
+        match answer {
+            Some(answer) if what == LookFor::Quiet || !is_empty(&answer) => self.answer(id, answer),
+            Some(answer) if wants_records && !(may_have_more && answer.log_end > fetch.fetch_offset) => {
+                self.quiet.push(id)
+            }
+            _ if may_have_more => {
+                self.left.push(id);
+                self.is_full |= serving.bytes_max < fetch.bytes_max;
+            }
+            _ => {}
         }
     }
 
@@ -125,4 +128,8 @@ impl Found {
         self.answered.insert(partition);
         self.answers.push(ReplicaFetchPartitionResponse { partition, fetched });
     }
+}
+
+fn is_empty(answer: &FetchResponse) -> bool {
+    matches!(&answer.outcome, FetchOutcome::Records(records) if records.is_empty())
 }

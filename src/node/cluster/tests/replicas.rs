@@ -120,8 +120,7 @@ impl LedState {
         self.reads += u64::from(!bytes.is_empty());
         self.bytes_sent += bytes.len() as u64;
         let known = Known { high_watermark: Offset(self.high_watermark), log_start: Offset::ZERO };
-        let has_all = fetch.fetch_offset.0 == self.records.len() as u64;
-        let is_known = has_all && serving.known == Some(known);
+        let is_known = bytes.is_empty() && serving.known == Some(known);
         (!is_known).then(|| respond(self, FetchOutcome::Records(bytes.freeze())))
     }
 }
