@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::config::TopicConfig;
 #[cfg(feature = "quorum")]
-use crate::config::{default_of, Scope, TopicOverrides};
+use crate::config::TopicOverrides;
 #[cfg(feature = "quorum")]
 use crate::controller::ControllerRequest;
 use crate::error::{Error, ErrorCode, Result};
@@ -67,7 +67,11 @@ impl Engine {
         #[cfg(feature = "quorum")]
         if self.core.node.member().is_some() {
             // The controller takes what it is told: whoever asks it has checked it.
-            TopicOverrides::new().set(key, value.unwrap_or(&default_of(Scope::Topic, key)?))?;
+            let mut checked = TopicOverrides::new();
+            match value {
+                Some(value) => checked.set(key, value)?,
+                None => checked.remove(key).map(|_| ())?,
+            }
             let changes = vec![(key.to_owned(), value.map(str::to_owned))];
             let request = ControllerRequest::AlterTopicConfig { name: name.into(), changes };
             return self.ask_controller(request).map(|_| ());

@@ -35,6 +35,8 @@ pub struct FollowerSetup {
     pub bytes_max: u32,
     /// `replica.fetch.backoff.ms`.
     pub fetch_backoff: Duration,
+    /// The number of the last fetch that this node has sent for the partition, in whatever reign.
+    pub correlation_last: Correlation,
     /// After this much silence the fetch is sent again; has to be longer than the leader lets a fetch wait.
     pub request_timeout: Duration,
 }
@@ -116,7 +118,7 @@ impl Follower {
             bytes_max: setup.bytes_max,
             fetch_backoff: setup.fetch_backoff,
             request_timeout: setup.request_timeout,
-            correlation_last: Correlation::default(),
+            correlation_last: setup.correlation_last,
             state: State::Ready,
         }
     }
@@ -235,6 +237,12 @@ impl Follower {
         self.high_watermark = self.high_watermark.clamp(log.log_start, log.log_end);
         self.state = State::Ready;
         Settled { high_watermark: self.high_watermark, log_start: log.log_start }
+    }
+
+    /// For the follower of the next reign.
+    #[must_use]
+    pub fn correlation_last(&self) -> Correlation {
+        self.correlation_last
     }
 
     #[must_use]

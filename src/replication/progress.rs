@@ -5,7 +5,7 @@
 //! the leader had at some moment not too long ago; a replica whose disk hangs would otherwise keep fetching, stay in sync, and hold
 //! the high watermark back for ever.
 
-use super::facts::{NodeEpoch, Standing};
+use super::facts::{FollowerState, NodeEpoch, Standing};
 use super::message::{Correlation, FetchRequest};
 use crate::time::Instant;
 use crate::types::{NodeId, Offset};

@@ -25,7 +25,7 @@ pub(super) use moved::{Links, Moved};
 pub(super) use orders::Orders;
 
 use crate::error::{Error, ErrorCode, Result};
-use crate::replication::{Follower, Leader, LogFacts, NodeEpoch};
+use crate::replication::{Correlation, Follower, Leader, LogFacts, NodeEpoch};
 use crate::storage::Log;
 use crate::types::{LeaderEpoch, NodeId, TopicPartition};
 use ack::Acks;
@@ -50,6 +50,8 @@ struct State {
     leader: Option<NodeId>,
     leader_epoch: LeaderEpoch,
     node_epoch: NodeEpoch,
+    /// Of the last fetch: the next reign's follower goes on from there.
+    correlation_last: Correlation,
 }
 
 #[derive(Debug)]
@@ -69,6 +71,7 @@ impl Seat {
             leader: None,
             leader_epoch: LeaderEpoch::default(),
             node_epoch: NodeEpoch::default(),
+            correlation_last: Correlation::default(),
         };
         Seat { me, links, state: Mutex::new(state), acks: Acks::default(), is_leading: AtomicBool::new(false) }
     }
@@ -81,6 +84,13 @@ impl std::fmt::Debug for Seat {
 }
 
 impl State {
+    /// Before a follower is replaced.
+    fn keep_correlation(&mut self) {
+        if let Role::Follower(follower) = &self.role {
+            self.correlation_last = self.correlation_last.max(follower.correlation_last());
+        }
+    }
+
     /// The leader, if it is us.
     fn leading(&mut self, me: NodeId, partition: &TopicPartition) -> Result<&mut Leader> {
         let (leader, LeaderEpoch(epoch)) = (self.leader, self.leader_epoch);

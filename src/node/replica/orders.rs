@@ -118,6 +118,7 @@ impl Partition {
                 self.house.tell(Level::Info, || {
                     format!("{}: leads in epoch {epoch} from {} on", self.id(), setup.log.log_end)
                 });
+                state.keep_correlation();
                 state.role = Role::Leader(Box::new(Leader::new(setup, now)));
                 Moved { leadership: true, ..Moved::default() }
             }
@@ -144,6 +145,7 @@ impl Partition {
         if follows_on {
             return Ok(Moved::default());
         }
+        state.keep_correlation();
         let config = orders.config;
         let setup = FollowerSetup {
             leader,
@@ -152,7 +154,9 @@ impl Partition {
             high_watermark: log.high_watermark(),
             bytes_max: config.fetch_bytes_max,
             fetch_backoff: config.fetch_backoff,
-            request_timeout: config.request_timeout.max(config.fetch_wait_max * 2),
+            correlation_last: state.correlation_last,
+            // Asked anew that often, an idle follower stays known to be at the leader's end.
+            request_timeout: (config.replica_lag_time_max / 4).max(config.fetch_wait_max * 2),
         };
         state.role = Role::Follower(Box::new(Follower::new(setup)));
         (state.leader, state.leader_epoch) = (Some(leader), orders.state.leader_epoch);
@@ -170,6 +174,7 @@ impl Seat {
         }
         let was_idle = matches!((&state.role, &role), (Role::Absent, Role::Absent) | (Role::Waiting, Role::Waiting));
         let same = was_idle && (state.leader, state.leader_epoch) == (orders.state.leader, orders.state.leader_epoch);
+        state.keep_correlation();
         state.role = role;
         (state.leader, state.leader_epoch) = (orders.state.leader, orders.state.leader_epoch);
         self.is_leading.store(false, Ordering::Release);
