@@ -2,6 +2,7 @@
 //! Only where another node may lead; a one-node engine has no use for it.
 
 use super::batch::{Audience, Batch, Completion, Outcome};
+use super::outbound::Parcels;
 use super::queue::PartitionQueue;
 use super::shared::Shared;
 use super::split::Mosaic;
@@ -77,14 +78,14 @@ impl Parcel {
     }
 
     /// Takes a parcel apart into `halves`, each sealed and with the place of its first record in this one.
-    pub fn into_pieces(mut self, halves: Vec<(u32, SharedBatch)>) -> Vec<Box<Parcel>> {
+    pub fn into_pieces(mut self, halves: Vec<(u32, SharedBatch)>) -> Parcels {
         let records = self.records();
         let mosaic = match std::mem::replace(&mut self.owner, Owner::Told) {
             Owner::Piece(mosaic) => mosaic,
             Owner::Whole { completion, audience } => {
                 Mosaic::new(records, completion, audience, std::mem::take(&mut self.reserved_bytes))
             }
-            Owner::Told => return Vec::new(),
+            Owner::Told => return Parcels::new(),
         };
         let piece = |(first, sealed)| {
             let first = self.first_record + first;

@@ -189,7 +189,7 @@ impl Shared {
     fn refused(&self, queue: &Arc<PartitionQueue>, parcel: Box<Parcel>, failure: &Failure<'_>) -> bool {
         match verdict(failure.error, parcel.records(), true) {
             Verdict::Split => match self.split_parcel(parcel) {
-                Ok(pieces) => queue.accumulator.lock().handle_packed(pieces.into()),
+                Ok(pieces) => queue.accumulator.lock().handle_packed(pieces),
                 Err((parcel, error)) => {
                     self.fail_parcel(queue, parcel, error);
                     return false;

@@ -3,6 +3,7 @@
 
 use super::batch::{Audience, Completion, Outcome};
 use super::host::{Appended, HostPartition};
+use super::outbound::Parcels;
 use super::parcel::Parcel;
 use super::queue::PartitionQueue;
 use super::retry::{verdict, Verdict};
@@ -67,7 +68,7 @@ impl Shared {
 
     /// Halves a parcel that is too large; the halves go like any other parcel. The parcel comes back where that cannot be done.
     #[cold]
-    pub fn split_parcel(&self, parcel: Box<Parcel>) -> std::result::Result<Vec<Box<Parcel>>, (Box<Parcel>, Error)> {
+    pub fn split_parcel(&self, parcel: Box<Parcel>) -> std::result::Result<Parcels, (Box<Parcel>, Error)> {
         let halves = with_records(parcel.sealed.bytes(), |records| {
             let middle = records.len() / 2;
             let first = self.seal_records(&records[..middle])?.share();
