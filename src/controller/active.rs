@@ -157,6 +157,11 @@ impl Controller {
         &self.image
     }
 
+    /// The quorum's newest term.
+    pub fn term(&self) -> u64 {
+        self.quorum.term()
+    }
+
     /// Whether this node decides: it leads, and has applied everything that was decided before its term.
     pub fn is_active(&self) -> bool {
         self.active.is_some()

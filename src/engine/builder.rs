@@ -2,6 +2,7 @@
 
 use super::callbacks::CallbackThread;
 use super::close::Closing;
+use super::cluster_types::ClusterEvent;
 use super::core::{Core, Fatal};
 use super::node_thread::{NodeThread, StatsSink};
 use super::timer::Timer;
@@ -9,10 +10,9 @@ use super::{Engine, LogSink};
 use crate::config::EngineConfig;
 use crate::disk::{coarse_realtime_ms, fork_generation, RealDisk};
 use crate::error::{Error, ErrorCode, Result};
-use super::cluster_types::ClusterEvent;
 use crate::node::{Alarm, Node, World};
-use crate::transport::Transport;
 use crate::time::SystemClock;
+use crate::transport::Transport;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -33,7 +33,14 @@ type ClusterSink = Arc<dyn Fn(&ClusterEvent) + Send + Sync>;
 
 impl EngineBuilder {
     pub(super) fn new(dir: &Path) -> EngineBuilder {
-        EngineBuilder { dir: dir.to_owned(), config: EngineConfig::default(), log_sink: None, stats_sink: None, transport: None, cluster_sink: None }
+        EngineBuilder {
+            dir: dir.to_owned(),
+            config: EngineConfig::default(),
+            log_sink: None,
+            stats_sink: None,
+            transport: None,
+            cluster_sink: None,
+        }
     }
 
     /// Sets one setting by Kafka's name; `log.*` names give the topics their defaults.

@@ -24,7 +24,8 @@ pub(super) fn socket_transport(config: &EngineConfig, seed: u64) -> Result<Arc<d
         return Err(Error::new(ErrorCode::INVALID_CONFIG, "listeners is needed by a member of a cluster"));
     };
     if url.starts_with("inproc://") {
-        let text = format!("listeners={url}: nodes of one process need a transport from one hub (EngineBuilder::transport)");
+        let text =
+            format!("listeners={url}: nodes of one process need a transport from one hub (EngineBuilder::transport)");
         return Err(Error::new(ErrorCode::INVALID_CONFIG, text));
     }
     let transport = SocketTransport::new(SocketSettings {
@@ -39,11 +40,9 @@ pub(super) fn socket_transport(config: &EngineConfig, seed: u64) -> Result<Arc<d
 
 pub(super) fn event_of(news: &ClusterNews) -> ClusterEvent {
     match news {
-        ClusterNews::Leader { partition, leader, leader_epoch } => ClusterEvent::LeaderChanged {
-            partition: partition.clone(),
-            leader: *leader,
-            leader_epoch: *leader_epoch,
-        },
+        ClusterNews::Leader { partition, leader, leader_epoch } => {
+            ClusterEvent::LeaderChanged { partition: partition.clone(), leader: *leader, leader_epoch: *leader_epoch }
+        }
         ClusterNews::Isr { partition, leader_epoch, in_sync_replicas, .. } => ClusterEvent::IsrChanged {
             partition: partition.clone(),
             leader_epoch: *leader_epoch,
@@ -110,7 +109,10 @@ impl Engine {
     fn member(&self) -> Result<&Arc<Member>> {
         self.core.check()?;
         self.core.node.member().ok_or_else(|| {
-            Error::new(ErrorCode::STATE, "this engine is alone: open it with controller.quorum.voters to make it one of several")
+            Error::new(
+                ErrorCode::STATE,
+                "this engine is alone: open it with controller.quorum.voters to make it one of several",
+            )
         })
     }
 
@@ -153,8 +155,7 @@ impl Engine {
         };
         let found = image.topic_named(topic).ok_or_else(unknown)?;
         let state = found.partitions.get(partition as usize).ok_or_else(unknown)?;
-        let is_fenced =
-            |node: &NodeId| image.node(*node).is_none_or(|node| node.standing == NodeStanding::Fenced);
+        let is_fenced = |node: &NodeId| image.node(*node).is_none_or(|node| node.standing == NodeStanding::Fenced);
         let log = self.core.node.partition(topic, partition)?;
         let states = log.replica_states().into_iter().map(|replica| ReplicaState {
             node: replica.node,

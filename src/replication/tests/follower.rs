@@ -28,6 +28,7 @@ fn following(log: LogFacts, high_watermark: u64) -> Follower {
         high_watermark: Offset(high_watermark),
         bytes_max: 100,
         fetch_backoff: Duration::from_secs(1),
+        correlation_last: Default::default(),
         request_timeout: Duration::from_secs(30),
     })
 }

@@ -196,6 +196,7 @@ fn follower(end: u64, bytes_max: u32) -> Follower {
         high_watermark: Offset::ZERO,
         bytes_max,
         fetch_backoff: MILLI * 100,
+        correlation_last: Default::default(),
         request_timeout: EXPIRY,
     })
 }

@@ -131,6 +131,7 @@ impl Node {
                 high_watermark,
                 bytes_max: settings.records_max,
                 fetch_backoff: Duration::from_millis(40),
+                correlation_last: Default::default(),
                 request_timeout: Duration::from_millis(200),
             })),
         };
