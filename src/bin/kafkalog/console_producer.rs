@@ -7,7 +7,7 @@
 
 use crate::failure::{Failure, Outcome};
 use crate::print;
-use crate::target::{close, property, Property, Writing};
+use crate::target::{close, property, Property, WritingAnywhere};
 use kafkalog::{Delivery, Header, Producer, Record, RecordMetadata};
 use serde_json::json;
 use std::collections::VecDeque;
@@ -23,7 +23,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(clap::Args, Debug)]
 pub struct Args {
     #[command(flatten)]
-    at: Writing,
+    at: WritingAnywhere,
     /// The topic to send to
     #[arg(long)]
     topic: String,

@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Outcome};
 use crate::print;
-use crate::target::{close, Writing};
+use crate::target::{close, WritingAnywhere};
 use kafkalog::{Engine, Offset, TopicPartition};
 use serde_json::{json, Value};
 use std::io::Write;
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 #[command(group(clap::ArgGroup::new("which").required(true).args(["offset_json_file", "topic"])))]
 pub struct Args {
     #[command(flatten)]
-    at: Writing,
+    at: WritingAnywhere,
     /// Kafka's JSON: {"partitions":[{"topic":"t","partition":0,"offset":3}],"version":1}
     #[arg(long, value_name = "FILE")]
     offset_json_file: Option<PathBuf>,

@@ -14,7 +14,8 @@ Exit status:
   0  it went well; nothing wrong was found
   1  it failed on the way, or damage was found
   2  the command line or a setting is wrong; nothing was done
-  3  the directory or file could not be opened (absent, locked, newer, no permission); nothing was done";
+  3  the directory or file could not be opened (absent, locked, newer, no permission), or no node was reached;
+     nothing was done";
 
 /// The exit status of a failure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,6 +72,11 @@ impl Failure {
     /// What the operating system said when `path` was opened or read.
     pub fn file(path: &Path, error: &io::Error) -> Failure {
         Failure::new(Status::CannotOpen, format!("{}: {error}", path.display()))
+    }
+
+    /// How the program will end.
+    pub fn status(&self) -> Status {
+        self.status
     }
 
     /// Says it in one line on stderr and turns into the exit status.

@@ -1,10 +1,12 @@
-//! The command line: Kafka's verbs and flags over a data directory, `--dir` instead of `--bootstrap-server`.
+//! The command line: Kafka's verbs and flags over a data directory (`--dir`), and over a running cluster
+//! (`--bootstrap-server`).
 //!
 //! One file a verb. Results go to stdout, errors to stderr in one line, and the exit status says how it went
 //! ([`failure`]). Verbs that only look take no lock and are safe beside a live writer.
 
 mod cache;
 mod check;
+mod cluster;
 mod completions;
 mod configs;
 mod console_consumer;
@@ -17,11 +19,15 @@ mod dump_log;
 mod failure;
 mod get_offsets;
 mod histogram;
+mod leader_election;
 mod log_dirs;
 mod print;
 mod producer_perf_test;
+mod quorum;
 mod reading;
 mod repair;
+mod replicas;
+mod serve;
 mod stats;
 mod target;
 mod topics;
@@ -84,6 +90,14 @@ enum Verb {
     VerifiableConsumer(verifiable_consumer::Args),
     /// Print figures of a directory as JSON or OpenMetrics text
     Stats(stats::Args),
+    /// Run one node of a cluster until SIGTERM or SIGINT
+    Serve(serve::Args),
+    /// Elect preferred or unclean leaders
+    LeaderElection(leader_election::Args),
+    /// Describe the metadata quorum
+    Quorum(quorum::Args),
+    /// Print how far each replica of each partition is
+    Replicas(replicas::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -120,6 +134,10 @@ fn run(verb: Verb, json: bool) -> Outcome {
         Verb::VerifiableProducer(args) => verifiable_producer::run(&args, json),
         Verb::VerifiableConsumer(args) => verifiable_consumer::run(&args, json),
         Verb::Stats(args) => stats::run(&args, json),
+        Verb::Serve(args) => serve::run(&args, json),
+        Verb::LeaderElection(args) => leader_election::run(&args, json),
+        Verb::Quorum(args) => quorum::run(&args, json),
+        Verb::Replicas(args) => replicas::run(&args, json),
         Verb::Completions(args) => completions::run(&args, json),
     }
 }

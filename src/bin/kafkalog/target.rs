@@ -1,5 +1,6 @@
 //! What a verb works on: a data directory, opened for writing or for looking.
 
+use crate::cluster::{MaybeCluster, Source};
 use crate::failure::{Failure, Outcome, Status};
 use clap::Args;
 use kafkalog::{Engine, ReadOnlyEngine};
@@ -59,6 +60,69 @@ impl Writing {
             ));
         }
         self.open()
+    }
+}
+
+/// For verbs that only look, at a directory or at a running cluster.
+#[derive(Args, Debug)]
+pub struct LookingAnywhere {
+    /// The data directory; another process may be writing it
+    #[arg(long, value_name = "DIR", required_unless_present = "bootstrap_server")]
+    pub dir: Option<PathBuf>,
+    #[command(flatten)]
+    cluster: MaybeCluster,
+}
+
+impl LookingAnywhere {
+    pub fn open(&self) -> Outcome<Source> {
+        match self.cluster.connect()? {
+            Some(engine) => Ok(Source::Cluster(engine)),
+            None => open_read_only(self.dir.as_deref().expect("clap requires it")).map(Source::Dir),
+        }
+    }
+}
+
+/// For verbs that write, into a directory, whose lock they hold, or into a running cluster.
+#[derive(Args, Debug)]
+pub struct WritingAnywhere {
+    /// The data directory; no other process may have it open
+    #[arg(long, value_name = "DIR", required_unless_present = "bootstrap_server")]
+    dir: Option<PathBuf>,
+    /// A setting of the engine (see `configs --explain engine`); may be repeated
+    #[arg(long = "engine-property", value_name = "K=V", value_parser = property, requires = "dir")]
+    engine_properties: Vec<Property>,
+    #[command(flatten)]
+    cluster: MaybeCluster,
+}
+
+impl WritingAnywhere {
+    /// Opens the directory, and makes it when it is not there.
+    pub fn open(&self) -> Outcome<Engine> {
+        match self.cluster.connect()? {
+            Some(engine) => Ok(engine),
+            None => self.place().open(),
+        }
+    }
+
+    /// Opens a directory that must be there.
+    pub fn open_existing(&self) -> Outcome<Engine> {
+        match self.cluster.connect()? {
+            Some(engine) => Ok(engine),
+            None => self.place().open_existing(),
+        }
+    }
+
+    /// Opens it for looking.
+    pub fn look(&self) -> Outcome<Source> {
+        match self.cluster.connect()? {
+            Some(engine) => Ok(Source::Cluster(engine)),
+            None => open_read_only(&self.place().dir).map(Source::Dir),
+        }
+    }
+
+    fn place(&self) -> Writing {
+        let dir = self.dir.clone().expect("clap requires it");
+        Writing { dir, engine_properties: self.engine_properties.clone() }
     }
 }
 

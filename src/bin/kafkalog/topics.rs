@@ -1,9 +1,11 @@
 //! `topics`: Kafka's kafka-topics.sh.
 
+use crate::cluster::Source;
 use crate::failure::{Failure, Outcome};
-use crate::target::{close, open_read_only, property, Property, Writing};
-use crate::{print, reading};
-use kafkalog::{Engine, ReadOnlyEngine, TopicConfig, TopicDescription};
+use crate::print;
+use crate::quorum::{number, numbers};
+use crate::target::{close, property, Property, WritingAnywhere};
+use kafkalog::{Engine, NodeId, TopicConfig, TopicDescription};
 use serde_json::{json, Value};
 use std::io::Write;
 
@@ -11,7 +13,7 @@ use std::io::Write;
 #[command(group(clap::ArgGroup::new("action").required(true).args(["create", "list", "describe", "alter", "delete"])))]
 pub struct Args {
     #[command(flatten)]
-    at: Writing,
+    at: WritingAnywhere,
     /// Create the topic
     #[arg(long)]
     create: bool,
@@ -52,8 +54,8 @@ pub struct Args {
 
 pub fn run(args: &Args, json: bool) -> Outcome {
     if args.list || args.describe {
-        let engine = open_read_only(&args.at.dir)?;
-        return if args.list { list(&engine, json) } else { describe(args, &engine, json) };
+        let source = args.at.look()?;
+        return if args.list { list(&source, json) } else { describe(args, &source, json) };
     }
     let name = args.topic.as_deref().expect("clap requires it");
     let engine = if args.create { args.at.open()? } else { args.at.open_existing()? };
@@ -119,8 +121,8 @@ fn alter(args: &Args, name: &str, engine: &Engine) -> Outcome<&'static str> {
     Ok("altered")
 }
 
-fn list(engine: &ReadOnlyEngine, json: bool) -> Outcome {
-    let names: Vec<String> = engine.topics()?.iter().map(|topic| topic.name.to_string()).collect();
+fn list(source: &Source, json: bool) -> Outcome {
+    let names: Vec<String> = source.topics()?.iter().map(|topic| topic.name.to_string()).collect();
     if json {
         return Ok(print::json(&json!({ "topics": names }))?);
     }
@@ -131,22 +133,26 @@ fn list(engine: &ReadOnlyEngine, json: bool) -> Outcome {
     Ok(out.flush()?)
 }
 
-fn describe(args: &Args, engine: &ReadOnlyEngine, json: bool) -> Outcome {
+fn describe(args: &Args, source: &Source, json: bool) -> Outcome {
     let topics = match &args.topic {
-        None => engine.topics()?,
-        Some(name) => match reading::topic(engine, name) {
+        None => source.topics()?,
+        Some(name) => match source.topic(name) {
             Ok(topic) => vec![topic],
             Err(_) if args.if_exists => Vec::new(),
             Err(failure) => return Err(failure),
         },
     };
-    let node = engine.node_id().map_or(0, |node| node.0);
+    let mut rows = Vec::new();
+    for topic in topics {
+        let partitions = (0..topic.partition_count).map(|partition| who(source, &topic, partition));
+        rows.push((partitions.collect::<Outcome<Vec<Who>>>()?, topic));
+    }
     if json {
-        let topics: Vec<Value> = topics.iter().map(|topic| as_json(topic, node)).collect();
+        let topics: Vec<Value> = rows.iter().map(|(partitions, topic)| as_json(topic, partitions)).collect();
         return Ok(print::json(&json!({ "topics": topics }))?);
     }
     let mut out = print::stdout();
-    for topic in topics {
+    for (partitions, topic) in rows {
         let configs: Vec<String> = topic.overrides.iter().map(|(name, value)| format!("{name}={value}")).collect();
         writeln!(
             out,
@@ -157,17 +163,49 @@ fn describe(args: &Args, engine: &ReadOnlyEngine, json: bool) -> Outcome {
             topic.replication_factor,
             configs.join(",")
         )?;
-        for partition in 0..topic.partition_count {
-            let name = &topic.name;
-            writeln!(out, "\tTopic: {name}\tPartition: {partition}\tLeader: {node}\tReplicas: {node}\tIsr: {node}")?;
+        for (partition, who) in partitions.iter().enumerate() {
+            let (name, leader) = (&topic.name, number(who.leader));
+            let (replicas, isr) = (numbers(&who.replicas), numbers(&who.isr));
+            writeln!(
+                out,
+                "\tTopic: {name}\tPartition: {partition}\tLeader: {leader}\tReplicas: {replicas}\tIsr: {isr}"
+            )?;
         }
     }
     Ok(out.flush()?)
 }
 
-fn as_json(topic: &TopicDescription, node: u32) -> Value {
-    let partitions: Vec<Value> = (0..topic.partition_count)
-        .map(|partition| json!({ "partition": partition, "leader": node, "replicas": [node], "isr": [node] }))
+/// Who leads a partition, who has it.
+struct Who {
+    leader: Option<NodeId>,
+    replicas: Vec<NodeId>,
+    isr: Vec<NodeId>,
+}
+
+fn who(source: &Source, topic: &TopicDescription, partition: u32) -> Outcome<Who> {
+    Ok(match source {
+        Source::Dir(engine) => {
+            let node = engine.node_id().unwrap_or_default();
+            Who { leader: Some(node), replicas: vec![node], isr: vec![node] }
+        }
+        Source::Cluster(engine) => {
+            let known = engine.describe_replicas(&topic.name, partition)?;
+            Who { leader: known.leader, replicas: known.replicas, isr: known.isr }
+        }
+    })
+}
+
+fn as_json(topic: &TopicDescription, partitions: &[Who]) -> Value {
+    let numbers = |nodes: &[NodeId]| nodes.iter().map(|node| node.0).collect::<Vec<u32>>();
+    let partitions: Vec<Value> = partitions
+        .iter()
+        .enumerate()
+        .map(|(partition, who)| {
+            let leader = who.leader.map(|node| node.0);
+            json!({
+                "partition": partition, "leader": leader, "replicas": numbers(&who.replicas), "isr": numbers(&who.isr),
+            })
+        })
         .collect();
     json!({
         "topic": &*topic.name,
