@@ -361,7 +361,8 @@ typedef struct kafkalog_packed {
 //
 // They are called from threads of the library and from those that call it, `send` by several at once, with no lock held. They must
 // not throw or longjmp, and may only call functions of class [CB]. Whatever they are given is valid only during the call, except
-// the inbox. Numbers of nodes are 0 and more; negative ones are clients, programs that hold no data.
+// the inbox. Numbers of nodes are 0 and more. Those below -1073741824 are clients that came in, programs that hold no data; the other
+// negative ones are addresses of which a client does not know yet which node is there.
 typedef struct kafkalog_transport_vtable {
     // sizeof(kafkalog_transport_vtable_t): later versions may append members.
     uint32_t struct_size;
