@@ -13,6 +13,7 @@ mod cluster;
 mod cluster_json;
 mod cluster_types;
 mod core;
+mod doorstep;
 mod host;
 mod log_sink;
 mod metrics;
