@@ -83,6 +83,11 @@ mod without_bugs {
     }
 
     #[test]
+    fn three_engines_of_a_process_survive_the_loss_of_a_leader_and_tell_when_too_few_are_in_sync() {
+        passes("cluster");
+    }
+
+    #[test]
     fn log_lines_reach_the_hosts_function_and_the_queue() {
         passes("logs");
     }
