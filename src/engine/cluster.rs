@@ -15,6 +15,7 @@ use crate::storage::names::validate_topic_name;
 use crate::types::{NodeId, TopicPartition};
 use serde_json::{json, Value};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) fn event_of(news: &ClusterNews) -> ClusterEvent {
     match news {
@@ -33,7 +34,7 @@ impl Core {
     /// A topic of the cluster, created with its defaults where `auto.create.topics.enable` allows.
     pub(super) fn replicated_topic(&self, name: &str, member: &Arc<Member>) -> Result<Arc<dyn HostTopic>> {
         if self.node.topic(name).is_none() && self.node.config().creates_topics {
-            match self.create_in_cluster(name, &TopicConfig::new()) {
+            match self.create_in_cluster(name, &TopicConfig::new(), None) {
                 Err(e) if e.code() != ErrorCode::TOPIC_ALREADY_EXISTS => return Err(e),
                 Ok(()) | Err(_) => {} // somebody else may have been faster
             }
@@ -47,7 +48,7 @@ impl Core {
         }
     }
 
-    fn create_in_cluster(&self, name: &str, config: &TopicConfig) -> Result<()> {
+    fn create_in_cluster(&self, name: &str, config: &TopicConfig, patience: Option<Duration>) -> Result<()> {
         validate_topic_name(name)?;
         let request = ControllerRequest::CreateTopic(CreateTopic {
             name: name.into(),
@@ -57,18 +58,19 @@ impl Core {
             assignments: Vec::new(),
             settings: config.overrides().iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
         });
-        self.ask_controller(request).map(|_| ())
+        self.ask_controller(request, patience).map(|_| ())
     }
 
-    /// Asks whoever is the active controller, for `request.timeout.ms` at the most; on return this node knows what came of it.
-    fn ask_controller(&self, request: ControllerRequest) -> Result<Reply> {
+    /// Asks whoever is the active controller, for `request.timeout.ms` at the most unless somebody has another `patience`; on return this node knows what came of it.
+    fn ask_controller(&self, request: ControllerRequest, patience: Option<Duration>) -> Result<Reply> {
         let Some(member) = self.node.member() else {
             return Err(Error::new(ErrorCode::STATE, "this engine is alone: nobody decides but itself"));
         };
         if self.timer.is_this_thread() {
             return Err(Error::new(ErrorCode::STATE, "not on the engine's own thread: it would wait for itself"));
         }
-        let deadline = self.node.clock().monotonic() + self.node.config().cluster.request_timeout;
+        let timeout = patience.unwrap_or(self.node.config().cluster.request_timeout);
+        let deadline = self.node.clock().monotonic() + timeout;
         let client = member.client();
         client.wait(deadline, |done| client.ask_controller(request, deadline, done))
     }
@@ -76,12 +78,12 @@ impl Core {
 
 impl Engine {
     pub(super) fn create_replicated(&self, name: &str, config: &TopicConfig) -> Result<()> {
-        self.core.create_in_cluster(name, config)
+        self.core.create_in_cluster(name, config, self.patience)
     }
 
     pub(super) fn ask_controller(&self, request: ControllerRequest) -> Result<Reply> {
         self.core.check()?;
-        self.core.ask_controller(request)
+        self.core.ask_controller(request, self.patience)
     }
 
     fn member(&self) -> Result<&Arc<Member>> {
