@@ -123,6 +123,15 @@ impl Engine {
         })
     }
 
+    /// Whether the cluster counts on this node: it is registered since it was opened, has heard of everything that was there then, and was
+    /// not silent for longer than `broker.session.timeout.ms`.
+    ///
+    /// # Errors
+    /// STATE where the engine is alone; CLOSED.
+    pub fn takes_part(&self) -> Result<bool> {
+        Ok(self.member()?.takes_part())
+    }
+
     /// One partition and its replicas; how far each of them is, its leader knows.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! `inproc://`: engines of one process that find each other by name. C has no object for what they share, so the process has it.
 
-use crate::disk::fork_generation;
+use crate::door::fork_generation;
 use crate::{ChannelHub, Error, ErrorCode, Result, Transport};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! `serve`: one node of a cluster as a process of its own, for those who have no program to put it into.
 //!
-//! Standard output says in a line each what happens, so that others can wait for it (with --json as objects):
+//! Standard output says in a line each what happens, so that others can wait for it (with --json as objects). Leaders and ISRs come from
+//! the moment on when the node takes part, beginning with how they are then:
 //!
 //! ```text
 //! Node 1 of cluster 4L6g3nShT-eMCtK--X86sw listens on tcp://127.0.0.1:9301
@@ -15,7 +16,7 @@ use crate::failure::{Failure, Outcome};
 use crate::membership::{create_topic, wait_to_take_part, Membership};
 use crate::target::{close, property, Property};
 use kafkalog::door::EndSignals;
-use kafkalog::{ClusterEvent, Engine, LogLevel, LogSink, NodeId, TopicConfig};
+use kafkalog::{ClusterEvent, Engine, LogLevel, LogSink, NodeId, TopicConfig, TopicPartition};
 use serde_json::{json, Value};
 use std::io::Write;
 use std::path::PathBuf;
@@ -100,12 +101,11 @@ pub fn run(args: &Args, json: bool) -> Outcome {
     let engine = builder.open().map_err(|error| Failure::opening(&args.dir, &error))?;
     let node = engine.node_id();
     say_ready(&engine, json)?;
-    thread::spawn(move || say_events(&heard, json));
     let failed = Arc::new(Mutex::new(None));
     {
         let (engine, failed) = (engine.clone(), Arc::clone(&failed));
         thread::spawn(move || {
-            if let Err(failure) = take_part(&engine, &topics, json) {
+            if let Err(failure) = take_part(&engine, heard, &topics, json) {
                 *failed.lock().expect("nobody panics with it") = Some(failure);
             }
         });
@@ -137,12 +137,16 @@ fn say_ready(engine: &Engine, json: bool) -> Outcome {
 }
 
 /// Waits until the cluster counts on this node, and creates what it shall have. The end of the engine ends this too.
-fn take_part(engine: &Engine, topics: &[(String, TopicConfig)], json: bool) -> Outcome {
+fn take_part(engine: &Engine, heard: Receiver<ClusterEvent>, topics: &[(String, TopicConfig)], json: bool) -> Outcome {
     let node = engine.node_id();
     if wait_to_take_part(engine, Duration::MAX).is_err() {
         return Ok(()); // it has ended before
     }
     say(json, || json!({ "event": "joined", "node": node.0 }), || format!("Node {node} takes part"))?;
+    // What it was told until now is history that it has read again.
+    heard.try_iter().for_each(drop);
+    say_how_it_is(engine, json)?;
+    thread::spawn(move || say_events(&heard, json));
     for (name, config) in topics {
         let created = match create_topic(engine, name, config, Duration::MAX) {
             Err(error) if error.code() == kafkalog::ErrorCode::CLOSED => return Ok(()),
@@ -152,6 +156,25 @@ fn take_part(engine: &Engine, topics: &[(String, TopicConfig)], json: bool) -> O
         let what = if created { "was created" } else { "is there already" };
         let event = || json!({ "event": "topic", "topic": name, "created": created });
         say(json, event, || format!("Topic {name} {what}"))?;
+    }
+    Ok(())
+}
+
+/// Leaders and ISRs as they are now, in the words of the events.
+fn say_how_it_is(engine: &Engine, json: bool) -> Outcome {
+    for topic in engine.topics().unwrap_or_default() {
+        for number in 0..topic.partition_count {
+            let Ok(known) = engine.describe_replicas(&topic.name, number) else { continue };
+            let partition = TopicPartition::new(topic.name.clone(), number);
+            let (leader, leader_epoch, isr) = (known.leader, known.leader_epoch, known.isr);
+            let events = [
+                ClusterEvent::LeaderChanged { partition: partition.clone(), leader, leader_epoch },
+                ClusterEvent::IsrChanged { partition, leader_epoch, isr },
+            ];
+            for event in events {
+                writeln!(std::io::stdout(), "{}", if json { event.to_json() } else { sentence(&event) })?;
+            }
+        }
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What the cluster looks like from here, and news of it for the host.
 
+use super::super::cluster::MemberStanding;
 use super::super::notices::Level;
 use super::Member;
 use crate::controller::{ControllerEvent, Image, Membership, PartitionState};
@@ -47,6 +48,11 @@ impl Member {
             membership: standing.membership,
             peers: self.transport.peer_stats(),
         }
+    }
+
+    /// Whether the cluster counts on this life of the node: it is registered, has caught up, and is not fenced.
+    pub(crate) fn takes_part(&self) -> bool {
+        self.membership.lock().standing() == MemberStanding::Unfenced
     }
 
     /// Calls `listener` for everything new, on the thread that brings it, with no lock held. It must be quick.
