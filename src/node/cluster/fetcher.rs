@@ -131,10 +131,11 @@ impl Fetcher {
         }
         let turn = Turn(self);
         loop {
-            let due = {
+            // One time for both: whoever is due by a later clock than he is polled by would be due for ever.
+            let (due, now) = {
                 let mut state = self.state.lock();
                 let now = state.now;
-                state.plan.take_due(now)
+                (state.plan.take_due(now), now)
             };
             let polled: Vec<_> = due.into_iter().map(|held| self.poll(held, now)).collect();
             let mut state = self.state.lock();
