@@ -43,7 +43,7 @@ pub(crate) use catalogue::TopicEntry;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use catalogue::TOPICS_FILE;
 pub use close::CloseReport;
-pub use listeners::Notify;
+pub use listeners::{Notify, Subscription};
 pub use notices::{Alarm, LogLevel, Notice};
 pub use partition::Partition;
 pub use stats::{NodeStats, PartitionStats};
