@@ -26,7 +26,9 @@ impl World {
         } else if producer.attempt.is_some() || !self.is_healing {
             self.try_to_append(index)?;
         }
-        let pause = if self.is_healing { 20 } else { pause };
+        // Whoever was refused waits a little.
+        let was_refused = self.workload.producers[index].home.is_none();
+        let pause = if self.is_healing || was_refused { pause.max(20) } else { pause };
         self.plan_in_ms(0..pause, Event::Produce(index));
         Ok(())
     }
