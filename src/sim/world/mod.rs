@@ -239,6 +239,7 @@ impl World {
         if let Some(due) = due {
             let life = self.machine(node).life.as_mut().expect("it was visited");
             life.due = due;
+            life.planned = None;
         }
         self.after(node)
     }
@@ -257,6 +258,9 @@ impl World {
     fn after(&mut self, node: NodeId) -> Checked {
         let machine = &self.machines[&node];
         let Some(life) = &machine.life else { return Ok(()) };
+        for (call, kind) in machine.disk.take_failed_calls() {
+            self.trace.note(self.now, format_args!("{node}: a call of its disk has failed: {call:?}, {kind:?}"));
+        }
         if !machine.disk.is_alive() {
             self.trace.note(self.now, format_args!("{node} died in a call of its disk"));
             let power_too = self.rng.bool();
