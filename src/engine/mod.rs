@@ -11,6 +11,8 @@ mod close;
 #[cfg(feature = "quorum")]
 mod cluster;
 mod cluster_json;
+#[cfg(feature = "quorum")]
+mod cluster_stats;
 mod cluster_types;
 mod core;
 mod host;

@@ -49,15 +49,18 @@ struct ReplicatedPartition {
     _told: Subscription,
 }
 
+/// Who waits for one answer, until it came.
+type Waiting = Arc<Mutex<Option<Submitted>>>;
+
 /// What was handed to leaders elsewhere and has no answer yet.
 struct Underway {
     partition: Weak<Partition>,
-    submitted: Mutex<Vec<(LeaderEpoch, Arc<Mutex<Option<Submitted>>>)>>,
+    submitted: Mutex<Vec<(LeaderEpoch, Waiting)>>,
 }
 
 impl Underway {
     /// Keeps `done` until it is answered, or its leader is none any more.
-    fn keep(&self, epoch: LeaderEpoch, done: Submitted) -> Arc<Mutex<Option<Submitted>>> {
+    fn keep(&self, epoch: LeaderEpoch, done: Submitted) -> Waiting {
         let kept = Arc::new(Mutex::new(Some(done)));
         let mut submitted = self.submitted.lock();
         submitted.retain(|(_, one)| one.lock().is_some());

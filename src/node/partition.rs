@@ -138,6 +138,12 @@ impl Partition {
         self.settings.must_flush_before_ack()
     }
 
+    /// `min.insync.replicas` of its topic.
+    #[must_use]
+    pub fn min_insync_replicas(&self) -> u32 {
+        self.settings.min_insync_replicas()
+    }
+
     /// Waits until everything below `end` has reached `rung`, running or joining a group commit on this thread when that
     /// takes one. Answers the rung that was reached, which may be higher.
     ///

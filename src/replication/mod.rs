@@ -41,9 +41,7 @@ mod progress;
 #[cfg(test)]
 mod tests;
 
-pub use facts::{
-    FollowerState, IsrMember, IsrProposal, IsrVerdict, LogFacts, NodeEpoch, PartitionEpoch, PartitionState, Standing,
-};
+pub use facts::{IsrMember, IsrProposal, IsrVerdict, LogFacts, NodeEpoch, PartitionEpoch, PartitionState, Standing};
 pub use follower::{Follower, FollowerSetup, FollowerStep, Settled};
 pub use leader::{AckVerdict, FetchVerdict, Fetching, Leader, LeaderOutput, LeaderSetup};
 pub use message::{check_leader_epoch, Correlation, FetchOutcome, FetchRequest, FetchResponse};

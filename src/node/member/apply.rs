@@ -13,12 +13,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
+/// A partition that has changed: its topic's name, and its state before.
+type Before<'a> = (&'a Arc<str>, Option<&'a PartitionState>);
+
 impl Member {
     pub(super) fn handle_image(&self, image: &Arc<Image>, changes: &[Change]) {
         *self.image.write() = Arc::clone(image);
         let Some(node) = self.node.upgrade() else { return };
         let mut nodes = BTreeSet::new();
-        let mut partitions: BTreeMap<(TopicId, u32), (&Arc<str>, Option<&PartitionState>)> = BTreeMap::new();
+        let mut partitions: BTreeMap<(TopicId, u32), Before<'_>> = BTreeMap::new();
         let mut concerns_topics = false;
         for change in changes {
             match change {

@@ -123,20 +123,6 @@ impl Partition {
         })
     }
 
-    /// The end of what clients may be told exists.
-    ///
-    /// # Errors
-    /// NOT_LEADER_OR_FOLLOWER; OFFSET_NOT_AVAILABLE while a new leader's high watermark is behind the start of its reign.
-    pub fn latest_offset(&self) -> Result<Offset> {
-        match &self.seat {
-            None => Ok(self.offsets()?.high_watermark),
-            Some(seat) => {
-                let mut state = seat.state.lock();
-                state.leading(seat.me, self.id())?.latest_offset().map_err(|e| e.within(self.id()))
-            }
-        }
-    }
-
     /// The least log start of all replicas alive; `None` while one of them has not fetched, or when this node does not lead.
     pub(in crate::node) fn low_watermark(&self) -> Option<Offset> {
         match &self.seat {

@@ -61,7 +61,6 @@ pub struct Report {
 }
 
 struct Seat {
-    id: u32,
     dir: PathBuf,
     plug: Arc<Plug>,
     engine: Option<Engine>,
@@ -79,7 +78,7 @@ pub fn run(dir: &Path, partitions: u32, input: &Input, say: &mut Say) -> Outcome
     for id in 1..=NODES {
         let place = dir.join(format!("node-{id}"));
         std::fs::create_dir_all(&place).map_err(|error| Failure::file(&place, &error))?;
-        cluster.seats.push(Seat { id, dir: place, plug: Arc::default(), engine: None });
+        cluster.seats.push(Seat { dir: place, plug: Arc::default(), engine: None });
     }
     for id in 1..=NODES {
         cluster.start(id)?;
