@@ -24,7 +24,6 @@ mod metered_disk;
 mod notices;
 mod open_partitions;
 mod partition;
-#[cfg_attr(not(test), allow(dead_code))]
 mod replica;
 mod slot;
 mod space;

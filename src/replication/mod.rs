@@ -30,7 +30,7 @@
 //!
 //! Rules are Apache Kafka's (`Partition.scala`, `Replica.scala`, `AbstractFetcherThread.scala`; KIP-101, KIP-279, KIP-320, KIP-497, KIP-595's
 //! truncation on fetch, KIP-841, KIP-903, KIP-966).
-#![cfg_attr(not(test), allow(dead_code, unused_imports))]
+#![cfg_attr(not(test), allow(dead_code))] // getters that only the tests ask
 
 mod facts;
 mod follower;

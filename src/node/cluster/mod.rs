@@ -22,8 +22,7 @@
 //! No thread and no clock of its own. Frames and time come in on whatever thread has them; no lock is held while a [`Replica`] or the
 //! network is called. Whoever finds a fetcher or a session at work leaves a note and goes on: the worker looks once more before
 //! it stops.
-#![cfg_attr(not(test), allow(dead_code))]
-#![allow(unused_imports)]
+#![cfg_attr(not(test), allow(unused_imports))] // some are for the tests alone
 
 mod clients;
 mod controller_line;

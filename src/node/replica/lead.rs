@@ -170,6 +170,7 @@ impl Partition {
     }
 
     /// The in-sync replicas as their leader has them committed; `None` where another node leads.
+    #[cfg(test)]
     pub(in crate::node) fn in_sync_replicas(&self) -> Option<Vec<NodeId>> {
         match &self.seat.as_ref()?.state.lock().role {
             Role::Leader(leader) => Some(leader.in_sync_replicas().to_vec()),
