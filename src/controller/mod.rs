@@ -58,9 +58,9 @@ mod tests;
 
 pub(crate) use appointed::AppointedController;
 pub(crate) use change::Change;
-pub(crate) use codec::{decode_records, encode_records, RECORDS_MAX};
+pub(crate) use codec::{decode_records, encode_records};
 pub(crate) use decide::{ControllerConfig, Decider, Outcome};
-pub(crate) use image::{Image, NodeState, Topic};
+pub(crate) use image::{Image, Topic};
 pub(crate) use metadata::{
     LeaderRecovery, MetadataRecord, NodeRegistration, NodeStanding, PartitionState, TopicId, TopicSetting,
 };
@@ -76,7 +76,7 @@ pub(crate) use active::{Controller, ControllerOutput};
 #[cfg(feature = "quorum")]
 pub(crate) use membership::Membership;
 #[cfg(feature = "quorum")]
-pub(crate) use quorum::{ProposalId, Quorum, QuorumOutput};
+pub(crate) use quorum::{Quorum, QuorumOutput};
 #[cfg(feature = "quorum")]
 pub(crate) use raft_message::{
     EntryKind, HardState, Persist, RaftEntry, RaftMessage, RaftSnapshot, RaftVerb, Restored,

@@ -50,5 +50,4 @@ pub(crate) use isr_proposals::IsrProposals;
 pub(crate) use membership::{MemberEvent, MemberStanding, NodeMembership, NodeMembershipSettings};
 pub(crate) use replica::{Known, Replica, Serving};
 pub(crate) use sessions::{FetchReplier, FetchSessions, FETCH_SESSIONS_MAX};
-pub(crate) use throttle::Throttle;
 pub(crate) use watches::Changed;

@@ -30,5 +30,5 @@ mod tests;
 
 pub(crate) use log::MetadataLog;
 pub(crate) use place::MetadataPlace;
-pub(crate) use reports::{MetadataPeers, MetadataSubscriber, Waiter};
-pub(crate) use runner::{MetadataRunner, MetadataSettings, Standing};
+pub(crate) use reports::{MetadataPeers, MetadataSubscriber};
+pub(crate) use runner::{MetadataRunner, MetadataSettings};

@@ -34,4 +34,4 @@ mod tests;
 pub(crate) use metadata::describe;
 pub(crate) use partition::{Admitted, ClientFetch, ClientFetched, ClientPartition, ClientPartitions, LeaderView};
 pub(crate) use purgatory::WAITING_MAX;
-pub(crate) use requests::{Answers, Clients, WakeBy};
+pub(crate) use requests::{Answers, Clients};
