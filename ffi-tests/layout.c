@@ -55,5 +55,14 @@ int main(void) {
     AT(kafkalog_append_opts_t, acks);
     AT(kafkalog_append_opts_t, timeout_ms);
     AT(kafkalog_append_opts_t, flags);
+    SIZE(kafkalog_transport_vtable_t);
+    AT(kafkalog_transport_vtable_t, struct_size);
+    AT(kafkalog_transport_vtable_t, flags);
+    AT(kafkalog_transport_vtable_t, ctx);
+    AT(kafkalog_transport_vtable_t, start);
+    AT(kafkalog_transport_vtable_t, send);
+    AT(kafkalog_transport_vtable_t, set_peer);
+    AT(kafkalog_transport_vtable_t, stop);
+    AT(kafkalog_transport_vtable_t, release);
     return 0;
 }

@@ -27,6 +27,7 @@ int main(int argc, char **argv) {
     kafkalog_packed_t packed = {0, 0, 0, 0, -1, 1, -1, 0};
     kafkalog_bytes_t bytes = {NULL, 0};
     kafkalog_header_t header;
+    kafkalog_transport_vtable_t table;
     kafkalog_delivery_t delivery;
     kafkalog_engine_t *no_engine = NULL;
     kafkalog_producer_t *no_producer = NULL;
@@ -176,6 +177,35 @@ int main(int argc, char **argv) {
     kafkalog_inbox_peer_state(NULL, 0, 1);
     kafkalog_inbox_release(NULL);
     bytes.len = 61;
+
+    /* cluster */
+    memset(&table, 0, sizeof table);
+    REFUSED(kafkalog_transport_register(NULL, "mesh", &table, NULL));
+    REFUSED(kafkalog_transport_register(e, NULL, &table, NULL));
+    REFUSED(kafkalog_transport_register(e, "mesh", NULL, NULL));
+    row("a table without a size", kafkalog_transport_register(e, "mesh", &table, NULL) == KAFKALOG_ERR__ABI);
+    table.struct_size = sizeof table;
+    REFUSED(kafkalog_transport_register(e, "mesh", &table, NULL));
+    REFUSED(kafkalog_node_listen(NULL, "tcp://127.0.0.1:0", &buf, NULL));
+    REFUSED(kafkalog_node_listen(e, NULL, &buf, NULL));
+    REFUSED(kafkalog_node_listen(e, "tcp://127.0.0.1:0", NULL, NULL));
+    REFUSED(kafkalog_node_add(NULL, 1, "tcp://127.0.0.1:1", NULL));
+    REFUSED(kafkalog_node_add(e, 1, NULL, NULL));
+    REFUSED(kafkalog_node_add(e, -1, "tcp://127.0.0.1:1", NULL));
+    REFUSED(kafkalog_node_remove(NULL, 1, NULL));
+    REFUSED(kafkalog_node_decommission(NULL, 1, &o1, 0, NULL));
+    REFUSED(kafkalog_node_set_seat(NULL, 1, KAFKALOG_SEAT_VOTER, 0, NULL));
+    REFUSED(kafkalog_node_set_seat(e, 1, 7, 0, NULL));
+    REFUSED(kafkalog_cluster_describe(NULL, &buf, NULL));
+    REFUSED(kafkalog_cluster_describe(e, NULL, NULL));
+    REFUSED(kafkalog_cluster_elect_leaders(NULL, KAFKALOG_ELECTION_PREFERRED, list, 0, NULL));
+    REFUSED(kafkalog_cluster_elect_leaders(e, 7, list, 0, NULL));
+    REFUSED(kafkalog_replica_reassign(NULL, "t", 0, &partition, 1, 0, NULL));
+    REFUSED(kafkalog_replica_reassign(e, NULL, 0, &partition, 1, 0, NULL));
+    REFUSED(kafkalog_replica_reassign(e, "t", 0, NULL, 1, 0, NULL));
+    REFUSED(kafkalog_replica_status(NULL, "t", 0, &buf, NULL));
+    REFUSED(kafkalog_replica_status(e, NULL, 0, &buf, NULL));
+    REFUSED(kafkalog_replica_status(e, "t", 0, NULL, NULL));
 
     /* batches */
     count = 9;

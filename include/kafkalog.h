@@ -161,11 +161,25 @@ enum kafkalog_codes {
 // In kafkalog_append_opts_t.flags: return only after an fdatasync that covers the batch.
 #define KAFKALOG_APPEND_FSYNC 1
 
+// For kafkalog_cluster_elect_leaders(): the first replica of each partition, where it is in sync and does not lead.
+#define KAFKALOG_ELECTION_PREFERRED 0
+
+// For kafkalog_cluster_elect_leaders(): any replica that is there, where `unclean.leader.election.enable` allows it and nobody leads. What
+// it lacks is lost.
+#define KAFKALOG_ELECTION_UNCLEAN 1
+
 // An event of records that were acknowledged or failed: kafkalog_event_deliveries().
 #define KAFKALOG_EVENT_DELIVERY 1
 
 // An event of something that went wrong and belongs to no call: kafkalog_event_error().
 #define KAFKALOG_EVENT_ERROR 2
+
+// An event of a partition that is led here and has other in-sync replicas: as KAFKALOG_EVENT_LEADER.
+#define KAFKALOG_EVENT_ISR 8
+
+// An event of a partition that has a replica here and is led by another node, or by nobody: kafkalog_event_partitions() has the
+// partition, with its leader's epoch as offset; kafkalog_event_text() says more.
+#define KAFKALOG_EVENT_LEADER 7
 
 // An event of one log line (with `log.queue=true`): kafkalog_event_text().
 #define KAFKALOG_EVENT_LOG 3
@@ -187,6 +201,15 @@ enum kafkalog_codes {
 
 // For kafkalog_producer_purge(): records that were not written yet.
 #define KAFKALOG_PURGE_QUEUED 1
+
+// For kafkalog_node_set_seat(): gets the metadata and does not vote.
+#define KAFKALOG_SEAT_LEARNER 2
+
+// For kafkalog_node_set_seat(): nothing to do with the metadata quorum.
+#define KAFKALOG_SEAT_NONE 0
+
+// For kafkalog_node_set_seat(): votes.
+#define KAFKALOG_SEAT_VOTER 1
 
 // Records that were read. Immutable, so any thread may look at it; it may outlive what it was read with, and the engine.
 typedef struct kafkalog_batch kafkalog_batch_t;
@@ -333,6 +356,37 @@ typedef struct kafkalog_packed {
     uint32_t flags;
 } kafkalog_packed_t;
 
+// A network of the host's, for kafkalog_transport_register(). Set all to 0, then `struct_size` and the functions, all of which are
+// needed.
+//
+// They are called from threads of the library and from those that call it, `send` by several at once, with no lock held. They must
+// not throw or longjmp, and may only call functions of class [CB]. Whatever they are given is valid only during the call, except
+// the inbox. Numbers of nodes are 0 and more. Those below -1073741824 are clients that came in, programs that hold no data; the other
+// negative ones are addresses of which a client does not know yet which node is there.
+typedef struct kafkalog_transport_vtable {
+    // sizeof(kafkalog_transport_vtable_t): later versions may append members.
+    uint32_t struct_size;
+    // 0.
+    uint32_t flags;
+    // Given to every function. Stays the host's; nobody uses it after `release`.
+    void *ctx;
+    // The first call: this engine is `node_id`, and what comes in for it goes to `inbox`, which the host ends with
+    // kafkalog_inbox_release(). A negative number says that the engine is a client, whose real number is the other side's choice.
+    kafkalog_code_t (*start)(void *ctx, int32_t node_id, kafkalog_inbox_t *inbox);
+    // Takes a frame for a node: the parts one behind the other, without a mark between them. Must not block for longer than a write
+    // into a socket's buffer. Frames may be lost and repeated; those of one connection must not overtake each other. Answers 0,
+    // _QUEUE_FULL (try again later), NETWORK_EXCEPTION (13, there is no connection), BROKER_NOT_AVAILABLE (8, no such node),
+    // MESSAGE_TOO_LARGE (10); any other number is reported as _TRANSPORT_HOST.
+    kafkalog_code_t (*send)(void *ctx, int32_t to_node, const kafkalog_bytes_t *parts, size_t part_count);
+    // Names a node and its address, or moves it there; NULL removes it. Never by two threads at once. Answers 0 or _INVALID_ARG.
+    kafkalog_code_t (*set_peer)(void *ctx, int32_t node_id, const char *address);
+    // The end: no other function but `release` is called after it. A `send` that does not come back is waited for, for five
+    // seconds, before it.
+    void (*stop)(void *ctx);
+    // The last call, exactly once, when no other is running.
+    void (*release)(void *ctx);
+} kafkalog_transport_vtable_t;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -387,6 +441,30 @@ void kafkalog_buf_destroy(kafkalog_buf_t *b);
 //
 // The buffer stays the caller's. [MT][CB], never blocks.
 size_t kafkalog_buf_len(const kafkalog_buf_t *b);
+
+// Nodes, controller and metadata quorum, as this node sees them, as a JSON object. Fields are only ever added:
+//
+// {"cluster_id": "..", "controller": 1, "nodes": [{"id": 1, "address": "tcp://a:9301", "rack": null, "is_fenced": false,
+// "is_shutting_down": false, "epoch": 7}], "quorum": {"leader": 1, "leader_epoch": 3, "voters": [1, 2, 3], "learners": [],
+// "metadata_offset": 99, "replicas": [{"node": 1, "log_end": 99, "is_voter": true}]}}
+//
+// The caller ends `*json` with kafkalog_buf_destroy(). [MT], never blocks for long. Codes: _STATE (an engine alone), _CLOSED, _FATAL,
+// _INVALID_ARG.
+kafkalog_code_t kafkalog_cluster_describe(const kafkalog_engine_t *e,
+                                          kafkalog_buf_t **json,
+                                          kafkalog_error_t **err);
+
+// Elects leaders: `type` is KAFKALOG_ELECTION_PREFERRED or KAFKALOG_ELECTION_UNCLEAN. `partitions` (NULL: all) gets the code of each
+// partition: 0, ELECTION_NOT_NEEDED (84), PREFERRED_LEADER_NOT_AVAILABLE (80), ELIGIBLE_LEADERS_NOT_AVAILABLE (83),
+// UNKNOWN_TOPIC_OR_PARTITION (3).
+//
+// The list stays the caller's. [MT], blocks until the elections are committed. Codes: NOT_CONTROLLER (41), REQUEST_TIMED_OUT (7), _STATE (an
+// engine alone), _REENTRANT (the list is in use), _INVALID_ARG, _CLOSED, _FATAL.
+kafkalog_code_t kafkalog_cluster_elect_leaders(kafkalog_engine_t *e,
+                                               int32_t election,
+                                               kafkalog_tplist_t *partitions,
+                                               int32_t timeout_ms,
+                                               kafkalog_error_t **err);
 
 // 1 if a call that answered this code may succeed later, unchanged, else 0.
 //
@@ -649,17 +727,22 @@ void kafkalog_event_destroy(kafkalog_event_t *ev);
 // It belongs to the event and ends with it: do not destroy it. [MT][CB], never blocks.
 const kafkalog_error_t *kafkalog_event_error(const kafkalog_event_t *ev);
 
-// The partitions that an ERROR event is about, with their offsets; NULL when it is about none, for other events and for NULL.
+// The partitions that an ERROR event is about, with their offsets, or a LEADER or ISR event, with their epochs as offsets; NULL when it is about none, for other events and for NULL.
 //
 // It belongs to the event and ends with it. [MT][CB], never blocks.
 const kafkalog_tplist_t *kafkalog_event_partitions(const kafkalog_event_t *ev);
 
 // The line of a LOG event or the JSON of a STATS event, without a NUL at its end; (NULL, 0) for every other event and for NULL.
+// LEADER and ISR events have JSON too; fields are only ever added:
+//
+// {"event": "leader_changed", "topic": "orders", "partition": 0, "leader": 2, "leader_epoch": 5} (leader null: none)
+//
+// {"event": "isr_changed", "topic": "orders", "partition": 0, "leader_epoch": 5, "isr": [2, 3]}
 //
 // It belongs to the event and ends with it. [MT][CB], never blocks.
 kafkalog_bytes_t kafkalog_event_text(const kafkalog_event_t *ev);
 
-// KAFKALOG_EVENT_DELIVERY, _ERROR, _LOG or _STATS; 0 for NULL. A later version may know more: skip what you do not know.
+// KAFKALOG_EVENT_DELIVERY, _ERROR, _LOG, _STATS, _LEADER or _ISR; 0 for NULL. A later version may know more: skip what you do not know.
 //
 // The event stays the caller's. [MT][CB], never blocks.
 int32_t kafkalog_event_type(const kafkalog_event_t *ev);
@@ -777,6 +860,54 @@ kafkalog_code_t kafkalog_metadata(const kafkalog_engine_t *e,
                                   const char *topic_or_null,
                                   kafkalog_buf_t **json,
                                   kafkalog_error_t **err);
+
+// Makes another node known under an address, so that it is let in before the metadata of the cluster name it; or says where it has moved
+// to, when they do not know that yet. What they say later goes before this.
+//
+// [MT], never blocks for long. Codes: _STATE (an engine alone), _INVALID_ARG, _CLOSED, _FATAL.
+kafkalog_code_t kafkalog_node_add(kafkalog_engine_t *e,
+                                  int32_t node_id,
+                                  const char *url,
+                                  kafkalog_error_t **err);
+
+// Moves every replica away from a node, for good. `*replicas_left` (NULL: not interested) says how many are still to be moved; call it
+// again until it is 0.
+//
+// [MT], blocks for the controller's answer. Codes: NOT_CONTROLLER (41), REQUEST_TIMED_OUT (7), BROKER_ID_NOT_REGISTERED (102),
+// _INVALID_ARG, _CLOSED, _FATAL.
+kafkalog_code_t kafkalog_node_decommission(kafkalog_engine_t *e,
+                                           int32_t node_id,
+                                           int64_t *replicas_left,
+                                           int32_t timeout_ms,
+                                           kafkalog_error_t **err);
+
+// Listens for other nodes and for clients at one more address, such as "tcp://0.0.0.0:0". `*bound_url` is the one that can be
+// dialled, with a real port.
+//
+// The caller ends `*bound_url` with kafkalog_buf_destroy(). [MT], never blocks for long. Codes: _TRANSPORT_HOST (the system refuses),
+// _INVALID_ARG, _STATE (an engine alone, or one that does not listen on sockets), _CLOSED, _FATAL.
+kafkalog_code_t kafkalog_node_listen(kafkalog_engine_t *e,
+                                     const char *url,
+                                     kafkalog_buf_t **bound_url,
+                                     kafkalog_error_t **err);
+
+// Forgets another node, until the metadata of the cluster name it anew: its connection ends. To move what it has away for good:
+// kafkalog_node_decommission().
+//
+// [MT], never blocks for long. Codes: _STATE (an engine alone), _INVALID_ARG, _CLOSED, _FATAL.
+kafkalog_code_t kafkalog_node_remove(kafkalog_engine_t *e,
+                                     int32_t node_id,
+                                     kafkalog_error_t **err);
+
+// Gives a node its seat in the metadata quorum: KAFKALOG_SEAT_VOTER, _LEARNER or _NONE. One change at a time.
+//
+// [MT], blocks until the change is committed. Codes: NOT_CONTROLLER (41), REQUEST_TIMED_OUT (7), INVALID_REQUEST (42), _STATE (an
+// engine alone), _INVALID_ARG, _CLOSED, _FATAL.
+kafkalog_code_t kafkalog_node_set_seat(kafkalog_engine_t *e,
+                                       int32_t node_id,
+                                       int32_t seat,
+                                       int32_t timeout_ms,
+                                       kafkalog_error_t **err);
 
 // Ends a producer; NULL is fine. What is unsent is purged: its reports come with the code _PURGE_QUEUE or _PURGE_INFLIGHT. Call
 // kafkalog_producer_flush() before to send it.
@@ -898,6 +1029,34 @@ size_t kafkalog_queue_poll_many(kafkalog_queue_t *q,
 // [MT], never blocks.
 void kafkalog_queue_wake(kafkalog_queue_t *q);
 
+// Moves the replicas of a partition to these nodes, the first of which becomes the preferred leader; `n` 0 takes back a move that is
+// not finished. The move goes on after the call: kafkalog_replica_status() shows it.
+//
+// The array is copied. [MT], blocks until the decision is committed. Codes: NOT_CONTROLLER (41), REQUEST_TIMED_OUT (7),
+// UNKNOWN_TOPIC_OR_PARTITION (3), INVALID_REPLICA_ASSIGNMENT (39), NO_REASSIGNMENT_IN_PROGRESS (85), _STATE (an engine alone),
+// _INVALID_ARG, _CLOSED, _FATAL.
+kafkalog_code_t kafkalog_replica_reassign(kafkalog_engine_t *e,
+                                          const char *topic,
+                                          int32_t partition_id,
+                                          const int32_t *nodes,
+                                          size_t n,
+                                          int32_t timeout_ms,
+                                          kafkalog_error_t **err);
+
+// Leader, epoch, replicas, ISR and how far each replica is, as a JSON object. Its leader knows most. Fields are only ever added:
+//
+// {"topic": "orders", "partition": 0, "leader": 1, "leader_epoch": 4, "replicas": [1, 2, 3], "isr": [1, 2], "elr": [],
+// "offline": [3], "high_watermark": 99, "states": [{"node": 1, "log_start": 0, "log_end": 100, "vouched": 100,
+// "lag_records": 0, "lag_ms": 0, "is_caught_up": true}]}
+//
+// The caller ends `*json` with kafkalog_buf_destroy(). [MT], may block for the leader's answer. Codes: UNKNOWN_TOPIC_OR_PARTITION (3),
+// _INVALID_ARG, _CLOSED, _FATAL.
+kafkalog_code_t kafkalog_replica_status(const kafkalog_engine_t *e,
+                                        const char *topic,
+                                        int32_t partition_id,
+                                        kafkalog_buf_t **json,
+                                        kafkalog_error_t **err);
+
 // Adds partitions, until there are `total`. Keys may go to other partitions from then on.
 //
 // [MT], blocks for the creation. Codes: UNKNOWN_TOPIC_OR_PARTITION (3), INVALID_PARTITIONS (37; not more than there are),
@@ -998,6 +1157,18 @@ kafkalog_tplist_t *kafkalog_tplist_new(size_t capacity_hint);
 //
 // The bytes are copied. [ONE], never blocks. Codes: _INVALID_ARG (also for no such entry), _REENTRANT, _NOMEM.
 kafkalog_code_t kafkalog_tplist_set_metadata(kafkalog_tplist_t *l, size_t i, kafkalog_bytes_t metadata);
+
+// Puts a network of the host's under an engine that was opened with `listeners` of this scheme, and starts it. `tcp://`, `unix://`
+// and `inproc://` need no registration.
+//
+// `*vt` is copied; what it points to stays the host's. After success `release` is called exactly once, at the latest when the engine
+// and all its children are destroyed. After a failure nothing of it is kept and `release` is not called; an inbox that `start` was
+// given is released by the host all the same. [MT], blocks for the host's functions. Codes: _STATE (the scheme has its transport
+// already), _ABI (`struct_size`), _TRANSPORT_HOST (`start` failed), _INVALID_ARG (also: another scheme), _CLOSED, _FATAL.
+kafkalog_code_t kafkalog_transport_register(kafkalog_engine_t *e,
+                                            const char *scheme,
+                                            const kafkalog_transport_vtable_t *vt,
+                                            kafkalog_error_t **err);
 
 // The library's version as 0xMMmmpp00: compare with KAFKALOG_VERSION_NUMBER of the header you were compiled with.
 //

@@ -67,5 +67,5 @@ pub use types::{
 /// What the rooms above the front door need and users do not.
 #[doc(hidden)]
 pub mod door {
-    pub use crate::disk::{fork_generation, EventFd};
+    pub use crate::disk::{fork_generation, EndSignals, EventFd};
 }

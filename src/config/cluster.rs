@@ -104,6 +104,12 @@ impl ClusterConfig {
         }
     }
 
+    /// Where others reach this node.
+    #[must_use]
+    pub fn address(&self) -> Option<&str> {
+        self.advertised_listener.as_deref().or(self.listener.as_deref())
+    }
+
     /// Whether this node is one of several.
     #[must_use]
     pub fn is_member(&self) -> bool {

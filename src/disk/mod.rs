@@ -14,7 +14,7 @@ mod watch;
 
 pub use clock::coarse_realtime_ms;
 pub use os::{file_system, page_cache, FileSystem};
-pub use process::{fork_generation, open_files_limit, BlockedSignals};
+pub use process::{fork_generation, open_files_limit, BlockedSignals, EndSignals};
 pub use real::RealDisk;
 pub use watch::{EventFd, Watch, Watcher};
 

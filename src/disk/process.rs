@@ -74,6 +74,56 @@ fn swap_mask() -> libc::sigset_t {
     }
 }
 
+/// The signals that ask a process to end, for a program that wants to end in order. The library itself never takes them.
+///
+/// They are blocked in the thread that made it and in all that are started by it later, and stay so: a program has one, from its
+/// beginning to its end.
+#[derive(Debug)]
+pub struct EndSignals {
+    // The thread that made it is the one that waits.
+    _not_send: std::marker::PhantomData<*const ()>,
+}
+
+impl EndSignals {
+    #[must_use = "the signals are blocked, so somebody has to wait for them"]
+    pub fn new() -> EndSignals {
+        let set = EndSignals::set();
+        // SAFETY: the set is initialized; the call can only fail for a bad `how`.
+        let outcome = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, ptr::null_mut()) };
+        debug_assert_eq!(outcome, 0, "SIG_BLOCK with a valid set cannot fail");
+        EndSignals { _not_send: std::marker::PhantomData }
+    }
+
+    /// Waits for SIGTERM or SIGINT; false when none came in time, or another signal came between.
+    #[must_use]
+    pub fn wait(&self, timeout: std::time::Duration) -> bool {
+        let set = EndSignals::set();
+        let limit = libc::timespec {
+            tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
+            tv_nsec: timeout.subsec_nanos() as libc::c_long,
+        };
+        // SAFETY: set and limit are initialized, and nothing is asked about the signal but its number.
+        unsafe { libc::sigtimedwait(&set, ptr::null_mut(), &limit) > 0 }
+    }
+
+    fn set() -> libc::sigset_t {
+        let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: `sigemptyset` initializes the set before the others read it; the numbers are the system's own.
+        unsafe {
+            libc::sigemptyset(set.as_mut_ptr());
+            libc::sigaddset(set.as_mut_ptr(), libc::SIGTERM);
+            libc::sigaddset(set.as_mut_ptr(), libc::SIGINT);
+            set.assume_init()
+        }
+    }
+}
+
+impl Default for EndSignals {
+    fn default() -> EndSignals {
+        EndSignals::new()
+    }
+}
+
 /// How many descriptors this process may have open now; `None` for no limit.
 pub fn open_files_limit() -> io::Result<Option<u64>> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

@@ -4,6 +4,7 @@ use super::callbacks::CallbackThread;
 use super::close::Closing;
 use super::cluster_types::ClusterEvent;
 use super::core::{Core, Fatal};
+use super::doorstep::Doorstep;
 use super::node_thread::{NodeThread, StatsSink};
 use super::timer::Timer;
 use super::{Engine, LogSink};
@@ -101,7 +102,7 @@ impl EngineBuilder {
             seed: seed()?,
         };
         let stats_sink = self.stats_sink.zip(self.config.statistics_interval);
-        let node = open_node(&self.dir, self.config, world, self.transport, self.cluster_sink)?;
+        let (node, doorstep) = open_node(&self.dir, self.config, world, self.transport, self.cluster_sink)?;
         let timer = Arc::new(Timer::new());
         node.set_alarm(Arc::clone(&timer) as Arc<dyn Alarm>);
         let fatal = Arc::new(Fatal::default());
@@ -117,6 +118,7 @@ impl EngineBuilder {
             closing: Arc::clone(&closing),
             fatal: Arc::clone(&fatal),
             is_closing: AtomicBool::new(false),
+            doorstep,
             born,
         };
         let thread = NodeThread { node, timer, closing, fatal, log_sink: self.log_sink, stats_sink };
@@ -137,23 +139,23 @@ impl fmt::Debug for EngineBuilder {
 #[cfg(feature = "quorum")]
 fn open_node(
     dir: &Path,
-    config: EngineConfig,
+    mut config: EngineConfig,
     world: World,
     transport: Option<Arc<dyn Transport>>,
     sink: Option<ClusterSink>,
-) -> Result<Arc<Node>> {
+) -> Result<(Arc<Node>, Doorstep)> {
     if !config.cluster.is_member() {
-        return Ok(Arc::new(Node::open(dir, config, world)?));
+        return Ok((Arc::new(Node::open(dir, config, world)?), Doorstep::default()));
     }
-    let transport = match transport {
-        Some(transport) => transport,
-        None => super::cluster::socket_transport(&config, world.seed)?,
+    let (doorstep, transport) = match transport {
+        Some(transport) => (Doorstep::default(), transport),
+        None => Doorstep::open(&mut config, world.seed)?,
     };
     let node = Node::open_in_cluster(dir, config, world, transport)?;
     if let (Some(member), Some(sink)) = (node.member(), sink) {
         member.listen(move |news| sink(&super::cluster::event_of(news)));
     }
-    Ok(node)
+    Ok((node, doorstep))
 }
 
 #[cfg(not(feature = "quorum"))]
@@ -163,12 +165,12 @@ fn open_node(
     world: World,
     _: Option<Arc<dyn Transport>>,
     _: Option<ClusterSink>,
-) -> Result<Arc<Node>> {
+) -> Result<(Arc<Node>, Doorstep)> {
     if config.cluster.is_member() {
         let text = "controller.quorum.voters needs a build with the feature `quorum`";
         return Err(Error::new(ErrorCode::INVALID_CONFIG, text));
     }
-    Ok(Arc::new(Node::open(dir, config, world)?))
+    Ok((Arc::new(Node::open(dir, config, world)?), Doorstep::default()))
 }
 
 fn seed() -> Result<u64> {

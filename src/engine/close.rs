@@ -1,5 +1,5 @@
 //! The end of an engine. `kafkalog-node` does the work, and whoever closes waits for it with a limit: a disk that hangs can hold up the
-//! thread, never the host.
+//! thread, never the host. A member of a cluster hands over what it leads before its logs are closed.
 
 use super::core::{Core, Fatal};
 use super::timer::Timer;
@@ -70,6 +70,7 @@ impl Closing {
             let undelivered = producer.close_with_engine(deadline);
             self.state.lock().undelivered_records += undelivered;
         }
+        leave_cluster(node, deadline);
         let mut report = node.close(deadline)?;
         report.undelivered_records = self.state.lock().undelivered_records;
         Ok(report)
@@ -115,6 +116,16 @@ impl Closing {
         }
     }
 }
+
+/// Hands over what this node leads, for half of the time at the most: whatever comes of it, the logs are to be closed in order.
+#[cfg(feature = "quorum")]
+fn leave_cluster(node: &Node, deadline: Instant) {
+    let now = node.clock().monotonic();
+    node.leave_cluster(now + deadline.since(now) / 2);
+}
+
+#[cfg(not(feature = "quorum"))]
+fn leave_cluster(_: &Node, _: Instant) {}
 
 impl Core {
     pub(super) fn close(&self, timeout: Duration, callbacks: Callbacks) -> Result<CloseReport> {

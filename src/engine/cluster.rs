@@ -6,37 +6,15 @@ use super::cluster_types::{
 use super::core::Core;
 use super::replicated::ReplicatedTopic;
 use super::Engine;
-use crate::config::{EngineConfig, TopicConfig};
+use crate::config::TopicConfig;
 use crate::controller::{ControllerRequest, CreateTopic, ElectionType, NodeSeat, NodeStanding, Reply};
 use crate::error::{Error, ErrorCode, Result};
 use crate::node::{ClusterNews, Member};
 use crate::producer::HostTopic;
 use crate::storage::names::validate_topic_name;
-use crate::transport::{SocketSettings, SocketTransport, Transport};
 use crate::types::{NodeId, TopicPartition};
 use serde_json::{json, Value};
 use std::sync::Arc;
-
-/// The transport that `listeners` asks for.
-pub(super) fn socket_transport(config: &EngineConfig, seed: u64) -> Result<Arc<dyn Transport>> {
-    let cluster = &config.cluster;
-    let Some(url) = &cluster.listener else {
-        return Err(Error::new(ErrorCode::INVALID_CONFIG, "listeners is needed by a member of a cluster"));
-    };
-    if url.starts_with("inproc://") {
-        let text =
-            format!("listeners={url}: nodes of one process need a transport from one hub (EngineBuilder::transport)");
-        return Err(Error::new(ErrorCode::INVALID_CONFIG, text));
-    }
-    let transport = SocketTransport::new(SocketSettings {
-        cluster: cluster.cluster_id.unwrap_or_default(),
-        secret: cluster.secret.clone(),
-        seed,
-        ..SocketSettings::default()
-    });
-    transport.listen(url)?;
-    Ok(Arc::new(transport))
-}
 
 pub(super) fn event_of(news: &ClusterNews) -> ClusterEvent {
     match news {
@@ -232,6 +210,38 @@ impl Engine {
     /// As [`elect_leaders`](Engine::elect_leaders).
     pub fn change_voters(&self, node: NodeId, seat: NodeSeat) -> Result<()> {
         self.ask_controller(ControllerRequest::ChangeVoters { node, seat }).map(|_| ())
+    }
+
+    /// Listens for other nodes and for clients at one more address; answers the one that can be dialled, with a real port for port 0.
+    ///
+    /// # Errors
+    /// STATE where the engine is alone, or its transport is the host's; INVALID_ARG; TRANSPORT_HOST when the system refuses; CLOSED.
+    pub fn listen(&self, url: &str) -> Result<String> {
+        self.member()?;
+        self.core.doorstep.listen(url)
+    }
+
+    /// Where others reach this node: `listeners` with a real port for port 0, or `advertised.listeners`. `None` where it is alone.
+    #[must_use]
+    pub fn listener(&self) -> Option<String> {
+        self.core.node.config().cluster.address().map(str::to_owned)
+    }
+
+    /// Makes another node known under an address before the metadata of the cluster name it, so that it is let in; or where it has
+    /// moved to, when they do not know that yet.
+    ///
+    /// # Errors
+    /// STATE where the engine is alone; INVALID_ARG for an address that makes no sense here, or this node's own number; CLOSED.
+    pub fn add_node(&self, node: NodeId, url: &str) -> Result<()> {
+        self.member()?.set_peer(node, Some(url))
+    }
+
+    /// Forgets another node, until the metadata of the cluster name it anew: its connection ends.
+    ///
+    /// # Errors
+    /// As [`add_node`](Engine::add_node).
+    pub fn remove_node(&self, node: NodeId) -> Result<()> {
+        self.member()?.set_peer(node, None)
     }
 
     /// In the words of Kafka's metadata: who leads, who replicates, who is in sync.

@@ -2,6 +2,7 @@
 
 use super::callbacks::CallbackThread;
 use super::close::{Callbacks, Closing};
+use super::doorstep::Doorstep;
 use super::timer::Timer;
 use crate::disk::fork_generation;
 use crate::error::{Error, ErrorCode, Result};
@@ -17,6 +18,8 @@ pub(super) struct Core {
     pub(super) closing: Arc<Closing>,
     pub(super) fatal: Arc<Fatal>,
     pub(super) is_closing: AtomicBool,
+    /// Where others reach it; where it is alone, nowhere.
+    pub(super) doorstep: Doorstep,
     /// Which process opened it.
     pub(super) born: Option<u32>,
 }

@@ -15,6 +15,7 @@ mod cluster_json;
 mod cluster_stats;
 mod cluster_types;
 mod core;
+mod doorstep;
 mod host;
 mod log_sink;
 mod metrics;

@@ -1,5 +1,4 @@
 //! Whom a host's transport knows, and what went to and came from each of them.
-#![cfg_attr(not(test), allow(dead_code))] // until an engine takes a transport
 
 use crate::{NodeId, PeerStats, BOOTSTRAP_ID_MIN, CLIENT_ID_MIN};
 use parking_lot::Mutex;

@@ -7,8 +7,9 @@ use super::event::Content;
 use super::guard::{self, destroy, guard, guard_new, guard_value, Birth, Handle};
 use super::kafkalog_code_t;
 use super::log_sink::{self, Lines};
-use super::pointers::duration;
+use super::pointers::{duration, invalid};
 use super::queue::{kafkalog_queue_t, Queue};
+use super::transport::HostTransport;
 use crate::{CloseReport, Engine, Error, ErrorCode, LogLevel, LogSink, Result, Scope, Waker};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -48,6 +49,8 @@ pub(super) struct Core {
     pollers: Mutex<Vec<Weak<Waker>>>,
     defaults: Defaults,
     shutdown_timeout: Duration,
+    /// For an engine that listens under a scheme of the host's.
+    host_transport: Option<Arc<HostTransport>>,
 }
 
 /// Producer and consumer settings that the engine was opened with.
@@ -79,6 +82,12 @@ impl Core {
             self.lines.log(LogLevel::Error, log_sink::FACILITY_OF_BUGS, error.message());
             self.wake_pollers();
         }
+    }
+
+    /// Where the host's own transport goes.
+    pub(super) fn host_transport(&self, scheme: &str) -> Result<&HostTransport> {
+        let found = self.host_transport.as_deref().filter(|transport| transport.scheme() == scheme);
+        found.ok_or_else(|| invalid(format!("this engine was not opened with listeners={scheme}://..")))
     }
 
     fn first_failure(&self) -> Option<Error> {
@@ -176,6 +185,16 @@ fn open(settings: &Settings) -> Result<kafkalog_engine_t> {
     let mut builder = Engine::builder(dir)
         .log_sink(lines.clone())
         .stats_sink(Arc::new(move |json: &str| stats.announce(Content::Stats(json.to_owned()))));
+    let events = main.clone();
+    builder = builder.cluster_sink(Arc::new(move |event| events.announce(Content::Cluster(event.clone().into()))));
+    let host_transport = own.get("listeners").and_then(|url| foreign_scheme(url)).map(HostTransport::new).map(Arc::new);
+    if let Some(transport) = &host_transport {
+        builder = builder.transport(transport.clone());
+    }
+    if let Some(url) = own.get("listeners").filter(|url| url.trim().starts_with("inproc://")) {
+        let cluster_id = own.get("cluster.id").map_or("", |id| id.trim());
+        builder = builder.transport(super::hubs::transport(cluster_id, url)?);
+    }
     for (name, value) in &own {
         builder = builder.set(name, value)?;
     }
@@ -191,8 +210,19 @@ fn open(settings: &Settings) -> Result<kafkalog_engine_t> {
         pollers: Mutex::default(),
         defaults,
         shutdown_timeout,
+        host_transport,
     };
-    Ok(kafkalog_engine_t { core: Arc::new(core) })
+    let core = Arc::new(core);
+    if let Some(transport) = &core.host_transport {
+        transport.serve(&core);
+    }
+    Ok(kafkalog_engine_t { core })
+}
+
+/// The scheme of an address, unless the library carries it itself.
+fn foreign_scheme(url: &str) -> Option<&str> {
+    let (scheme, _) = url.trim().split_once("://")?;
+    (!["tcp", "unix", "inproc"].contains(&scheme)).then_some(scheme)
 }
 
 /// What a close that came to its end could not do, as one error.

@@ -1,5 +1,4 @@
 //! `kafkalog_transport_vtable_t`: the host's functions for a network, checked, and the calls of them.
-#![cfg_attr(not(test), allow(dead_code))] // until an engine takes a transport
 
 use super::error::c_string;
 use super::guard::{in_callback, null, Birth};

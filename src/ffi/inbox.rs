@@ -1,5 +1,4 @@
 //! `kafkalog_inbox_t`: where a host's transport delivers what came in.
-#![cfg_attr(not(test), allow(dead_code))] // until an engine takes a transport
 
 use super::accounts::{is_client, Accounts};
 use super::deliveries::{hand_over, Delivery};

@@ -3,7 +3,6 @@
 //! The engine has its transport from the start on; the host's functions come later, by kafkalog_transport_register(). Until then
 //! every peer is one without a connection. The host is called with no lock held, and never after `release`: every call holds on to
 //! the [`Host`], which says `release` when the last one lets go of it.
-#![cfg_attr(not(test), allow(dead_code))] // until an engine takes a transport
 
 use super::accounts::{is_client, Accounts};
 use super::deliveries::work_off;
@@ -29,7 +28,7 @@ pub(super) struct HostTransport {
     scheme: String,
     accounts: Arc<Accounts>,
     /// The engine, from its opening on.
-    pub(super) core: Arc<OnceLock<Weak<Core>>>,
+    core: Arc<OnceLock<Weak<Core>>>,
     state: Mutex<State>,
     /// A call of the host has come back.
     returned: Condvar,
@@ -67,6 +66,11 @@ impl HostTransport {
             state: Mutex::default(),
             returned: Condvar::new(),
         }
+    }
+
+    /// From now on a bug on the way in brings this engine down.
+    pub(super) fn serve(&self, core: &Arc<Core>) {
+        let _ = self.core.set(Arc::downgrade(core)); // there is one, and it comes once
     }
 
     pub(super) fn scheme(&self) -> &str {

@@ -3,7 +3,7 @@
 use crate::kit::{compile, root, run, Linked, C99};
 use kafkalog::ffi::{
     kafkalog_append_opts_t, kafkalog_bytes_t, kafkalog_delivery_t, kafkalog_header_t, kafkalog_packed_t,
-    kafkalog_record_t, kafkalog_view_t,
+    kafkalog_record_t, kafkalog_transport_vtable_t, kafkalog_view_t,
 };
 use std::fmt::Write;
 use std::mem::{offset_of, size_of};
@@ -27,6 +27,7 @@ fn every_member_of_every_struct_lies_where_c_looks_for_it() {
     layout!(rust, kafkalog_view_t: offset timestamp_ms key value key_len value_len partition leader_epoch topic_index
         header_count reserved);
     layout!(rust, kafkalog_append_opts_t: struct_size acks timeout_ms flags);
+    layout!(rust, kafkalog_transport_vtable_t: struct_size flags ctx start send set_peer stop release);
     let program = compile("cc", &C99, "ffi-tests/layout.c", Linked::Shared);
     assert_eq!(run(&program, &[]), rust);
 }

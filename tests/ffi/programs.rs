@@ -78,6 +78,11 @@ mod without_bugs {
     }
 
     #[test]
+    fn three_engines_of_a_process_are_a_cluster_over_a_network_of_the_hosts_that_loses_and_repeats() {
+        passes("transport");
+    }
+
+    #[test]
     fn log_lines_reach_the_hosts_function_and_the_queue() {
         passes("logs");
     }

@@ -6,6 +6,7 @@
 //! ```
 
 use crate::failure::{Failure, Outcome};
+use crate::membership::{wait_to_take_part, Membership};
 use crate::print;
 use crate::target::{close, property, Property, Writing};
 use kafkalog::{Delivery, Header, Producer, Record, RecordMetadata};
@@ -18,12 +19,16 @@ use std::time::Duration;
 const LINE_BYTES_MAX: u64 = 64 << 20;
 /// Sends that may be under way before the oldest is waited for.
 const UNDER_WAY_MAX: usize = 10_000;
+/// As a node of a cluster: how long it may take to become one.
+const JOIN_MAX: Duration = Duration::from_secs(60);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[derive(clap::Args, Debug)]
 pub struct Args {
     #[command(flatten)]
     at: Writing,
+    #[command(flatten)]
+    membership: Membership,
     /// The topic to send to
     #[arg(long)]
     topic: String,
@@ -44,7 +49,10 @@ pub struct Args {
 
 pub fn run(args: &Args, json: bool) -> Outcome {
     let format = LineFormat::of(&args.properties)?;
-    let engine = args.at.open()?;
+    let engine = args.at.open_as(&args.membership)?;
+    if args.membership.is_wanted() && !wait_to_take_part(&engine, JOIN_MAX)? {
+        return Err(Failure::failed("the nodes of the cluster could not be reached"));
+    }
     let mut builder = engine.producer();
     if let Some(codec) = &args.compression_codec {
         builder = builder.set("compression.type", codec)?;

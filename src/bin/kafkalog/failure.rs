@@ -73,6 +73,12 @@ impl Failure {
         Failure::new(Status::CannotOpen, format!("{}: {error}", path.display()))
     }
 
+    /// How the program will end.
+    #[cfg(test)]
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
     /// Says it in one line on stderr and turns into the exit status.
     pub fn report(self, json: bool) -> ExitCode {
         if self.is_unheard {

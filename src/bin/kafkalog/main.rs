@@ -18,10 +18,12 @@ mod failure;
 mod get_offsets;
 mod histogram;
 mod log_dirs;
+mod membership;
 mod print;
 mod producer_perf_test;
 mod reading;
 mod repair;
+mod serve;
 mod stats;
 mod target;
 mod topics;
@@ -84,6 +86,8 @@ enum Verb {
     VerifiableConsumer(verifiable_consumer::Args),
     /// Print figures of a directory as JSON or OpenMetrics text
     Stats(stats::Args),
+    /// Run one node of a cluster until SIGTERM or SIGINT
+    Serve(serve::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -120,6 +124,7 @@ fn run(verb: Verb, json: bool) -> Outcome {
         Verb::VerifiableProducer(args) => verifiable_producer::run(&args, json),
         Verb::VerifiableConsumer(args) => verifiable_consumer::run(&args, json),
         Verb::Stats(args) => stats::run(&args, json),
+        Verb::Serve(args) => serve::run(&args, json),
         Verb::Completions(args) => completions::run(&args, json),
     }
 }

@@ -1,6 +1,7 @@
 //! What a verb works on: a data directory, opened for writing or for looking.
 
 use crate::failure::{Failure, Outcome, Status};
+use crate::membership::Membership;
 use clap::Args;
 use kafkalog::{Engine, ReadOnlyEngine};
 use std::path::{Path, PathBuf};
@@ -48,6 +49,11 @@ impl Writing {
     /// Opens the directory, and makes it when it is not there.
     pub fn open(&self) -> Outcome<Engine> {
         open(&self.dir, &self.engine_properties)
+    }
+
+    /// The same as a node of a cluster, if that is wanted.
+    pub fn open_as(&self, membership: &Membership) -> Outcome<Engine> {
+        open(&self.dir, &membership.settings(&self.engine_properties)?)
     }
 
     /// Opens a directory that must be there.

@@ -9,11 +9,14 @@
 //! With --times a claim ends in ` @` and the milliseconds since the start, taken after the acknowledgement: `.ci/flush-window` needs to know
 //! how old a lost record was.
 //!
+//! With --listen the process is a node of a cluster, and produces to the leaders wherever they are.
+//!
 //! With one producer and one partition the lines come in the order of the log.
 
 use crate::failure::{Failure, Outcome};
-use crate::target::{close, Property, Writing};
-use kafkalog::{Delivery, Engine, ErrorCode, Producer, Record, Rung, TopicConfig};
+use crate::membership::{create_topic, Membership};
+use crate::target::{close, open, Property};
+use kafkalog::{Delivery, Engine, Producer, Record, Rung, TopicConfig};
 use std::collections::VecDeque;
 use std::io::Write;
 use std::path::PathBuf;
@@ -22,6 +25,8 @@ use std::time::{Duration, Instant};
 
 /// Sends under way with --async before the oldest is waited for.
 const UNDER_WAY_MAX: usize = 1000;
+/// As a node of a cluster: how long the others may take to come.
+const JOIN_MAX: Duration = Duration::from_secs(60);
 
 #[derive(clap::Args, Debug)]
 pub struct Args {
@@ -31,12 +36,17 @@ pub struct Args {
     /// A setting of the engine; may be repeated
     #[arg(long = "engine-property", value_name = "K=V", value_parser = crate::target::property)]
     properties: Vec<Property>,
+    #[command(flatten)]
+    membership: Membership,
     /// The topic; created when it is not there
     #[arg(long, default_value = "verifiable")]
     topic: String,
     /// Partitions of a new topic
     #[arg(long, default_value_t = 1, value_name = "N")]
     partitions: u32,
+    /// Replicas of a new topic
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    replication_factor: u16,
     /// 0, 1 or all
     #[arg(long, default_value = "all")]
     acks: String,
@@ -82,13 +92,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, _json: bool) -> Outcome {
-    let at = Writing { dir: args.dir.clone(), engine_properties: args.properties.clone() };
     let config = topic_config(args)?;
-    let engine = at.open()?;
-    match engine.create_topic(&args.topic, config) {
-        Err(error) if error.code() == ErrorCode::TOPIC_ALREADY_EXISTS => {}
-        created => created?,
-    }
+    let engine = open(&args.dir, &args.membership.settings(&args.properties)?)?;
+    create_topic(&engine, &args.topic, &config, JOIN_MAX)?;
     let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
     let run = &Run { args, engine: &engine, began: Instant::now(), next, stop };
     let outcome = std::thread::scope(|scope| {
@@ -104,7 +110,7 @@ pub fn run(args: &Args, _json: bool) -> Outcome {
 }
 
 fn topic_config(args: &Args) -> Outcome<TopicConfig> {
-    let mut config = TopicConfig::new().partitions(args.partitions);
+    let mut config = TopicConfig::new().partitions(args.partitions).replication(args.replication_factor);
     let numbers = [
         ("flush.messages", args.flush_messages),
         ("flush.ms", args.flush_ms),

@@ -33,6 +33,7 @@ use super::Node;
 use crate::client::{Calls, Client, ClusterView};
 use crate::config::ClusterConfig;
 use crate::controller::Image;
+use crate::error::{Error, ErrorCode, Result};
 use crate::replication::NodeEpoch;
 use crate::time::{Clock, Instant};
 use crate::transport::{ClusterId, Transport};
@@ -96,6 +97,14 @@ impl Member {
 
     fn image(&self) -> Arc<Image> {
         Arc::clone(&self.image.read())
+    }
+
+    /// Where another node is, as long as the metadata do not say; `None` forgets it.
+    pub(crate) fn set_peer(&self, node: NodeId, address: Option<&str>) -> Result<()> {
+        if node == self.me {
+            return Err(Error::new(ErrorCode::INVALID_ARG, format!("{node} is this node's own number")));
+        }
+        self.transport.set_peer(node, address)
     }
 
     /// The way to leaders elsewhere and to the controller, for this node's own users.

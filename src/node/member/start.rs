@@ -220,11 +220,10 @@ fn membership_settings(
     config: &ClusterConfig,
     voters: &[NodeId],
 ) -> NodeMembershipSettings {
-    let address = config.advertised_listener.as_ref().or(config.listener.as_ref());
     NodeMembershipSettings {
         node: me,
         incarnation,
-        address: address.cloned().unwrap_or_default(),
+        address: config.address().unwrap_or_default().to_owned(),
         rack: config.rack.clone(),
         previous_epoch: node.house.previous_epoch,
         voters: voters.to_vec(),

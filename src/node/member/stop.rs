@@ -34,14 +34,18 @@ impl Node {
         self.member().is_none_or(|member| *member.may_leave.told.lock())
     }
 
-    /// A controlled shutdown on this thread, which ticks meanwhile; gives up at `deadline`, for one cannot hand over to a majority that is
-    /// not there.
+    /// A controlled shutdown on this thread, which ticks meanwhile. Gives up at `deadline`, and before it when there was no controller for a
+    /// session (`broker.session.timeout.ms`): one cannot hand over to a majority that is not there, as when all nodes stop.
     pub fn leave_cluster(&self, deadline: Instant) {
         self.begin_leaving();
         let Some(member) = self.member() else { return };
+        let mut controlled_at = member.now();
         while !self.has_left() {
             let now = member.now();
-            if now >= deadline {
+            if member.runner().standing().leader.is_some() {
+                controlled_at = now;
+            }
+            if now >= deadline.min(controlled_at + member.config.session_timeout) {
                 member.tell(Level::Warn, format!("node {} leaves without having handed over what it leads", member.me));
                 return;
             }
