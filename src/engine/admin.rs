@@ -107,7 +107,8 @@ impl Engine {
     /// Log start, high watermark, flushed end and log end of a partition. Opens its log.
     ///
     /// # Errors
-    /// UNKNOWN_TOPIC_OR_PARTITION, KAFKA_STORAGE_ERROR, CLOSED.
+    /// UNKNOWN_TOPIC_OR_PARTITION, KAFKA_STORAGE_ERROR, CLOSED; NOT_LEADER_OR_FOLLOWER in a cluster when this node has no replica (a
+    /// consumer's `end_offsets` asks the leader).
     pub fn offsets(&self, topic: &str, partition: u32) -> Result<LogOffsets> {
         self.core.check()?;
         self.core.node.partition(topic, partition)?.offsets()
@@ -116,10 +117,16 @@ impl Engine {
     /// Deletes the records of a partition below `before`; durable on return, which is the new log start.
     ///
     /// # Errors
-    /// OFFSET_OUT_OF_RANGE past the high watermark, UNKNOWN_TOPIC_OR_PARTITION, KAFKA_STORAGE_ERROR.
+    /// OFFSET_OUT_OF_RANGE past the high watermark, UNKNOWN_TOPIC_OR_PARTITION, KAFKA_STORAGE_ERROR; REQUEST_TIMED_OUT in a cluster, where
+    /// the leader is asked, wherever it is.
     pub fn delete_records(&self, topic: &str, partition: u32, before: Offset) -> Result<Offset> {
         self.core.check()?;
-        self.core.node.partition(topic, partition)?.delete_records(Some(before))
+        let partition = self.core.node.partition(topic, partition)?;
+        #[cfg(feature = "quorum")]
+        if !partition.is_leading() {
+            return self.delete_records_elsewhere(partition.id(), before);
+        }
+        partition.delete_records(Some(before))
     }
 
     /// Topics, partitions, offsets and settings as JSON; all topics for `None`. Fields are only ever added:

@@ -6,13 +6,15 @@ use super::cluster_types::{
 use super::core::Core;
 use super::replicated::ReplicatedTopic;
 use super::Engine;
+use crate::client::Client;
 use crate::config::TopicConfig;
 use crate::controller::{ControllerRequest, CreateTopic, ElectionType, NodeSeat, NodeStanding, Reply};
 use crate::error::{Error, ErrorCode, Result};
 use crate::node::{ClusterNews, Member};
 use crate::producer::HostTopic;
 use crate::storage::names::validate_topic_name;
-use crate::types::{NodeId, TopicPartition};
+use crate::time::Instant;
+use crate::types::{NodeId, Offset, TopicPartition};
 use serde_json::{json, Value};
 use std::sync::Arc;
 
@@ -62,6 +64,12 @@ impl Core {
 
     /// Asks whoever is the active controller, for `request.timeout.ms` at the most; on return this node knows what came of it.
     fn ask_controller(&self, request: ControllerRequest) -> Result<Reply> {
+        let (client, deadline) = self.way_to_others()?;
+        client.wait(deadline, |done| client.ask_controller(request, deadline, done))
+    }
+
+    /// What asks other nodes, and how long that may take; not for the thread that has to tick meanwhile.
+    fn way_to_others(&self) -> Result<(&Arc<Client>, Instant)> {
         let Some(member) = self.node.member() else {
             return Err(Error::new(ErrorCode::STATE, "this engine is alone: nobody decides but itself"));
         };
@@ -69,8 +77,7 @@ impl Core {
             return Err(Error::new(ErrorCode::STATE, "not on the engine's own thread: it would wait for itself"));
         }
         let deadline = self.node.clock().monotonic() + self.node.config().cluster.request_timeout;
-        let client = member.client();
-        client.wait(deadline, |done| client.ask_controller(request, deadline, done))
+        Ok((member.client(), deadline))
     }
 }
 
@@ -242,6 +249,11 @@ impl Engine {
     /// As [`add_node`](Engine::add_node).
     pub fn remove_node(&self, node: NodeId) -> Result<()> {
         self.member()?.set_peer(node, None)
+    }
+
+    pub(super) fn delete_records_elsewhere(&self, partition: &TopicPartition, before: Offset) -> Result<Offset> {
+        let (client, deadline) = self.core.way_to_others()?;
+        client.wait(deadline, |done| client.delete_records(partition, Some(before), deadline, done))
     }
 
     /// In the words of Kafka's metadata: who leads, who replicates, who is in sync.

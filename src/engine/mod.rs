@@ -77,7 +77,8 @@ impl Engine {
         ProducerBuilder::new(Arc::clone(&self.core) as Arc<dyn crate::producer::Host>)
     }
 
-    /// A consumer's settings; it opens with [`ConsumerBuilder::open`]. A consumer does not keep the engine open.
+    /// A consumer's settings; it opens with [`ConsumerBuilder::open`]. A consumer does not keep the engine open. In a cluster it reads every
+    /// partition: those that have a replica here up to the replica's own high watermark, all others at their leaders.
     #[must_use]
     pub fn consumer(&self) -> ConsumerBuilder {
         let node = &self.core.node;
@@ -87,11 +88,12 @@ impl Engine {
     /// Direct access to the log of one partition.
     ///
     /// # Errors
-    /// UNKNOWN_TOPIC_OR_PARTITION, CLOSED.
+    /// UNKNOWN_TOPIC_OR_PARTITION, CLOSED; NOT_LEADER_OR_FOLLOWER in a cluster when this node has no replica.
     pub fn log(&self, topic: &str, partition: u32) -> Result<PartitionLog> {
         self.core.check()?;
         let node = &self.core.node;
         let partition = node.partition(topic, partition)?;
+        partition.check_hosted()?;
         Ok(PartitionLog::new(partition, Arc::clone(node.clock()), node.config().fetch_pinned_bytes_max))
     }
 

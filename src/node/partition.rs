@@ -234,6 +234,7 @@ impl Partition {
             Slot::Resting(AtRest { offsets: Some(offsets), .. }) => return Ok(*offsets),
             Slot::Resting(_) | Slot::Deleted => {}
         }
+        self.check_hosted()?;
         Ok(self.log()?.offsets())
     }
 
@@ -268,10 +269,10 @@ impl Partition {
     /// # Errors
     /// OFFSET_OUT_OF_RANGE past the high watermark; POLICY_VIOLATION where `cleanup.policy` lacks `delete`; NOT_LEADER_OR_FOLLOWER.
     pub fn delete_records(&self, before: Option<Offset>) -> Result<Offset> {
-        let log = self.log()?;
         if let Some(seat) = &self.seat {
             seat.check_leading(self)?;
         }
+        let log = self.log()?;
         let log_start = log.delete_records(before)?;
         let files = log.apply_retention(self.house.clock.realtime());
         self.house.upkeep.expect_file_deletes(self, &log);

@@ -1,0 +1,5 @@
+//! What a cluster of engines promises to whoever embeds it: three members in one process, each with its own directory and threads.
+#![cfg(feature = "quorum")]
+
+mod members;
+mod world;
