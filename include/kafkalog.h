@@ -458,7 +458,7 @@ kafkalog_code_t kafkalog_cluster_describe(const kafkalog_engine_t *e,
 // partition: 0, ELECTION_NOT_NEEDED (84), PREFERRED_LEADER_NOT_AVAILABLE (80), ELIGIBLE_LEADERS_NOT_AVAILABLE (83),
 // UNKNOWN_TOPIC_OR_PARTITION (3).
 //
-// The list stays the caller's. [MT], blocks until the elections are committed. Codes: NOT_CONTROLLER (41), REQUEST_TIMED_OUT (7), _STATE (an
+// The list stays the caller's. [MT], blocks until the elections are committed, up to `timeout_ms`. Codes: NOT_CONTROLLER (41), REQUEST_TIMED_OUT (7), _STATE (an
 // engine alone), _REENTRANT (the list is in use), _INVALID_ARG, _CLOSED, _FATAL.
 kafkalog_code_t kafkalog_cluster_elect_leaders(kafkalog_engine_t *e,
                                                int32_t election,
@@ -873,7 +873,7 @@ kafkalog_code_t kafkalog_node_add(kafkalog_engine_t *e,
 // Moves every replica away from a node, for good. `*replicas_left` (NULL: not interested) says how many are still to be moved; call it
 // again until it is 0.
 //
-// [MT], blocks for the controller's answer. Codes: NOT_CONTROLLER (41), REQUEST_TIMED_OUT (7), BROKER_ID_NOT_REGISTERED (102),
+// [MT], blocks for the controller's answer, up to `timeout_ms`. Codes: NOT_CONTROLLER (41), REQUEST_TIMED_OUT (7), BROKER_ID_NOT_REGISTERED (102),
 // _INVALID_ARG, _CLOSED, _FATAL.
 kafkalog_code_t kafkalog_node_decommission(kafkalog_engine_t *e,
                                            int32_t node_id,
@@ -901,7 +901,7 @@ kafkalog_code_t kafkalog_node_remove(kafkalog_engine_t *e,
 
 // Gives a node its seat in the metadata quorum: KAFKALOG_SEAT_VOTER, _LEARNER or _NONE. One change at a time.
 //
-// [MT], blocks until the change is committed. Codes: NOT_CONTROLLER (41), REQUEST_TIMED_OUT (7), INVALID_REQUEST (42), _STATE (an
+// [MT], blocks until the change is committed, up to `timeout_ms`. Codes: NOT_CONTROLLER (41), REQUEST_TIMED_OUT (7), INVALID_REQUEST (42), _STATE (an
 // engine alone), _INVALID_ARG, _CLOSED, _FATAL.
 kafkalog_code_t kafkalog_node_set_seat(kafkalog_engine_t *e,
                                        int32_t node_id,
@@ -1032,7 +1032,7 @@ void kafkalog_queue_wake(kafkalog_queue_t *q);
 // Moves the replicas of a partition to these nodes, the first of which becomes the preferred leader; `n` 0 takes back a move that is
 // not finished. The move goes on after the call: kafkalog_replica_status() shows it.
 //
-// The array is copied. [MT], blocks until the decision is committed. Codes: NOT_CONTROLLER (41), REQUEST_TIMED_OUT (7),
+// The array is copied. [MT], blocks until the decision is committed, up to `timeout_ms`. Codes: NOT_CONTROLLER (41), REQUEST_TIMED_OUT (7),
 // UNKNOWN_TOPIC_OR_PARTITION (3), INVALID_REPLICA_ASSIGNMENT (39), NO_REASSIGNMENT_IN_PROGRESS (85), _STATE (an engine alone),
 // _INVALID_ARG, _CLOSED, _FATAL.
 kafkalog_code_t kafkalog_replica_reassign(kafkalog_engine_t *e,
@@ -1059,7 +1059,7 @@ kafkalog_code_t kafkalog_replica_status(const kafkalog_engine_t *e,
 
 // Adds partitions, until there are `total`. Keys may go to other partitions from then on.
 //
-// [MT], blocks for the creation. Codes: UNKNOWN_TOPIC_OR_PARTITION (3), INVALID_PARTITIONS (37; not more than there are),
+// [MT], blocks for the creation, for another node's decision up to `timeout_ms`. Codes: REQUEST_TIMED_OUT (7), UNKNOWN_TOPIC_OR_PARTITION (3), INVALID_PARTITIONS (37; not more than there are),
 // KAFKA_STORAGE_ERROR (56), _INVALID_ARG, _CLOSED, _FATAL.
 kafkalog_code_t kafkalog_topic_add_partitions(kafkalog_engine_t *e,
                                               const char *topic,
@@ -1069,7 +1069,7 @@ kafkalog_code_t kafkalog_topic_add_partitions(kafkalog_engine_t *e,
 
 // Changes one setting of a topic; `value_or_null` NULL goes back to the engine's default.
 //
-// [MT], blocks for writing it down. Codes: UNKNOWN_TOPIC_OR_PARTITION (3), INVALID_CONFIG (40), KAFKA_STORAGE_ERROR (56),
+// [MT], blocks for writing it down, for another node's decision up to `timeout_ms`. Codes: REQUEST_TIMED_OUT (7), UNKNOWN_TOPIC_OR_PARTITION (3), INVALID_CONFIG (40), KAFKA_STORAGE_ERROR (56),
 // _INVALID_ARG, _CLOSED, _FATAL.
 kafkalog_code_t kafkalog_topic_alter(kafkalog_engine_t *e,
                                      const char *topic,
@@ -1078,10 +1078,10 @@ kafkalog_code_t kafkalog_topic_alter(kafkalog_engine_t *e,
                                      int32_t timeout_ms,
                                      kafkalog_error_t **err);
 
-// Creates a topic. `partitions` -1 is `num.partitions`, `replication` -1 is 1; `topic_conf` (NULL: the engine's defaults) has topic
+// Creates a topic. `partitions` -1 is `num.partitions`, `replication` -1 is `default.replication.factor`; `topic_conf` (NULL: the engine's defaults) has topic
 // settings such as `retention.ms`.
 //
-// Nothing is taken over. [MT], blocks for the creation. Codes: TOPIC_ALREADY_EXISTS (36), INVALID_TOPIC_EXCEPTION (17),
+// Nothing is taken over. [MT], blocks for the creation, for another node's decision up to `timeout_ms`. Codes: REQUEST_TIMED_OUT (7), TOPIC_ALREADY_EXISTS (36), INVALID_TOPIC_EXCEPTION (17),
 // INVALID_PARTITIONS (37), INVALID_REPLICATION_FACTOR (38), INVALID_CONFIG (40), KAFKA_STORAGE_ERROR (56), _INVALID_ARG,
 // _REENTRANT, _CLOSED, _FATAL.
 kafkalog_code_t kafkalog_topic_create(kafkalog_engine_t *e,
@@ -1094,7 +1094,7 @@ kafkalog_code_t kafkalog_topic_create(kafkalog_engine_t *e,
 
 // Deletes a topic and its files. Batches that were read stay valid.
 //
-// [MT], blocks for the deletion. Codes: UNKNOWN_TOPIC_OR_PARTITION (3), KAFKA_STORAGE_ERROR (56), _INVALID_ARG, _CLOSED, _FATAL.
+// [MT], blocks for the deletion, for another node's decision up to `timeout_ms`. Codes: REQUEST_TIMED_OUT (7), UNKNOWN_TOPIC_OR_PARTITION (3), KAFKA_STORAGE_ERROR (56), _INVALID_ARG, _CLOSED, _FATAL.
 kafkalog_code_t kafkalog_topic_delete(kafkalog_engine_t *e,
                                       const char *topic,
                                       int32_t timeout_ms,

@@ -207,7 +207,11 @@ impl PartitionLog {
             Acks::All => Rung::Replicated,
         };
         if placed.rung < owed {
-            partition.wait_for(end, owed, deadline)?;
+            match owed {
+                // What another leader has put in its place meanwhile is not this append.
+                Rung::Replicated => partition.wait_acked(placed.leader_epoch, end, deadline)?,
+                _ => partition.wait_for(end, owed, deadline)?,
+            };
         }
         // A high watermark that ran ahead of the flush is on a higher rung and still not on the platter.
         if options.fsync {

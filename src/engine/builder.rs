@@ -126,7 +126,7 @@ impl EngineBuilder {
             core.closing.thread_is_gone(); // there is nobody to wait for
             return Err(refused);
         }
-        Ok(Engine { core: Arc::new(core) })
+        Ok(Engine { core: Arc::new(core), patience: None })
     }
 }
 

@@ -17,6 +17,7 @@ use crate::time::Instant;
 use crate::types::{NodeId, Offset, TopicPartition};
 use serde_json::{json, Value};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) fn event_of(news: &ClusterNews) -> ClusterEvent {
     match news {
@@ -35,7 +36,7 @@ impl Core {
     /// A topic of the cluster, created with its defaults where `auto.create.topics.enable` allows.
     pub(super) fn replicated_topic(&self, name: &str, member: &Arc<Member>) -> Result<Arc<dyn HostTopic>> {
         if self.node.topic(name).is_none() && self.node.config().creates_topics {
-            match self.create_in_cluster(name, &TopicConfig::new()) {
+            match self.create_in_cluster(name, &TopicConfig::new(), None) {
                 Err(e) if e.code() != ErrorCode::TOPIC_ALREADY_EXISTS => return Err(e),
                 Ok(()) | Err(_) => {} // somebody else may have been faster
             }
@@ -49,7 +50,7 @@ impl Core {
         }
     }
 
-    fn create_in_cluster(&self, name: &str, config: &TopicConfig) -> Result<()> {
+    fn create_in_cluster(&self, name: &str, config: &TopicConfig, patience: Option<Duration>) -> Result<()> {
         validate_topic_name(name)?;
         let request = ControllerRequest::CreateTopic(CreateTopic {
             name: name.into(),
@@ -59,12 +60,14 @@ impl Core {
             assignments: Vec::new(),
             settings: config.overrides().iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
         });
-        self.ask_controller(request).map(|_| ())
+        self.ask_controller(request, patience).map(|_| ())
     }
 
-    /// Asks whoever is the active controller, for `request.timeout.ms` at the most; on return this node knows what came of it.
-    fn ask_controller(&self, request: ControllerRequest) -> Result<Reply> {
-        let (client, deadline) = self.way_to_others()?;
+    /// Asks whoever is the active controller, for `request.timeout.ms` at the most unless somebody has another `patience`; on return this
+    /// node knows what came of it.
+    fn ask_controller(&self, request: ControllerRequest, patience: Option<Duration>) -> Result<Reply> {
+        let (client, by) = self.way_to_others()?;
+        let deadline = patience.map_or(by, |patience| self.node.clock().monotonic() + patience);
         client.wait(deadline, |done| client.ask_controller(request, deadline, done))
     }
 
@@ -83,12 +86,12 @@ impl Core {
 
 impl Engine {
     pub(super) fn create_replicated(&self, name: &str, config: &TopicConfig) -> Result<()> {
-        self.core.create_in_cluster(name, config)
+        self.core.create_in_cluster(name, config, self.patience)
     }
 
     pub(super) fn ask_controller(&self, request: ControllerRequest) -> Result<Reply> {
         self.core.check()?;
-        self.core.ask_controller(request)
+        self.core.ask_controller(request, self.patience)
     }
 
     fn member(&self) -> Result<&Arc<Member>> {

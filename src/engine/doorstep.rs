@@ -1,4 +1,5 @@
 //! Where the other nodes of a cluster reach this one.
+#![cfg_attr(not(feature = "quorum"), allow(dead_code))]
 
 use crate::config::EngineConfig;
 use crate::error::{Error, ErrorCode, Result};

@@ -47,6 +47,8 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Engine {
     core: Arc<Core>,
+    /// What this handle's questions to the controller may take, instead of `request.timeout.ms`.
+    patience: Option<Duration>,
 }
 
 impl Engine {
@@ -95,6 +97,13 @@ impl Engine {
         let partition = node.partition(topic, partition)?;
         partition.check_hosted()?;
         Ok(PartitionLog::new(partition, Arc::clone(node.clock()), node.config().fetch_pinned_bytes_max))
+    }
+
+    /// A handle of the same engine, whose changes of topics and of the cluster may take this long instead of `request.timeout.ms` where a
+    /// controller decides them. What took too long may be decided all the same.
+    #[must_use]
+    pub fn within(&self, timeout: Duration) -> Engine {
+        Engine { core: Arc::clone(&self.core), patience: Some(timeout) }
     }
 
     /// The number of this node.

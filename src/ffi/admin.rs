@@ -6,7 +6,7 @@ use super::engine::kafkalog_engine_t;
 use super::error::kafkalog_error_t;
 use super::guard::{borrow, borrow_or_none, guard, guard_new};
 use super::kafkalog_code_t;
-use super::pointers::{invalid, output, text, text_or_none, time_limit, Signed};
+use super::pointers::{duration, invalid, output, text, text_or_none, time_limit, Signed};
 use super::tplist::{kafkalog_tplist_t, KAFKALOG_OFFSET_END};
 use crate::{Engine, Error, ErrorCode, Offset, Result, TopicConfig, TopicPartition};
 use std::ffi::c_char;
@@ -41,10 +41,10 @@ fn topic_config(partitions: i32, replication: i16, conf: Option<&kafkalog_conf_t
     Ok(config)
 }
 
-/// Creates a topic. `partitions` -1 is `num.partitions`, `replication` -1 is 1; `topic_conf` (NULL: the engine's defaults) has topic
+/// Creates a topic. `partitions` -1 is `num.partitions`, `replication` -1 is `default.replication.factor`; `topic_conf` (NULL: the engine's defaults) has topic
 /// settings such as `retention.ms`.
 ///
-/// Nothing is taken over. [MT], blocks for the creation. Codes: TOPIC_ALREADY_EXISTS (36), INVALID_TOPIC_EXCEPTION (17),
+/// Nothing is taken over. [MT], blocks for the creation, for another node's decision up to `timeout_ms`. Codes: REQUEST_TIMED_OUT (7), TOPIC_ALREADY_EXISTS (36), INVALID_TOPIC_EXCEPTION (17),
 /// INVALID_PARTITIONS (37), INVALID_REPLICATION_FACTOR (38), INVALID_CONFIG (40), KAFKA_STORAGE_ERROR (56), _INVALID_ARG,
 /// _REENTRANT, _CLOSED, _FATAL.
 #[no_mangle]
@@ -60,17 +60,17 @@ pub unsafe extern "C" fn kafkalog_topic_create(
     // SAFETY: every pointer is NULL or as the header asks.
     unsafe {
         guard(e, err, |handle| {
-            time_limit(timeout_ms)?;
+            let limit = duration(timeout_ms)?;
             let topic = text(topic, "topic")?;
             let config = topic_config(partitions, replication, borrow_or_none(topic_conf, "topic_conf")?)?;
-            handle.core.alive()?.engine.create_topic(topic, config)
+            handle.core.alive()?.engine.within(limit).create_topic(topic, config)
         })
     }
 }
 
 /// Deletes a topic and its files. Batches that were read stay valid.
 ///
-/// [MT], blocks for the deletion. Codes: UNKNOWN_TOPIC_OR_PARTITION (3), KAFKA_STORAGE_ERROR (56), _INVALID_ARG, _CLOSED, _FATAL.
+/// [MT], blocks for the deletion, for another node's decision up to `timeout_ms`. Codes: REQUEST_TIMED_OUT (7), UNKNOWN_TOPIC_OR_PARTITION (3), KAFKA_STORAGE_ERROR (56), _INVALID_ARG, _CLOSED, _FATAL.
 #[no_mangle]
 pub unsafe extern "C" fn kafkalog_topic_delete(
     e: *mut kafkalog_engine_t,
@@ -81,15 +81,15 @@ pub unsafe extern "C" fn kafkalog_topic_delete(
     // SAFETY: every pointer is NULL or as the header asks.
     unsafe {
         guard(e, err, |handle| {
-            time_limit(timeout_ms)?;
-            handle.core.alive()?.engine.delete_topic(text(topic, "topic")?)
+            let limit = duration(timeout_ms)?;
+            handle.core.alive()?.engine.within(limit).delete_topic(text(topic, "topic")?)
         })
     }
 }
 
 /// Adds partitions, until there are `total`. Keys may go to other partitions from then on.
 ///
-/// [MT], blocks for the creation. Codes: UNKNOWN_TOPIC_OR_PARTITION (3), INVALID_PARTITIONS (37; not more than there are),
+/// [MT], blocks for the creation, for another node's decision up to `timeout_ms`. Codes: REQUEST_TIMED_OUT (7), UNKNOWN_TOPIC_OR_PARTITION (3), INVALID_PARTITIONS (37; not more than there are),
 /// KAFKA_STORAGE_ERROR (56), _INVALID_ARG, _CLOSED, _FATAL.
 #[no_mangle]
 pub unsafe extern "C" fn kafkalog_topic_add_partitions(
@@ -102,15 +102,15 @@ pub unsafe extern "C" fn kafkalog_topic_add_partitions(
     // SAFETY: every pointer is NULL or as the header asks.
     unsafe {
         guard(e, err, |handle| {
-            time_limit(timeout_ms)?;
-            handle.core.alive()?.engine.add_partitions(text(topic, "topic")?, partition_count(total)?)
+            let limit = duration(timeout_ms)?;
+            handle.core.alive()?.engine.within(limit).add_partitions(text(topic, "topic")?, partition_count(total)?)
         })
     }
 }
 
 /// Changes one setting of a topic; `value_or_null` NULL goes back to the engine's default.
 ///
-/// [MT], blocks for writing it down. Codes: UNKNOWN_TOPIC_OR_PARTITION (3), INVALID_CONFIG (40), KAFKA_STORAGE_ERROR (56),
+/// [MT], blocks for writing it down, for another node's decision up to `timeout_ms`. Codes: REQUEST_TIMED_OUT (7), UNKNOWN_TOPIC_OR_PARTITION (3), INVALID_CONFIG (40), KAFKA_STORAGE_ERROR (56),
 /// _INVALID_ARG, _CLOSED, _FATAL.
 #[no_mangle]
 pub unsafe extern "C" fn kafkalog_topic_alter(

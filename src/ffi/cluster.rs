@@ -6,7 +6,7 @@ use super::error::kafkalog_error_t;
 use super::guard::{borrow_or_none, guard, guard_new};
 use super::host::{kafkalog_transport_vtable_t, Host};
 use super::kafkalog_code_t;
-use super::pointers::{array, invalid, output, partition, text, time_limit, Signed};
+use super::pointers::{array, duration, invalid, output, partition, text, Signed};
 use super::tplist::{kafkalog_tplist_t, Entry};
 use crate::{ElectionType, ErrorCode, NodeId, NodeSeat, Result, TopicPartition};
 use std::collections::BTreeMap;
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn kafkalog_node_remove(
 /// Moves every replica away from a node, for good. `*replicas_left` (NULL: not interested) says how many are still to be moved; call it
 /// again until it is 0.
 ///
-/// [MT], blocks for the controller's answer. Codes: NOT_CONTROLLER (41), REQUEST_TIMED_OUT (7), BROKER_ID_NOT_REGISTERED (102),
+/// [MT], blocks for the controller's answer, up to `timeout_ms`. Codes: NOT_CONTROLLER (41), REQUEST_TIMED_OUT (7), BROKER_ID_NOT_REGISTERED (102),
 /// _INVALID_ARG, _CLOSED, _FATAL.
 #[no_mangle]
 pub unsafe extern "C" fn kafkalog_node_decommission(
@@ -123,8 +123,8 @@ pub unsafe extern "C" fn kafkalog_node_decommission(
     // SAFETY: every pointer is NULL or as the header asks.
     unsafe {
         guard(e, err, |handle| {
-            time_limit(timeout_ms)?;
-            let left = handle.core.alive()?.engine.decommission(node(node_id)?)?;
+            let limit = duration(timeout_ms)?;
+            let left = handle.core.alive()?.engine.within(limit).decommission(node(node_id)?)?;
             if !replicas_left.is_null() {
                 *output(replicas_left, "replicas_left")? = left.signed();
             }
@@ -135,7 +135,7 @@ pub unsafe extern "C" fn kafkalog_node_decommission(
 
 /// Gives a node its seat in the metadata quorum: KAFKALOG_SEAT_VOTER, _LEARNER or _NONE. One change at a time.
 ///
-/// [MT], blocks until the change is committed. Codes: NOT_CONTROLLER (41), REQUEST_TIMED_OUT (7), INVALID_REQUEST (42), _STATE (an
+/// [MT], blocks until the change is committed, up to `timeout_ms`. Codes: NOT_CONTROLLER (41), REQUEST_TIMED_OUT (7), INVALID_REQUEST (42), _STATE (an
 /// engine alone), _INVALID_ARG, _CLOSED, _FATAL.
 #[no_mangle]
 pub unsafe extern "C" fn kafkalog_node_set_seat(
@@ -148,14 +148,14 @@ pub unsafe extern "C" fn kafkalog_node_set_seat(
     // SAFETY: every pointer is NULL or as the header asks.
     unsafe {
         guard(e, err, |handle| {
-            time_limit(timeout_ms)?;
+            let limit = duration(timeout_ms)?;
             let seat = match seat {
                 KAFKALOG_SEAT_NONE => NodeSeat::None,
                 KAFKALOG_SEAT_VOTER => NodeSeat::Voter,
                 KAFKALOG_SEAT_LEARNER => NodeSeat::Learner,
                 _ => return Err(invalid(format!("seat is {seat}; legal are the KAFKALOG_SEAT_ constants"))),
             };
-            handle.core.alive()?.engine.change_voters(node(node_id)?, seat)
+            handle.core.alive()?.engine.within(limit).change_voters(node(node_id)?, seat)
         })
     }
 }
@@ -186,7 +186,7 @@ pub unsafe extern "C" fn kafkalog_cluster_describe(
 /// partition: 0, ELECTION_NOT_NEEDED (84), PREFERRED_LEADER_NOT_AVAILABLE (80), ELIGIBLE_LEADERS_NOT_AVAILABLE (83),
 /// UNKNOWN_TOPIC_OR_PARTITION (3).
 ///
-/// The list stays the caller's. [MT], blocks until the elections are committed. Codes: NOT_CONTROLLER (41), REQUEST_TIMED_OUT (7), _STATE (an
+/// The list stays the caller's. [MT], blocks until the elections are committed, up to `timeout_ms`. Codes: NOT_CONTROLLER (41), REQUEST_TIMED_OUT (7), _STATE (an
 /// engine alone), _REENTRANT (the list is in use), _INVALID_ARG, _CLOSED, _FATAL.
 #[no_mangle]
 pub unsafe extern "C" fn kafkalog_cluster_elect_leaders(
@@ -199,7 +199,7 @@ pub unsafe extern "C" fn kafkalog_cluster_elect_leaders(
     // SAFETY: every pointer is NULL or as the header asks.
     unsafe {
         guard(e, err, |handle| {
-            time_limit(timeout_ms)?;
+            let limit = duration(timeout_ms)?;
             let kind = match election {
                 KAFKALOG_ELECTION_PREFERRED => ElectionType::Preferred,
                 KAFKALOG_ELECTION_UNCLEAN => ElectionType::Unclean,
@@ -207,7 +207,7 @@ pub unsafe extern "C" fn kafkalog_cluster_elect_leaders(
                     return Err(invalid(format!("election is {election}; legal are the KAFKALOG_ELECTION_ constants")))
                 }
             };
-            let engine = &handle.core.alive()?.engine;
+            let engine = handle.core.alive()?.engine.within(limit);
             let Some(list) = borrow_or_none(partitions, "partitions")? else {
                 return engine.elect_leaders(kind, None).map(drop);
             };
@@ -233,7 +233,7 @@ pub unsafe extern "C" fn kafkalog_cluster_elect_leaders(
 /// Moves the replicas of a partition to these nodes, the first of which becomes the preferred leader; `n` 0 takes back a move that is
 /// not finished. The move goes on after the call: kafkalog_replica_status() shows it.
 ///
-/// The array is copied. [MT], blocks until the decision is committed. Codes: NOT_CONTROLLER (41), REQUEST_TIMED_OUT (7),
+/// The array is copied. [MT], blocks until the decision is committed, up to `timeout_ms`. Codes: NOT_CONTROLLER (41), REQUEST_TIMED_OUT (7),
 /// UNKNOWN_TOPIC_OR_PARTITION (3), INVALID_REPLICA_ASSIGNMENT (39), NO_REASSIGNMENT_IN_PROGRESS (85), _STATE (an engine alone),
 /// _INVALID_ARG, _CLOSED, _FATAL.
 #[no_mangle]
@@ -249,11 +249,11 @@ pub unsafe extern "C" fn kafkalog_replica_reassign(
     // SAFETY: every pointer is NULL or as the header asks.
     unsafe {
         guard(e, err, |handle| {
-            time_limit(timeout_ms)?;
+            let limit = duration(timeout_ms)?;
             let (topic, partition) = (text(topic, "topic")?, partition(partition_id)?);
             let nodes: Vec<NodeId> = array(nodes, n, "nodes")?.iter().map(|id| node(*id)).collect::<Result<_>>()?;
             let replicas = Some(nodes).filter(|nodes| !nodes.is_empty());
-            handle.core.alive()?.engine.reassign(topic, partition, replicas)
+            handle.core.alive()?.engine.within(limit).reassign(topic, partition, replicas)
         })
     }
 }

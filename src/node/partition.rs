@@ -180,7 +180,7 @@ impl Partition {
         self.tell(log, moved);
         if rung == Rung::Replicated && offsets.high_watermark < end {
             if let Some(seat) = &self.seat {
-                return self.wait_replicated(seat, end, deadline);
+                return self.wait_replicated(seat, self.leader_epoch(), end, deadline);
             }
             let text = format!("{}: {end} is not replicated yet", self.id);
             return Err(Error::new(ErrorCode::REQUEST_TIMED_OUT, text));

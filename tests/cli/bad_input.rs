@@ -167,7 +167,10 @@ fn a_directory_without_permission_is_one_clear_error() {
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o555)).unwrap();
     // Nobody is bound by permissions, root is not. The program and the way to it are opened to nobody.
     let copy = dir.path().with_file_name("kafkalog");
-    std::fs::copy(program().get_program(), &copy).unwrap();
+    // Copied by a process of its own: a descriptor of ours, open for writing, would go to the children of other tests, and no file that
+    // somebody writes can be run.
+    let copied = std::process::Command::new("cp").arg(program().get_program()).arg(&copy).status().unwrap();
+    assert!(copied.success());
     for path in [copy.as_path(), copy.parent().unwrap()] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }

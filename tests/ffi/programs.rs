@@ -83,6 +83,16 @@ mod without_bugs {
     }
 
     #[test]
+    fn three_engines_of_a_process_survive_the_loss_of_a_leader_and_tell_when_too_few_are_in_sync() {
+        passes("cluster");
+    }
+
+    #[test]
+    fn engines_of_a_process_find_each_other_by_name() {
+        passes("inproc");
+    }
+
+    #[test]
     fn log_lines_reach_the_hosts_function_and_the_queue() {
         passes("logs");
     }
@@ -103,6 +113,22 @@ mod without_bugs {
         let program = go_program(&root().join("ffi-tests/go"), "go-first", &[("PKG_CONFIG_PATH", kit())]);
         let said = run(&program, &[&data_dir("go-first")]);
         assert_eq!(said, "tag 1 offset 0 code 0\ntag 2 offset 1 code 0\n");
+    }
+
+    #[test]
+    fn three_engines_of_a_go_program_are_a_cluster_over_a_network_in_go() {
+        if !has_or_skip("go") || !has_or_skip("pkg-config") {
+            return;
+        }
+        let program = go_program(&root().join("ffi-tests/go-cluster"), "go-cluster", &[("PKG_CONFIG_PATH", kit())]);
+        let said = run(&program, &[&data_dir("go-cluster")]);
+        let expected = [
+            "three in sync: acknowledged",
+            "the leader is lost: acknowledged by another",
+            "two in sync are not three: 19",
+            "it is back: acknowledged",
+        ];
+        assert_eq!(said.lines().collect::<Vec<_>>(), expected);
     }
 
     pub fn go_program(source: &Path, name: &str, environment: &[(&str, &Path)]) -> std::path::PathBuf {

@@ -38,10 +38,26 @@ impl Partition {
         seat.acks.moved.notify_all();
     }
 
-    /// Blocks until everything below `end` is replicated in the reign that holds now.
-    pub(in crate::node) fn wait_replicated(&self, seat: &Seat, end: Offset, deadline: Option<Instant>) -> Result<Rung> {
+    /// Blocks until everything below `end` is replicated in the reign that has `admitted` it.
+    ///
+    /// # Errors
+    /// As [`wait_for`](Partition::wait_for); NOT_LEADER_OR_FOLLOWER when that reign is over, NOT_ENOUGH_REPLICAS_AFTER_APPEND.
+    pub fn wait_acked(&self, admitted: LeaderEpoch, end: Offset, deadline: Option<Instant>) -> Result<Rung> {
+        let Some(seat) = &self.seat else { return self.wait_for(end, Rung::Replicated, deadline) };
+        if self.must_flush_before_ack() {
+            self.wait_for(end, Rung::Flushed, deadline)?;
+        }
+        self.wait_replicated(seat, admitted, end, deadline)
+    }
+
+    pub(in crate::node) fn wait_replicated(
+        &self,
+        seat: &Seat,
+        admitted: LeaderEpoch,
+        end: Offset,
+        deadline: Option<Instant>,
+    ) -> Result<Rung> {
         let clock = &self.house.clock;
-        let (_, admitted) = seat.leader();
         let mut moves = seat.acks.moves.lock();
         loop {
             let seen = *moves;

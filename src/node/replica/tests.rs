@@ -290,6 +290,20 @@ fn whoever_waits_for_an_acknowledgement_is_told_by_the_last_fetch() {
 }
 
 #[test]
+fn an_append_whose_reign_is_over_is_not_acknowledged_by_what_took_its_place() {
+    let mut trio = Trio::new(&[]);
+    trio.reign(Some(1), &[1, 2, 3]);
+    let placed = trio.put(1, "lost", Acks::All).expect("appends");
+    trio.reign(Some(2), &[2, 3]);
+    trio.put(2, "kept", Acks::All).expect("appends");
+    trio.catch_up(3);
+    trio.catch_up(1);
+    assert_eq!(trio.high_watermark(1), Offset(1));
+    let refused = trio.of(1).wait_acked(placed.leader_epoch, Offset(1), None).expect_err("it is not in the log");
+    assert_eq!(refused.code(), ErrorCode::NOT_LEADER_OR_FOLLOWER);
+}
+
+#[test]
 fn a_fetch_that_would_say_nothing_new_is_left_unanswered() {
     let mut trio = Trio::new(&[]);
     trio.reign(Some(1), &[1, 2, 3]);

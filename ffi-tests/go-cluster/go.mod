@@ -1,0 +1,3 @@
+module kafkalog/ffi-tests/cluster
+
+go 1.19
