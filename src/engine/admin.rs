@@ -3,8 +3,6 @@
 use super::Engine;
 use crate::config::TopicConfig;
 #[cfg(feature = "quorum")]
-use crate::config::TopicOverrides;
-#[cfg(feature = "quorum")]
 use crate::controller::ControllerRequest;
 use crate::error::{Error, ErrorCode, Result};
 use crate::node::{Topic, TopicDescription};
@@ -51,8 +49,7 @@ impl Engine {
         self.core.check()?;
         #[cfg(feature = "quorum")]
         if self.core.node.member().is_some() {
-            let assignments = Vec::new();
-            let request = ControllerRequest::CreatePartitions { name: name.into(), count: partitions, assignments };
+            let request = super::orders::create_partitions(name, partitions);
             return self.ask_controller(request).map(|_| ());
         }
         self.core.node.add_partitions(name, partitions)
@@ -66,14 +63,7 @@ impl Engine {
         self.core.check()?;
         #[cfg(feature = "quorum")]
         if self.core.node.member().is_some() {
-            // The controller takes what it is told: whoever asks it has checked it.
-            let mut checked = TopicOverrides::new();
-            match value {
-                Some(value) => checked.set(key, value)?,
-                None => checked.remove(key).map(|_| ())?,
-            }
-            let changes = vec![(key.to_owned(), value.map(str::to_owned))];
-            let request = ControllerRequest::AlterTopicConfig { name: name.into(), changes };
+            let request = super::orders::alter_topic(name, key, value)?;
             return self.ask_controller(request).map(|_| ());
         }
         self.core.node.alter_topic(name, key, value)

@@ -10,24 +10,32 @@ mod callbacks;
 mod close;
 #[cfg(feature = "quorum")]
 mod cluster;
+mod cluster_client;
 mod cluster_json;
 #[cfg(feature = "quorum")]
 mod cluster_stats;
 mod cluster_types;
 mod core;
+<<<<<<< HEAD
 mod doorstep;
+=======
+mod elsewhere;
+>>>>>>> 1f8d155 (Engine::connect: a program that hosts no data sends, reads and operates a cluster; a topic that a client wants to send to is created where the nodes do that)
 mod host;
 mod log_sink;
 mod metrics;
 mod node_thread;
+mod orders;
 #[cfg(feature = "quorum")]
 mod replicated;
 mod stats;
 mod timer;
 
 pub use builder::EngineBuilder;
+pub use cluster_client::{ClusterClient, ClusterClientBuilder};
 pub use cluster_types::{
-    ClusterDescription, ClusterEvent, NodeDescription, PartitionOutcome, PartitionReplicas, QuorumReplica, ReplicaState,
+    ClusterDescription, ClusterEvent, NodeDescription, PartitionEnds, PartitionOutcome, PartitionReplicas,
+    QuorumReplica, ReplicaState,
 };
 pub use log_sink::LogSink;
 
@@ -71,6 +79,21 @@ impl Engine {
     /// As [`ReadOnlyEngine::open`].
     pub fn open_read_only(dir: impl AsRef<Path>) -> Result<ReadOnlyEngine> {
         ReadOnlyEngine::open(dir)
+    }
+
+    /// Connects with a cluster that this program hosts no data of: `bootstrap` are addresses of some of its nodes
+    /// (`bootstrap.servers`, here without commas), `settings` those of a client by Kafka's names. Over sockets `cluster.id` is needed; a
+    /// transport of one's own is given to [`ClusterClient::builder`]. Does not wait for the cluster.
+    ///
+    /// # Errors
+    /// As [`ClusterClientBuilder::connect`].
+    pub fn connect(bootstrap: &[impl AsRef<str>], settings: &[(&str, &str)]) -> Result<ClusterClient> {
+        let servers: Vec<&str> = bootstrap.iter().map(AsRef::as_ref).collect();
+        let mut builder = ClusterClient::builder().set("bootstrap.servers", &servers.join(","))?;
+        for (name, value) in settings {
+            builder = builder.set(name, value)?;
+        }
+        builder.connect()
     }
 
     /// A producer's settings; it opens with [`ProducerBuilder::open`].

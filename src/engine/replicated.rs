@@ -1,5 +1,6 @@
 //! Partitions of a cluster, as this node's producers see them: led here, or reached through the client.
 
+use super::elsewhere::{placed, records_in};
 use crate::client::{Client, ClientProduced};
 use crate::error::{Error, ErrorCode, Result};
 use crate::node::{Grouped, Member, Notify, Partition, Subscription, Topic};
@@ -173,22 +174,5 @@ impl HostPartition for ReplicatedPartition {
 
     fn subscribe(&self, listener: Arc<dyn Notify>) -> Option<Box<dyn Any + Send + Sync>> {
         Some(Box::new(self.partition.subscribe(listener)))
-    }
-}
-
-/// Of one encoded batch.
-fn records_in(batch: &Bytes) -> u64 {
-    let mut walk = crate::record::batches(batch);
-    walk.by_ref().map_while(Result::ok).map(|(_, view)| u64::from(view.header().record_count.unsigned_abs())).sum()
-}
-
-fn placed(produced: ClientProduced, records: u64, leader_epoch: LeaderEpoch) -> Appended {
-    let base_offset = produced.base_offset.unwrap_or_default();
-    Appended {
-        base_offset,
-        last_offset: base_offset.plus(records.saturating_sub(1)),
-        log_append_time: produced.log_append_time,
-        rung: produced.rung,
-        leader_epoch,
     }
 }

@@ -1,7 +1,7 @@
 //! Any member serves any partition.
 
 use crate::world::{id, producer, put, take, until, Cluster, PATIENCE};
-use kafkalog::{Acks, ErrorCode, Record, StartAt, Timestamp, TopicPartition};
+use kafkalog::{Acks, ErrorCode, Offset, Record, StartAt, Timestamp, TopicPartition};
 use std::time::Duration;
 
 #[test]
@@ -19,7 +19,12 @@ fn what_is_sent_by_any_member_is_read_by_any_member() {
         assert_eq!(take(consumer, 3), ["by 1", "by 2", "by 3"]);
         assert_eq!(consumer.end_offsets(&[id("t")]).expect("is told")[0].0, 3);
     }
-    // Where there is no replica, none is made by reading.
+    // Where there is no replica, none is made by reading, or by asking about it.
+    let engine = cluster.engine(stranger);
+    assert!(engine.describe_replicas("t", 0).expect("is known").states.is_empty());
+    let refused = [engine.offsets("t", 0).expect_err("is elsewhere"), engine.log("t", 0).expect_err("is elsewhere")];
+    assert!(refused.iter().all(|error| error.code() == ErrorCode::NOT_LEADER_OR_FOLLOWER), "{refused:?}");
+    assert_eq!(engine.delete_records("t", 0, Offset(1)).expect("the leader does"), Offset(1));
     let dir = cluster.engine(stranger).dir().join("t-0");
     assert!(!dir.exists(), "{}", dir.display());
 }
@@ -72,7 +77,7 @@ fn a_position_outside_a_log_elsewhere_is_moved_as_the_policy_says() {
     let stranger = cluster.engine(cluster.stranger("t"));
     let sender = producer(stranger);
     put(&sender, "t", "only").expect("is acknowledged");
-    let start = StartAt::Offset(kafkalog::Offset(77));
+    let start = StartAt::Offset(Offset(77));
     let builder = stranger.consumer().set("auto.offset.reset", "earliest").expect("legal");
     let mut consumer = builder.assign(id("t"), start).open().expect("opens");
     assert_eq!(take(&mut consumer, 1), ["only"]);

@@ -136,7 +136,7 @@ impl Partition {
 
     /// How far this replica is and, where it leads, every other one.
     pub(crate) fn replica_states(&self) -> Vec<ReplicaProgress> {
-        let Some(seat) = &self.seat else { return Vec::new() };
+        let Some(seat) = self.seat.as_ref().filter(|_| self.is_hosted()) else { return Vec::new() };
         let Ok(log) = self.log() else { return Vec::new() };
         let mine = facts(&log, self.must_flush_before_ack());
         let now = self.house.clock.monotonic();
