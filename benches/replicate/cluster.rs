@@ -80,8 +80,8 @@ impl Cluster {
         let mut cluster = Cluster { way, hub: ChannelHub::new(), seats, is_veiled, settings: settings.to_vec() };
         (1..=NODES).for_each(|id| cluster.start(id));
         let config = TopicConfig::new().partitions(partitions).replication(3).set("min.insync.replicas", "2").expect("legal");
-        let created = cluster.engine(1).create_topic("t", config);
-        created.unwrap_or_else(|error| panic!("creating: {error}"));
+        // Not before all three are registered.
+        cluster.until("the topic is created", || cluster.engine(1).create_topic("t", config.clone()).ok());
         (0..partitions).for_each(|partition| cluster.until_in_sync(partition));
         cluster
     }
