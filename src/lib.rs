@@ -44,8 +44,8 @@ pub use consumer::{
 };
 pub use controller::{ElectionType, NodeSeat};
 pub use engine::{
-    ClusterDescription, ClusterEvent, Engine, EngineBuilder, LogSink, NodeDescription, PartitionOutcome,
-    PartitionReplicas, QuorumReplica, ReplicaState,
+    ClusterClient, ClusterClientBuilder, ClusterDescription, ClusterEvent, Engine, EngineBuilder, LogSink,
+    NodeDescription, PartitionEnds, PartitionOutcome, PartitionReplicas, QuorumReplica, ReplicaState,
 };
 pub use error::{Error, ErrorCode, Result};
 pub use node::{CloseReport, LogLevel, TopicDescription};

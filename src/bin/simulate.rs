@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! simulate --seeds 0..2000 [--nodes 3|5] [--jobs N]     all of them; ends with 1 at the first finding
+//! simulate --seeds 0..2000 --all                       all of them, one line each finding
 //! simulate --seed 17 [--nodes 3|5] [--trace]            one, with what happened
 //! ```
 
@@ -18,17 +19,19 @@ const TAIL_LINES: usize = 80;
 /// How often a terminal is told how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(2);
 
-const USAGE: &str = "usage: simulate (--seeds A..B | --seed N) [--nodes 3|5] [--jobs N] [--trace]";
+const USAGE: &str = "usage: simulate (--seeds A..B | --seed N) [--nodes 3|5] [--jobs N] [--all] [--trace]";
 
 struct Order {
     seeds: Range<u64>,
     wish: Wish,
     jobs: usize,
+    /// A finding is no reason to stop.
+    all: bool,
     trace: bool,
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Order, String> {
-    let mut order = Order { seeds: 0..0, wish: Wish::default(), jobs: 1, trace: false };
+    let mut order = Order { seeds: 0..0, wish: Wish::default(), jobs: 1, all: false, trace: false };
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
         match word.as_str() {
@@ -47,6 +50,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Order, String> {
                 other => return Err(format!("{other} nodes; 3 or 5 make a majority, 1 is alone")),
             },
             "--jobs" => order.jobs = usize::try_from(number(&value()?)?).unwrap_or(1).max(1),
+            "--all" => order.all = true,
             "--trace" => order.trace = true,
             other => return Err(format!("what is {other:?}?")),
         }
@@ -78,7 +82,9 @@ fn main() -> ExitCode {
     match found {
         None => ExitCode::SUCCESS,
         Some(outcome) => {
-            show(&outcome);
+            if !order.all {
+                show(&outcome);
+            }
             ExitCode::from(1)
         }
     }
@@ -100,7 +106,10 @@ fn run_all(order: &Order, began: Instant) -> (u64, Option<Outcome>) {
             let outcome = simulate(seed, order.wish, onlooker);
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
             if outcome.finding.is_some() {
-                is_over.store(true, Ordering::Relaxed);
+                if order.all {
+                    println!("simulate: {outcome}");
+                }
+                is_over.store(!order.all, Ordering::Relaxed);
                 let mut found = found.lock().expect("nobody panics with it");
                 if found.as_ref().is_none_or(|before| outcome.seed < before.seed) {
                     *found = Some(outcome);

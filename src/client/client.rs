@@ -2,7 +2,8 @@
 
 use super::calls::Calls;
 use super::later::{Job, Later};
-use super::promise::gone;
+use super::latest::Latest;
+use super::promise::{gone, Promise};
 use super::refresh::{Backoff, Refresh, METADATA_WAIT_MAX};
 use super::view::{ClusterView, Leading, ViewSubscription};
 use crate::error::{Error, ErrorCode, Result};
@@ -53,23 +54,24 @@ pub(crate) struct ClientParts {
 /// See above. Every call from any thread; none blocks.
 pub(crate) struct Client {
     parts: ClientParts,
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
     news: Mutex<Option<ViewSubscription>>,
     me: Weak<Client>,
 }
 
 #[derive(Debug)]
-struct State {
+pub(super) struct State {
     refresh: Refresh,
     later: Later,
+    latest: Latest,
     /// Peers that are connected.
-    up: BTreeSet<NodeId>,
+    pub(super) up: BTreeSet<NodeId>,
     /// Nodes that were made peers here.
-    peers: BTreeSet<NodeId>,
+    pub(super) peers: BTreeSet<NodeId>,
     /// The bootstrap addresses are peers now.
-    is_bootstrapping: bool,
+    pub(super) is_bootstrapping: bool,
     /// Somebody is changing that.
-    is_settling: bool,
+    pub(super) is_settling: bool,
 }
 
 impl Client {
@@ -79,6 +81,7 @@ impl Client {
         let state = State {
             refresh: Refresh::new(backoff, metadata_max_age),
             later: Later::default(),
+            latest: Latest::default(),
             up: BTreeSet::new(),
             peers: BTreeSet::new(),
             is_bootstrapping: false,
@@ -202,8 +205,12 @@ impl Client {
 
     /// Answers everything that waits with `error`; nothing is asked any more.
     pub fn close(&self, error: &Error) {
-        let jobs = self.state.lock().later.close(error);
+        let (jobs, latest) = {
+            let mut state = self.state.lock();
+            (state.later.close(error), state.latest.close(error))
+        };
         run(jobs, &Err(error.clone()));
+        latest.into_iter().for_each(|promise| promise.keep(Err(error.clone())));
         self.parts.calls.close(error);
     }
 
@@ -262,14 +269,13 @@ impl Client {
         }
     }
 
-    /// Somebody else keeps the view and the peers.
-    fn is_fed(&self) -> bool {
-        self.parts.settings.bootstrap.is_empty()
+    pub(super) fn wait_for_latest(&self, promise: Promise<()>) -> std::result::Result<(), (Error, Promise<()>)> {
+        self.state.lock().latest.add(promise)
     }
 
-    fn bootstrap(&self) -> impl Iterator<Item = (NodeId, &str)> {
-        let numbers = (BOOTSTRAP_ID_MIN.0..).map(NodeId);
-        numbers.zip(self.parts.settings.bootstrap.iter().map(String::as_str))
+    /// Somebody else keeps the view and the peers.
+    pub(super) fn is_fed(&self) -> bool {
+        self.parts.settings.bootstrap.is_empty()
     }
 
     fn ask_metadata(&self) {
@@ -277,10 +283,11 @@ impl Client {
             return;
         }
         let now = self.clock().monotonic();
-        let (node, again) = {
+        let (node, again, number) = {
             let mut state = self.state.lock();
-            let State { refresh, up, .. } = &mut *state;
-            (refresh.poll(now, up), refresh.poll_timeout(up))
+            let State { refresh, up, latest, .. } = &mut *state;
+            let node = refresh.poll(now, up);
+            (node, refresh.poll_timeout(up), node.map_or(0, |_| latest.begin()))
         };
         let Some(node) = node else {
             if let Some(again) = again.filter(|again| *again > now) {
@@ -292,12 +299,12 @@ impl Client {
         let deadline = now + self.settings().request_timeout.min(METADATA_WAIT_MAX);
         self.call(node, Request::Metadata(MetadataRequest { topics: None }), deadline, move |outcome| {
             if let Some(client) = me.upgrade() {
-                client.handle_metadata(outcome);
+                client.handle_metadata(number, outcome);
             }
         });
     }
 
-    fn handle_metadata(&self, outcome: Result<Response>) {
+    fn handle_metadata(&self, number: u64, outcome: Result<Response>) {
         let now = self.clock().monotonic();
         match outcome {
             Ok(Response::Metadata(metadata)) => {
@@ -305,6 +312,16 @@ impl Client {
                 self.state.lock().refresh.handle_answer(true, now);
                 if self.view().replace(metadata) {
                     self.settle_peers();
+                    let done = {
+                        let mut state = self.state.lock();
+                        let State { refresh, latest, .. } = &mut *state;
+                        let done = latest.finish(number);
+                        if latest.is_wanted() {
+                            refresh.want();
+                        }
+                        done
+                    };
+                    done.into_iter().for_each(|promise| promise.keep(Ok(())));
                 } else {
                     self.state.lock().refresh.want();
                 }
@@ -312,45 +329,6 @@ impl Client {
             _ => self.state.lock().refresh.handle_answer(false, now),
         }
         self.ask_metadata();
-    }
-
-    /// The nodes that are alive become peers, those that are not are none any more.
-    fn settle_peers(&self) {
-        let nodes = self.view().nodes();
-        let alive: BTreeSet<NodeId> = nodes.iter().map(|node| node.node).collect();
-        let gone: Vec<NodeId> = {
-            let mut state = self.state.lock();
-            let before = std::mem::replace(&mut state.peers, alive.clone());
-            before.difference(&alive).copied().collect()
-        };
-        // An address that this transport cannot dial, or a transport that has stopped: requests to that node say so.
-        for node in nodes {
-            let _ = self.transport().set_peer(node.node, Some(&node.address));
-        }
-        for node in gone {
-            let _ = self.transport().set_peer(node, None);
-        }
-    }
-
-    /// The bootstrap addresses are peers as long as no node is connected under its own number.
-    fn settle_bootstrap(&self) {
-        loop {
-            let is_needed = {
-                let mut state = self.state.lock();
-                let is_needed = state.up.iter().all(|peer| *peer >= BOOTSTRAP_ID_MIN);
-                // Whoever is at it looks again afterwards.
-                if self.is_fed() || state.is_settling || is_needed == state.is_bootstrapping {
-                    return;
-                }
-                (state.is_bootstrapping, state.is_settling) = (is_needed, true);
-                is_needed
-            };
-            for (peer, address) in self.bootstrap() {
-                // As above.
-                let _ = self.transport().set_peer(peer, is_needed.then_some(address));
-            }
-            self.state.lock().is_settling = false;
-        }
     }
 
     fn handle_news(&self) {

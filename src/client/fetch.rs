@@ -12,7 +12,7 @@
 
 use super::aborted::walk;
 use super::errand::{milliseconds, not_an_answer, UNKNOWN_TOPIC_ATTEMPTS_MAX};
-use super::view::Leading;
+use super::view::{Leading, ViewSubscription};
 use super::Client;
 use crate::config::IsolationLevel;
 use crate::error::{Error, ErrorCode, Result};
@@ -66,6 +66,7 @@ pub(crate) struct RemoteReader {
     listener: OnFetched,
     state: Mutex<State>,
     me: Weak<RemoteReader>,
+    _news: ViewSubscription,
 }
 
 #[derive(Default)]
@@ -75,6 +76,8 @@ struct State {
     turn: u64,
     /// One is under way.
     is_busy: bool,
+    /// Whom it went to.
+    asked: Option<Leading>,
     found: Option<RemoteRecords>,
     next: Option<Offset>,
     error: Option<Error>,
@@ -96,13 +99,22 @@ impl RemoteReader {
         settings: ReaderSettings,
         listener: OnFetched,
     ) -> Arc<RemoteReader> {
-        Arc::new_cyclic(|me| RemoteReader {
-            client,
-            partition,
-            settings,
-            listener,
-            state: Mutex::default(),
-            me: Weak::clone(me),
+        Arc::new_cyclic(|me: &Weak<RemoteReader>| {
+            let reader = Weak::clone(me);
+            let news = client.view().subscribe(Arc::new(move || {
+                if let Some(reader) = reader.upgrade() {
+                    reader.handle_news();
+                }
+            }));
+            RemoteReader {
+                client,
+                partition,
+                settings,
+                listener,
+                state: Mutex::default(),
+                me: Weak::clone(me),
+                _news: news,
+            }
         })
     }
 
@@ -137,11 +149,34 @@ impl RemoteReader {
         &self.partition
     }
 
+    /// A leader that fell silent answers nobody: as soon as another one is known, that one is asked.
+    fn handle_news(&self) {
+        let Ok(leading) = self.client.view().leader(&self.partition) else { return };
+        let fetch = {
+            let mut state = self.state.lock();
+            let is_older = |asked: &Leading| asked.leader.leader_epoch < leading.leader.leader_epoch;
+            if !state.is_busy || !state.asked.as_ref().is_some_and(is_older) {
+                return;
+            }
+            state.begin()
+        };
+        if let Some(fetch) = fetch {
+            self.send(&fetch);
+        }
+    }
+
     fn send(&self, fetch: &Fetch) {
         let leading = match self.client.view().leader(&self.partition) {
             Ok(leading) => leading,
             Err(error) => return self.fail(fetch.turn, error),
         };
+        {
+            let mut state = self.state.lock();
+            if state.turn != fetch.turn {
+                return;
+            }
+            state.asked = Some(leading);
+        }
         let now = self.client.clock().monotonic();
         let bytes_max = self.settings.bytes_max;
         let request = Request::ConsumerFetch(ConsumerFetchRequest {
@@ -307,6 +342,7 @@ impl State {
         let (from, isolation) = self.wanted?;
         self.turn += 1;
         self.is_busy = true;
+        self.asked = None;
         Some(Fetch { turn: self.turn, from, isolation })
     }
 }

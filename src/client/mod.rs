@@ -16,7 +16,7 @@
 //! |---|---|
 //! | `calls`, `promise` | outstanding requests by their number: each is answered exactly once |
 //! | `view` | nodes, controller, topics, leaders |
-//! | `client`, `refresh`, `later` | the whole; when to ask for the metadata and whom; what is to be tried again |
+//! | `client`, `peers`, `refresh`, `later`, `latest` | the whole; who is to be connected; when to ask for the metadata and whom; what is to be tried again; who wants to know how it is now |
 //! | `produce`, `offsets`, `admin`, `errand` | what is asked; `errand` tries again until a deadline |
 //! | `fetch`, `aborted` | a partition elsewhere, for a reader |
 //! | `wait` | for callers that may block |
@@ -31,7 +31,9 @@ mod client;
 mod errand;
 mod fetch;
 mod later;
+mod latest;
 mod offsets;
+mod peers;
 mod produce;
 mod promise;
 mod refresh;

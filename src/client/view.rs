@@ -141,6 +141,10 @@ impl ClusterView {
         self.known.read().as_ref().map(|known| known.metadata_offset)
     }
 
+    pub fn cluster(&self) -> Option<ClusterId> {
+        self.known.read().as_ref().map(|known| known.cluster)
+    }
+
     pub fn controller(&self) -> Option<NodeId> {
         self.known.read().as_ref().and_then(|known| known.controller)
     }

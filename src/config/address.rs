@@ -5,6 +5,9 @@ use crate::types::NodeId;
 /// The most nodes that `controller.quorum.voters` may name.
 pub(super) const VOTERS_MAX: usize = 100;
 
+/// The most addresses that `bootstrap.servers` may name.
+pub(super) const BOOTSTRAP_MAX: usize = 1_000;
+
 pub(super) const URL_FORMS: &str =
     "tcp://host:port, unix:///path, inproc://name, or the scheme of a transport of the program's own";
 
@@ -30,6 +33,12 @@ pub(super) fn is_url(text: &str, port: Port) -> bool {
         _ => true,
     };
     is_scheme && is_line && is_whole
+}
+
+/// Addresses from `tcp://a:9301,unix:///b`, in their order; `None` when that is not what it is.
+pub(super) fn urls(text: &str) -> Option<Vec<String>> {
+    let urls: Vec<String> = text.split(',').map(|one| one.trim().to_owned()).collect();
+    (urls.len() <= BOOTSTRAP_MAX && urls.iter().all(|url| is_url(url, Port::Real))).then_some(urls)
 }
 
 /// Nodes and their addresses from `1@tcp://a:9301,2@tcp://b:9301`, by number; `None` when that is not what it is.

@@ -47,6 +47,8 @@ pub struct ConsumerConfig {
     pub checks_crcs: bool,
     /// `isolation.level`.
     pub isolation: IsolationLevel,
+    /// `default.api.timeout.ms`.
+    pub api_timeout: Duration,
     /// `client.id`; empty when none was given.
     pub client_id: String,
 }
@@ -62,6 +64,7 @@ impl Default for ConsumerConfig {
             fetch_wait_max: Duration::ZERO,
             checks_crcs: false,
             isolation: IsolationLevel::ReadUncommitted,
+            api_timeout: Duration::ZERO,
             client_id: String::new(),
         };
         for row in rows(Scope::Consumer) {
@@ -114,6 +117,7 @@ impl ConsumerConfig {
                     _ => IsolationLevel::ReadUncommitted,
                 }
             }
+            "default.api.timeout.ms" => self.api_timeout = value.millis(),
             "client.id" => value.text().clone_into(&mut self.client_id),
             other => unreachable!("{other} has a row and no field"),
         }

@@ -5,6 +5,7 @@
 //! have an effect are listed; a name that Kafka knows and this version does not is refused as such, never ignored.
 
 mod address;
+mod client;
 mod cluster;
 mod consumer;
 mod describe;
@@ -16,6 +17,7 @@ mod table;
 mod topic;
 mod value;
 
+pub use client::ClientConfig;
 #[allow(unused_imports)] // for the node, when it joins clusters
 pub use cluster::{ClusterConfig, ControllerMode};
 pub use consumer::{ConsumerConfig, IsolationLevel, OffsetReset};

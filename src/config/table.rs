@@ -2,7 +2,7 @@
 
 use super::address::Port;
 use super::value::Kind;
-use Scope::{Consumer, Engine, Producer, Topic};
+use Scope::{Client, Consumer, Engine, Producer, Topic};
 
 /// Where a setting belongs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -13,11 +13,13 @@ pub enum Scope {
     Topic,
     Producer,
     Consumer,
+    /// A program that hosts no data and is connected with a cluster.
+    Client,
 }
 
 impl Scope {
     /// Every scope there is.
-    pub const ALL: [Scope; 4] = [Engine, Topic, Producer, Consumer];
+    pub const ALL: [Scope; 5] = [Engine, Topic, Producer, Consumer, Client];
 
     /// The name in lower case.
     #[must_use]
@@ -27,6 +29,7 @@ impl Scope {
             Topic => "topic",
             Producer => "producer",
             Consumer => "consumer",
+            Client => "client",
         }
     }
 }
@@ -255,7 +258,21 @@ pub(super) static ROWS: &[Setting] = &[
     row(Consumer, "fetch.max.wait.ms", int(0, I32), "500", "How long a fetch waits for fetch.min.bytes."),
     row(Consumer, "check.crcs", BOOL, "true", "Whether the checksum of every batch is verified."),
     row(Consumer, "isolation.level", Kind::OneOf(&["read_uncommitted", "read_committed"]), "read_uncommitted", "Whether records of open and aborted transactions are handed out."),
+    row(Consumer, "default.api.timeout.ms", int(0, I32), "60000", "How long a call that asks another node (ends of a partition, an offset by its time) may take."),
     row(Consumer, "client.id", TEXT, "", "A name for logs and statistics."),
+
+    // Programs that host no data.
+    row(Client, "bootstrap.servers", Kind::Urls, "", "Where to look for the cluster at first: addresses of some of its nodes, the more the surer. Kafka's have no scheme."),
+    row(Client, "cluster.id", Kind::ClusterId, "", "The cluster that is meant; needed over sockets, whose nodes let nobody in who means another one. Ours; Kafka's clients take whatever answers."),
+    row(Client, "cluster.secret", TEXT, "", "What all members of the cluster know and nobody else; needed where they have one. Never shown. Ours.").secret(),
+    row(Client, "client.id", TEXT, "", "A name for logs and statistics."),
+    row(Client, "default.api.timeout.ms", int(0, I32), "60000", "How long a call that asks the cluster may take, all its attempts together."),
+    row(Client, "request.timeout.ms", int(0, I32), "30000", "How long one attempt may take."),
+    row(Client, "retry.backoff.ms", int(1, I64), "100", "Pause before the first repetition of a request; doubles with each failure. Kafka allows 0."),
+    row(Client, "retry.backoff.max.ms", int(1, I64), "1000", "The longest pause before a repetition. Kafka allows 0."),
+    row(Client, "metadata.max.age.ms", int(0, I64), "300000", "The cluster is asked what it looks like at least that often, also when nothing seems to have changed."),
+    row(Client, "fetch.pinned.max.bytes", int(65_536, I64), "67108864", "Memory that the fetched batches of one consumer may hold until they are released; beyond, fetching waits. Ours."),
+    row(Client, "shutdown.timeout.ms", int(0, I32), "30000", "How long closing may take before it gives up what is not delivered. Ours."),
 ];
 
 /// Names of Kafka that this version knows of and has no use for yet. They are refused in so many words.
@@ -277,11 +294,11 @@ pub(super) static NOT_YET: &[&str] = &[
     "transaction.state.log.min.isr", "transaction.state.log.num.partitions", "transaction.state.log.replication.factor",
     "transaction.state.log.segment.bytes", "transactional.id.expiration.ms",
     // Clients.
-    "allow.auto.create.topics", "auto.commit.interval.ms", "bootstrap.servers", "client.dns.lookup", "client.rack",
-    "compression.lz4.level", "connections.max.idle.ms", "default.api.timeout.ms", "enable.auto.commit",
+    "allow.auto.create.topics", "auto.commit.interval.ms", "client.dns.lookup", "client.rack",
+    "compression.lz4.level", "connections.max.idle.ms", "enable.auto.commit",
     "enable.idempotence", "enable.metrics.push", "exclude.internal.topics", "group.id", "group.instance.id",
     "group.protocol", "group.remote.assignor", "heartbeat.interval.ms", "interceptor.classes", "key.deserializer",
-    "key.serializer", "max.in.flight.requests.per.connection", "max.poll.interval.ms", "metadata.max.age.ms",
+    "key.serializer", "max.in.flight.requests.per.connection", "max.poll.interval.ms", 
     "metadata.max.idle.ms", "metric.reporters", "metrics.num.samples", "metrics.recording.level",
     "metrics.sample.window.ms", "partition.assignment.strategy", "partitioner.availability.timeout.ms",
     "partitioner.class", "receive.buffer.bytes", "reconnect.backoff.max.ms", "reconnect.backoff.ms",

@@ -1,6 +1,6 @@
 //! What a value may be, and what it is once it was held against that.
 
-use super::address::{is_url, voters, Port, URL_FORMS, VOTERS_MAX};
+use super::address::{is_url, urls, voters, Port, BOOTSTRAP_MAX, URL_FORMS, VOTERS_MAX};
 use std::fmt;
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ pub(super) enum Kind {
     Text,
     /// Where a node is, or nothing.
     Url(Port),
+    /// Where some nodes are, or nothing.
+    Urls,
     /// Numbers and addresses of nodes, or nothing.
     Voters,
     /// A cluster's identity, or nothing.
@@ -51,8 +53,11 @@ impl Kind {
             Kind::Bool => None,
             Kind::OneOf(words) => words.iter().find(|word| **word == text).map(|word| Value::Word(word)),
             Kind::Text => (!text.contains(char::is_control)).then(|| Value::Text(text.to_owned())),
-            Kind::Url(_) | Kind::Voters | Kind::ClusterId if text.is_empty() => Some(Value::Text(String::new())),
+            Kind::Url(_) | Kind::Urls | Kind::Voters | Kind::ClusterId if text.is_empty() => {
+                Some(Value::Text(String::new()))
+            }
             Kind::Url(port) => is_url(text, port).then(|| Value::Text(text.to_owned())),
+            Kind::Urls => urls(text).map(|_| Value::Text(text.to_owned())),
             Kind::Voters => voters(text).map(|_| Value::Text(text.to_owned())),
             Kind::ClusterId => crate::types::ClusterId::parse(text).map(|id| Value::Text(id.to_string())),
         }
@@ -64,7 +69,7 @@ impl Kind {
             Kind::Int { max, .. } if *max > i64::from(i32::MAX) => "long",
             Kind::Int { .. } => "int",
             Kind::Bool => "boolean",
-            Kind::Voters => "list",
+            Kind::Urls | Kind::Voters => "list",
             Kind::OneOf(_) | Kind::Text | Kind::Url(_) | Kind::ClusterId => "string",
         }
     }
@@ -80,6 +85,7 @@ impl fmt::Display for Kind {
             Kind::OneOf(words) => f.write_str(&words.join(" or ")),
             Kind::Text => f.write_str("text in one line"),
             Kind::Url(_) => f.write_str(URL_FORMS),
+            Kind::Urls => write!(f, "up to {BOOTSTRAP_MAX} of url with commas between them; url: {URL_FORMS}"),
             Kind::Voters => {
                 write!(f, "up to {VOTERS_MAX} of number@url with commas between them, no number or url twice; url: {URL_FORMS}")
             }

@@ -1,13 +1,18 @@
 //! How a consumer is set up.
 
 use super::live::LiveSources;
+#[cfg(feature = "quorum")]
+use super::nearest::NearestSources;
+use super::remote::RemoteSources;
 use super::source::Sources;
 use super::Consumer;
+use crate::client::Client;
 use crate::config::ConsumerConfig;
 use crate::error::Result;
 use crate::node::Node;
 use crate::types::{Offset, Timestamp, TopicPartition};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where reading begins, or goes on after a seek.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,9 +37,20 @@ pub struct ConsumerBuilder {
 }
 
 impl ConsumerBuilder {
-    /// Over the partitions of an open node.
+    /// Over the partitions of an open node; where it is one of several, over those of its cluster.
     pub(crate) fn over_node(node: Arc<Node>, pinned_bytes_max: u64) -> ConsumerBuilder {
+        #[cfg(feature = "quorum")]
+        if let Some(client) = node.member().map(|member| Arc::clone(member.client())) {
+            return ConsumerBuilder::over(Arc::new(NearestSources { node, client }), pinned_bytes_max);
+        }
         ConsumerBuilder::over(Arc::new(LiveSources(node)), pinned_bytes_max)
+    }
+
+    /// Over the partitions of a cluster that this program is no node of.
+    pub(crate) fn over_cluster(client: Arc<Client>, api_timeout: Duration, pinned_bytes_max: u64) -> ConsumerBuilder {
+        let mut builder = ConsumerBuilder::over(Arc::new(RemoteSources(client)), pinned_bytes_max);
+        builder.config.api_timeout = api_timeout;
+        builder
     }
 
     pub(super) fn over(sources: Arc<dyn Sources>, pinned_bytes_max: u64) -> ConsumerBuilder {

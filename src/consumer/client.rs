@@ -220,7 +220,7 @@ impl Consumer {
     pub fn assign(&mut self, partitions: &[(TopicPartition, StartAt)]) -> Result<()> {
         let mut lanes: Vec<Lane> = Vec::with_capacity(partitions.len());
         for (id, start) in partitions {
-            let source = self.sources.open(id)?;
+            let source = self.sources.open(id, &self.config)?;
             let lane = Lane::open(id, source, *start, self.reads_committed(), self.waker())?;
             match lanes.iter_mut().find(|known| known.fetcher.id() == id) {
                 Some(known) => *known = lane,
@@ -325,7 +325,7 @@ impl Consumer {
     fn source(&self, id: &TopicPartition) -> Result<Arc<dyn Source>> {
         match self.find(id) {
             Ok(at) => Ok(Arc::clone(&self.lanes[at].source)),
-            Err(_) => self.sources.open(id),
+            Err(_) => self.sources.open(id, &self.config),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Partitions of an open engine as a consumer's source.
 
 use super::source::{Ask, Bounds, Source, Sources};
+use crate::config::ConsumerConfig;
 use crate::error::Result;
 use crate::node::{Node, Notify, Partition};
 use crate::storage::{AbortedTxn, Fetch, UpTo};
@@ -17,7 +18,7 @@ pub(super) struct LiveSources(pub Arc<Node>);
 pub(super) struct Live(pub Arc<Partition>);
 
 impl Sources for LiveSources {
-    fn open(&self, partition: &TopicPartition) -> Result<Arc<dyn Source>> {
+    fn open(&self, partition: &TopicPartition, _config: &ConsumerConfig) -> Result<Arc<dyn Source>> {
         Ok(Arc::new(Live(self.0.partition(&partition.topic, partition.partition)?)))
     }
 }

@@ -2,8 +2,8 @@
 //! is writing.
 //!
 //! A [`Consumer`] asks its partitions for whole batches, checks them, and hands out [`ConsumerRecords`] that own those bytes
-//! without having copied them. Where the bytes come from is behind `source::Source`: a partition of an open engine, or the
-//! files of a directory that somebody else may be writing ([`ReadOnlyEngine`]).
+//! without having copied them. Where the bytes come from is behind `source::Source`: a partition of an open engine, the
+//! leader of one that has no replica here, the files of a directory that somebody else may be writing ([`ReadOnlyEngine`]).
 
 mod builder;
 mod client;
@@ -13,9 +13,12 @@ mod foreign;
 mod lane;
 mod limits;
 mod live;
+#[cfg(feature = "quorum")]
+mod nearest;
 mod partition_log;
 mod read_only;
 mod records;
+mod remote;
 mod signal;
 mod source;
 

@@ -3,7 +3,7 @@
 use super::foreign::{ForeignLog, WatchThread};
 use super::source::{Source, Sources};
 use super::ConsumerBuilder;
-use crate::config::EngineConfig;
+use crate::config::{ConsumerConfig, EngineConfig};
 use crate::disk::{Disk, RealDisk};
 use crate::error::{Error, ErrorCode, Result};
 use crate::node::{read_catalogue, TopicDescription};
@@ -110,7 +110,7 @@ impl ReadOnlyEngine {
 }
 
 impl Sources for Files {
-    fn open(&self, partition: &TopicPartition) -> Result<Arc<dyn Source>> {
+    fn open(&self, partition: &TopicPartition, _config: &ConsumerConfig) -> Result<Arc<dyn Source>> {
         if !self.dir.join(partition_dir_name(partition)).is_dir() && !is_known(&*self.disk, &self.dir, partition)? {
             let message = format!("{partition} is not in {}", self.dir.display());
             return Err(Error::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, message));

@@ -1,5 +1,6 @@
-//! Where batches come from: a partition of an open engine, or files that another process writes.
+//! Where batches come from: a partition of an open engine, one of another node, or files that another process writes.
 
+use crate::config::ConsumerConfig;
 use crate::error::Result;
 use crate::node::Notify;
 use crate::storage::AbortedTxn;
@@ -11,8 +12,8 @@ use std::sync::Arc;
 
 /// Finds the source of a partition.
 pub(crate) trait Sources: Send + Sync + Debug {
-    /// `UNKNOWN_TOPIC_OR_PARTITION` when there is none.
-    fn open(&self, partition: &TopicPartition) -> Result<Arc<dyn Source>>;
+    /// For a consumer with these settings. `UNKNOWN_TOPIC_OR_PARTITION` when there is none.
+    fn open(&self, partition: &TopicPartition, config: &ConsumerConfig) -> Result<Arc<dyn Source>>;
 }
 
 /// The ends of what may be read.

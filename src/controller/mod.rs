@@ -14,10 +14,11 @@
 //! the two. [`AppointedController`] is the static mode: no quorum, the host says who leads.
 //!
 //! Heartbeats are soft state of the active controller and not in the log: a new active controller gives every node a fresh session.
-#![cfg_attr(not(test), allow(dead_code))]
-#![allow(unused_imports)]
+#![cfg_attr(not(test), allow(unused_imports))] // some are for the tests alone
 
 mod alter_partition;
+// The static mode is not wired to the node yet.
+#[cfg_attr(not(test), allow(dead_code))]
 mod appointed;
 mod change;
 mod codec;
@@ -57,9 +58,9 @@ mod tests;
 
 pub(crate) use appointed::AppointedController;
 pub(crate) use change::Change;
-pub(crate) use codec::{decode_records, encode_records, RECORDS_MAX};
+pub(crate) use codec::{decode_records, encode_records};
 pub(crate) use decide::{ControllerConfig, Decider, Outcome};
-pub(crate) use image::{Image, NodeState, Topic};
+pub(crate) use image::{Image, Topic};
 pub(crate) use metadata::{
     LeaderRecovery, MetadataRecord, NodeRegistration, NodeStanding, PartitionState, TopicId, TopicSetting,
 };
@@ -75,7 +76,7 @@ pub(crate) use active::{Controller, ControllerOutput};
 #[cfg(feature = "quorum")]
 pub(crate) use membership::Membership;
 #[cfg(feature = "quorum")]
-pub(crate) use quorum::{ProposalId, Quorum, QuorumOutput};
+pub(crate) use quorum::{Quorum, QuorumOutput};
 #[cfg(feature = "quorum")]
 pub(crate) use raft_message::{
     EntryKind, HardState, Persist, RaftEntry, RaftMessage, RaftSnapshot, RaftVerb, Restored,

@@ -274,6 +274,7 @@ impl Quorum {
         self.leader.0
     }
 
+    #[cfg(test)]
     pub fn is_stopped(&self) -> bool {
         self.raw.is_none()
     }

@@ -3,8 +3,6 @@
 use super::Engine;
 use crate::config::TopicConfig;
 #[cfg(feature = "quorum")]
-use crate::config::TopicOverrides;
-#[cfg(feature = "quorum")]
 use crate::controller::ControllerRequest;
 use crate::error::{Error, ErrorCode, Result};
 use crate::node::{Topic, TopicDescription};
@@ -51,8 +49,7 @@ impl Engine {
         self.core.check()?;
         #[cfg(feature = "quorum")]
         if self.core.node.member().is_some() {
-            let assignments = Vec::new();
-            let request = ControllerRequest::CreatePartitions { name: name.into(), count: partitions, assignments };
+            let request = super::orders::create_partitions(name, partitions);
             return self.ask_controller(request).map(|_| ());
         }
         self.core.node.add_partitions(name, partitions)
@@ -66,14 +63,7 @@ impl Engine {
         self.core.check()?;
         #[cfg(feature = "quorum")]
         if self.core.node.member().is_some() {
-            // The controller takes what it is told: whoever asks it has checked it.
-            let mut checked = TopicOverrides::new();
-            match value {
-                Some(value) => checked.set(key, value)?,
-                None => checked.remove(key).map(|_| ())?,
-            }
-            let changes = vec![(key.to_owned(), value.map(str::to_owned))];
-            let request = ControllerRequest::AlterTopicConfig { name: name.into(), changes };
+            let request = super::orders::alter_topic(name, key, value)?;
             return self.ask_controller(request).map(|_| ());
         }
         self.core.node.alter_topic(name, key, value)
@@ -107,7 +97,8 @@ impl Engine {
     /// Log start, high watermark, flushed end and log end of a partition. Opens its log.
     ///
     /// # Errors
-    /// UNKNOWN_TOPIC_OR_PARTITION, KAFKA_STORAGE_ERROR, CLOSED.
+    /// UNKNOWN_TOPIC_OR_PARTITION, KAFKA_STORAGE_ERROR, CLOSED; NOT_LEADER_OR_FOLLOWER in a cluster when this node has no replica (a
+    /// consumer's `end_offsets` asks the leader).
     pub fn offsets(&self, topic: &str, partition: u32) -> Result<LogOffsets> {
         self.core.check()?;
         self.core.node.partition(topic, partition)?.offsets()
@@ -116,10 +107,16 @@ impl Engine {
     /// Deletes the records of a partition below `before`; durable on return, which is the new log start.
     ///
     /// # Errors
-    /// OFFSET_OUT_OF_RANGE past the high watermark, UNKNOWN_TOPIC_OR_PARTITION, KAFKA_STORAGE_ERROR.
+    /// OFFSET_OUT_OF_RANGE past the high watermark, UNKNOWN_TOPIC_OR_PARTITION, KAFKA_STORAGE_ERROR; REQUEST_TIMED_OUT in a cluster, where
+    /// the leader is asked, wherever it is.
     pub fn delete_records(&self, topic: &str, partition: u32, before: Offset) -> Result<Offset> {
         self.core.check()?;
-        self.core.node.partition(topic, partition)?.delete_records(Some(before))
+        let partition = self.core.node.partition(topic, partition)?;
+        #[cfg(feature = "quorum")]
+        if !partition.is_leading() {
+            return self.delete_records_elsewhere(partition.id(), before);
+        }
+        partition.delete_records(Some(before))
     }
 
     /// Topics, partitions, offsets and settings as JSON; all topics for `None`. Fields are only ever added:

@@ -117,11 +117,13 @@ impl Closing {
     }
 }
 
-/// Hands over what this node leads, for half of the time at the most: whatever comes of it, the logs are to be closed in order.
+/// Hands over what this node leads, for half of the time at the most: whatever comes of it, the logs are to be closed in order. Where
+/// nobody answers any more it takes no longer than the session, after which others take over in any case.
 #[cfg(feature = "quorum")]
 fn leave_cluster(node: &Node, deadline: Instant) {
     let now = node.clock().monotonic();
-    node.leave_cluster(now + deadline.since(now) / 2);
+    let longest = node.config().cluster.session_timeout.min(deadline.since(now) / 2);
+    node.leave_cluster(now + longest);
 }
 
 #[cfg(not(feature = "quorum"))]

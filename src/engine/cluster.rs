@@ -5,14 +5,15 @@ use super::cluster_types::{
 };
 use super::core::Core;
 use super::replicated::ReplicatedTopic;
-use super::Engine;
+use super::{orders, Engine};
+use crate::client::Client;
 use crate::config::TopicConfig;
-use crate::controller::{ControllerRequest, CreateTopic, ElectionType, NodeSeat, NodeStanding, Reply};
+use crate::controller::{ControllerRequest, ElectionType, NodeSeat, NodeStanding, Reply};
 use crate::error::{Error, ErrorCode, Result};
 use crate::node::{ClusterNews, Member};
 use crate::producer::HostTopic;
-use crate::storage::names::validate_topic_name;
-use crate::types::{NodeId, TopicPartition};
+use crate::time::Instant;
+use crate::types::{NodeId, Offset, TopicPartition};
 use serde_json::{json, Value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,30 +50,28 @@ impl Core {
     }
 
     fn create_in_cluster(&self, name: &str, config: &TopicConfig, patience: Option<Duration>) -> Result<()> {
-        validate_topic_name(name)?;
-        let request = ControllerRequest::CreateTopic(CreateTopic {
-            name: name.into(),
-            id: self.node.draw_topic_id(),
-            partitions: config.partition_count(),
-            replication_factor: config.replication_factor_set().map(u32::from),
-            assignments: Vec::new(),
-            settings: config.overrides().iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
-        });
+        let request = orders::create_topic(name, self.node.draw_topic_id(), config)?;
         self.ask_controller(request, patience).map(|_| ())
     }
 
-    /// Asks whoever is the active controller, for `request.timeout.ms` at the most unless somebody has another `patience`; on return this node knows what came of it.
+    /// Asks whoever is the active controller, for `request.timeout.ms` at the most unless somebody has another `patience`; on return this
+    /// node knows what came of it.
     fn ask_controller(&self, request: ControllerRequest, patience: Option<Duration>) -> Result<Reply> {
+        let (client, by) = self.way_to_others()?;
+        let deadline = patience.map_or(by, |patience| self.node.clock().monotonic() + patience);
+        client.wait(deadline, |done| client.ask_controller(request, deadline, done))
+    }
+
+    /// What asks other nodes, and how long that may take; not for the thread that has to tick meanwhile.
+    fn way_to_others(&self) -> Result<(&Arc<Client>, Instant)> {
         let Some(member) = self.node.member() else {
             return Err(Error::new(ErrorCode::STATE, "this engine is alone: nobody decides but itself"));
         };
         if self.timer.is_this_thread() {
             return Err(Error::new(ErrorCode::STATE, "not on the engine's own thread: it would wait for itself"));
         }
-        let timeout = patience.unwrap_or(self.node.config().cluster.request_timeout);
-        let deadline = self.node.clock().monotonic() + timeout;
-        let client = member.client();
-        client.wait(deadline, |done| client.ask_controller(request, deadline, done))
+        let deadline = self.node.clock().monotonic() + self.node.config().cluster.request_timeout;
+        Ok((member.client(), deadline))
     }
 }
 
@@ -177,17 +176,7 @@ impl Engine {
         election: ElectionType,
         partitions: Option<&[TopicPartition]>,
     ) -> Result<Vec<PartitionOutcome>> {
-        let partitions = partitions.unwrap_or_default().iter().map(|p| (Arc::clone(&p.topic), p.partition)).collect();
-        match self.ask_controller(ControllerRequest::ElectLeaders { election, partitions })? {
-            Reply::Partitions(results) => Ok(results
-                .into_iter()
-                .map(|one| PartitionOutcome {
-                    result: outcome_of(one.code, &one.name, one.partition),
-                    partition: TopicPartition { topic: one.name, partition: one.partition },
-                })
-                .collect()),
-            other => Err(not_expected(&other)),
-        }
+        orders::outcomes(self.ask_controller(orders::elect_leaders(election, partitions))?)
     }
 
     /// Gives a partition other replicas; `None` calls a reassignment off. Returns when it is decided; the data move then.
@@ -196,12 +185,7 @@ impl Engine {
     /// UNKNOWN_TOPIC_OR_PARTITION, INVALID_REPLICA_ASSIGNMENT, NO_REASSIGNMENT_IN_PROGRESS; as [`elect_leaders`](Engine::elect_leaders).
     pub fn reassign(&self, topic: &str, partition: u32, replicas: Option<Vec<NodeId>>) -> Result<()> {
         let request = ControllerRequest::AlterReassignment { name: topic.into(), partition, replicas };
-        match self.ask_controller(request)? {
-            Reply::Partitions(results) => {
-                results.iter().try_for_each(|one| outcome_of(one.code, &one.name, one.partition))
-            }
-            _ => Ok(()),
-        }
+        orders::all_or_first(self.ask_controller(request)?)
     }
 
     /// Moves every replica away from a node, and says how many are left; asked again, it says how far that is.
@@ -209,10 +193,7 @@ impl Engine {
     /// # Errors
     /// As [`elect_leaders`](Engine::elect_leaders).
     pub fn decommission(&self, node: NodeId) -> Result<u64> {
-        match self.ask_controller(ControllerRequest::DecommissionNode { node })? {
-            Reply::Decommission { replicas_left } => Ok(replicas_left),
-            other => Err(not_expected(&other)),
-        }
+        orders::replicas_left(self.ask_controller(ControllerRequest::DecommissionNode { node })?)
     }
 
     /// Changes a node's seat in the metadata quorum.
@@ -255,6 +236,11 @@ impl Engine {
         self.member()?.set_peer(node, None)
     }
 
+    pub(super) fn delete_records_elsewhere(&self, partition: &TopicPartition, before: Offset) -> Result<Offset> {
+        let (client, deadline) = self.core.way_to_others()?;
+        client.wait(deadline, |done| client.delete_records(partition, Some(before), deadline, done))
+    }
+
     /// In the words of Kafka's metadata: who leads, who replicates, who is in sync.
     pub(super) fn put_replicas(&self, fields: &mut Value, partition: &TopicPartition) {
         let Some(member) = self.core.node.member() else { return };
@@ -268,15 +254,4 @@ impl Engine {
         fields["isr"] = json!(numbers(&state.isr));
         fields["elr"] = json!(numbers(&state.elr));
     }
-}
-
-fn outcome_of(code: ErrorCode, topic: &str, partition: u32) -> Result<()> {
-    if code == ErrorCode::NONE {
-        return Ok(());
-    }
-    Err(Error::new(code, format!("{topic}-{partition}: the controller refused it")))
-}
-
-fn not_expected(reply: &Reply) -> Error {
-    Error::new(ErrorCode::CORRUPT_MESSAGE, format!("an answer of another kind: {reply:?}"))
 }

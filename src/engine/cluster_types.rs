@@ -68,6 +68,15 @@ pub struct PartitionReplicas {
     pub states: Vec<ReplicaState>,
 }
 
+/// Where a partition begins and ends for consumers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PartitionEnds {
+    /// The first record that there still is.
+    pub log_start: Offset,
+    /// Behind the last record that all in-sync replicas have.
+    pub high_watermark: Offset,
+}
+
 /// One replica's log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ReplicaState {

@@ -10,22 +10,32 @@ mod callbacks;
 mod close;
 #[cfg(feature = "quorum")]
 mod cluster;
+mod cluster_client;
 mod cluster_json;
+#[cfg(feature = "quorum")]
+mod cluster_stats;
 mod cluster_types;
 mod core;
+<<<<<<< HEAD
 mod doorstep;
+=======
+mod elsewhere;
+>>>>>>> 1f8d155 (Engine::connect: a program that hosts no data sends, reads and operates a cluster; a topic that a client wants to send to is created where the nodes do that)
 mod host;
 mod log_sink;
 mod metrics;
 mod node_thread;
+mod orders;
 #[cfg(feature = "quorum")]
 mod replicated;
 mod stats;
 mod timer;
 
 pub use builder::EngineBuilder;
+pub use cluster_client::{ClusterClient, ClusterClientBuilder};
 pub use cluster_types::{
-    ClusterDescription, ClusterEvent, NodeDescription, PartitionOutcome, PartitionReplicas, QuorumReplica, ReplicaState,
+    ClusterDescription, ClusterEvent, NodeDescription, PartitionEnds, PartitionOutcome, PartitionReplicas,
+    QuorumReplica, ReplicaState,
 };
 pub use log_sink::LogSink;
 
@@ -71,13 +81,29 @@ impl Engine {
         ReadOnlyEngine::open(dir)
     }
 
+    /// Connects with a cluster that this program hosts no data of: `bootstrap` are addresses of some of its nodes
+    /// (`bootstrap.servers`, here without commas), `settings` those of a client by Kafka's names. Over sockets `cluster.id` is needed; a
+    /// transport of one's own is given to [`ClusterClient::builder`]. Does not wait for the cluster.
+    ///
+    /// # Errors
+    /// As [`ClusterClientBuilder::connect`].
+    pub fn connect(bootstrap: &[impl AsRef<str>], settings: &[(&str, &str)]) -> Result<ClusterClient> {
+        let servers: Vec<&str> = bootstrap.iter().map(AsRef::as_ref).collect();
+        let mut builder = ClusterClient::builder().set("bootstrap.servers", &servers.join(","))?;
+        for (name, value) in settings {
+            builder = builder.set(name, value)?;
+        }
+        builder.connect()
+    }
+
     /// A producer's settings; it opens with [`ProducerBuilder::open`].
     #[must_use]
     pub fn producer(&self) -> ProducerBuilder {
         ProducerBuilder::new(Arc::clone(&self.core) as Arc<dyn crate::producer::Host>)
     }
 
-    /// A consumer's settings; it opens with [`ConsumerBuilder::open`]. A consumer does not keep the engine open.
+    /// A consumer's settings; it opens with [`ConsumerBuilder::open`]. A consumer does not keep the engine open. In a cluster it reads every
+    /// partition: those that have a replica here up to the replica's own high watermark, all others at their leaders.
     #[must_use]
     pub fn consumer(&self) -> ConsumerBuilder {
         let node = &self.core.node;
@@ -87,11 +113,12 @@ impl Engine {
     /// Direct access to the log of one partition.
     ///
     /// # Errors
-    /// UNKNOWN_TOPIC_OR_PARTITION, CLOSED.
+    /// UNKNOWN_TOPIC_OR_PARTITION, CLOSED; NOT_LEADER_OR_FOLLOWER in a cluster when this node has no replica.
     pub fn log(&self, topic: &str, partition: u32) -> Result<PartitionLog> {
         self.core.check()?;
         let node = &self.core.node;
         let partition = node.partition(topic, partition)?;
+        partition.check_hosted()?;
         Ok(PartitionLog::new(partition, Arc::clone(node.clock()), node.config().fetch_pinned_bytes_max))
     }
 

@@ -1,16 +1,18 @@
 //! Partitions of a cluster, as this node's producers see them: led here, or reached through the client.
 
+use super::elsewhere::{placed, records_in};
 use crate::client::{Client, ClientProduced};
 use crate::error::{Error, ErrorCode, Result};
-use crate::node::{Grouped, Member, Notify, Partition, Topic};
+use crate::node::{Grouped, Member, Notify, Partition, Subscription, Topic};
 use crate::producer::{Appended, HostPartition, HostTopic, Judgement, Seat, Submitted};
 use crate::record::SealedBatch;
 use crate::replication::AckVerdict;
 use crate::time::Instant;
 use crate::types::{Acks, LeaderEpoch, Offset, Rung};
 use bytes::Bytes;
+use parking_lot::Mutex;
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// A topic of the cluster.
 pub(super) struct ReplicatedTopic {
@@ -27,7 +29,9 @@ impl HostTopic for ReplicatedTopic {
         match self.topic.partition(partition) {
             Some(found) => {
                 let client = Arc::clone(self.member.client());
-                Ok(Arc::new(ReplicatedPartition { partition: found, client }))
+                let underway = Arc::new(Underway { partition: Arc::downgrade(&found), submitted: Mutex::default() });
+                let told = found.subscribe(Arc::clone(&underway) as Arc<dyn Notify>);
+                Ok(Arc::new(ReplicatedPartition { partition: found, client, underway, _told: told }))
             }
             None => {
                 let (name, count) = (self.topic.name(), self.topic.partition_count());
@@ -42,6 +46,55 @@ impl HostTopic for ReplicatedTopic {
 struct ReplicatedPartition {
     partition: Arc<Partition>,
     client: Arc<Client>,
+    underway: Arc<Underway>,
+    _told: Subscription,
+}
+
+/// Who waits for one answer, until it came.
+type Waiting = Arc<Mutex<Option<Submitted>>>;
+
+/// What was handed to leaders elsewhere and has no answer yet.
+struct Underway {
+    partition: Weak<Partition>,
+    submitted: Mutex<Vec<(LeaderEpoch, Waiting)>>,
+}
+
+impl Underway {
+    /// Keeps `done` until it is answered, or its leader is none any more.
+    fn keep(&self, epoch: LeaderEpoch, done: Submitted) -> Waiting {
+        let kept = Arc::new(Mutex::new(Some(done)));
+        let mut submitted = self.submitted.lock();
+        submitted.retain(|(_, one)| one.lock().is_some());
+        submitted.push((epoch, Arc::clone(&kept)));
+        kept
+    }
+}
+
+impl Notify for Underway {
+    /// A leader that fell silent answers nobody: whoever waits for it need not wait for `request.timeout.ms`, now that another one leads.
+    fn notify(&self) {
+        let Some(partition) = self.partition.upgrade() else { return };
+        if self.submitted.lock().is_empty() {
+            return;
+        }
+        let now = partition.leader_epoch();
+        let lost: Vec<_> = {
+            let mut submitted = self.submitted.lock();
+            let (kept, lost) = submitted.drain(..).partition(|(epoch, _)| *epoch >= now);
+            *submitted = kept;
+            lost
+        };
+        for (_, one) in lost {
+            let done = one.lock().take();
+            if let Some(done) = done {
+                let text = format!(
+                    "{}: another leader was elected before the one before it had answered; it may be in the log or not",
+                    partition.id()
+                );
+                done(Err(Error::new(ErrorCode::NETWORK_EXCEPTION, text)));
+            }
+        }
+    }
 }
 
 impl HostPartition for ReplicatedPartition {
@@ -75,10 +128,14 @@ impl HostPartition for ReplicatedPartition {
     }
 
     fn submit(&self, batches: Vec<Bytes>, acks: Acks, deadline: Instant, done: Submitted) {
-        let records = batches.iter().map(|batch| records_in(batch)).sum();
+        let records = batches.iter().map(records_in).sum();
         let leader_epoch = self.partition.leader_epoch();
+        let kept = self.underway.keep(leader_epoch, done);
         let done = move |outcome: Result<ClientProduced>| {
-            done(outcome.map(|produced| placed(produced, records, leader_epoch)));
+            let done = kept.lock().take();
+            if let Some(done) = done {
+                done(outcome.map(|produced| placed(produced, records, leader_epoch)));
+            }
         };
         self.client.produce(self.partition.id(), batches, acks, deadline, Box::new(done));
     }
@@ -117,22 +174,5 @@ impl HostPartition for ReplicatedPartition {
 
     fn subscribe(&self, listener: Arc<dyn Notify>) -> Option<Box<dyn Any + Send + Sync>> {
         Some(Box::new(self.partition.subscribe(listener)))
-    }
-}
-
-/// Of one encoded batch.
-fn records_in(batch: &Bytes) -> u64 {
-    let mut walk = crate::record::batches(batch);
-    walk.by_ref().map_while(Result::ok).map(|(_, view)| u64::from(view.header().record_count.unsigned_abs())).sum()
-}
-
-fn placed(produced: ClientProduced, records: u64, leader_epoch: LeaderEpoch) -> Appended {
-    let base_offset = produced.base_offset.unwrap_or_default();
-    Appended {
-        base_offset,
-        last_offset: base_offset.plus(records.saturating_sub(1)),
-        log_append_time: produced.log_append_time,
-        rung: produced.rung,
-        leader_epoch,
     }
 }

@@ -4,6 +4,7 @@
 //! {"version": "0.1.0", "ts_ms": .., "uptime_ms": .., "dir": "..", "node_id": 0, "cluster_id": "..",
 //!  "node":  {"ticks", "wakeups", "next_wakeup_in_ms" (null: nothing is pending), "open_partitions", "open_partitions_max",
 //!            "logs_opened", "logs_rested", "checkpoints_written", "segments_deleted", "segments_dropped_for_space"},
+//!  "cluster": null or an object drawn in `cluster_stats.rs`,
 //!  "recovery": {"scanned_bytes", "truncated_bytes"},
 //!  "space": null or {"used_bytes", "max_bytes"},
 //!  "totals": {"appends", "records", "appended_bytes", "fsyncs", "fsync_ns", "log_bytes"},
@@ -15,6 +16,8 @@
 //! `_ns` are sums of nanoseconds; everything but gauges counts since the engine was opened.
 
 use super::admin::put_offsets;
+#[cfg(feature = "quorum")]
+use super::cluster_stats::cluster_json;
 use super::timer::Timer;
 use super::Engine;
 use crate::node::{Node, NodeStats, PartitionStats};
@@ -64,6 +67,7 @@ pub(super) fn stats_json(node: &Node, timer: &Timer) -> String {
             "segments_deleted": stats.segments_deleted,
             "segments_dropped_for_space": stats.segments_dropped_for_space,
         },
+        "cluster": cluster_json(node),
         "recovery": {
             "scanned_bytes": stats.recovery_scanned_bytes,
             "truncated_bytes": stats.recovery_truncated_bytes,
@@ -131,4 +135,9 @@ fn producer_json(client_id: &str, stats: ProducerStats) -> Value {
 
 fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(not(feature = "quorum"))]
+fn cluster_json(_: &Node) -> Value {
+    Value::Null
 }

@@ -59,6 +59,23 @@ pub(super) fn makes_sense(disk: &SimDisk, base: Offset, log_bytes: u64, end: Off
     true
 }
 
+/// Whether the sealed segments that go past `from` hold whole batches with right checksums, in order.
+pub(super) fn sealed_are_whole(log: &Log, disk: &SimDisk, from: Offset) -> bool {
+    let segments = log.segment_summaries();
+    let mut sealed = segments.iter().filter(|segment| segment.sealed && segment.end_offset > from);
+    sealed.all(|segment| {
+        let bytes = bytes_of(disk, segment.base_offset, segment.log_bytes);
+        let (mut next, mut walk) = (segment.base_offset, batches(&bytes));
+        let are_whole = walk.by_ref().all(|batch| {
+            let Ok((_, view)) = batch else { return false };
+            let is_in_place = view.header().base_offset >= next && view.header().end_offset() <= segment.end_offset;
+            next = view.header().end_offset();
+            is_in_place && view.verify().is_ok()
+        });
+        are_whole && !bytes.is_empty() && walk.rest() == 0
+    })
+}
+
 /// Whether every log file of the input is as it was. Not asked where a `.swap` may take the place of some.
 pub(super) fn logs_are_untouched(files: &PartitionFiles, disk: &SimDisk) -> bool {
     let mut logs = files.files.iter().filter(|(name, _)| name.ends_with(".log"));

@@ -29,8 +29,6 @@ pub struct Grouped {
     pub placed: usize,
     /// The log's offsets then; what they say of the end of each batch is its rung.
     pub offsets: LogOffsets,
-    /// As for [`Placed`].
-    pub leader_epoch: LeaderEpoch,
     /// Why the next one is not.
     pub refused: Option<Error>,
 }
@@ -88,8 +86,8 @@ impl Partition {
             Ok(done) => done,
             Err(refused) => return Grouped { refused: Some(refused), ..Grouped::default() },
         };
-        let Done { value: (placed, outcome), leader_epoch, offsets, moved } = done;
-        let mut grouped = Grouped { placed, leader_epoch, offsets, refused: None };
+        let Done { value: (placed, outcome), offsets, moved, .. } = done;
+        let mut grouped = Grouped { placed, offsets, refused: None };
         if let Some(last) = batches[..placed].last() {
             let (first, last) = (batches[0].header().base_offset, last.header().last_offset());
             let placed_bytes = batches[..placed].iter().map(|batch| batch.header().batch_bytes as usize).sum();

@@ -24,7 +24,6 @@ mod metered_disk;
 mod notices;
 mod open_partitions;
 mod partition;
-#[cfg_attr(not(test), allow(dead_code))]
 mod replica;
 mod slot;
 mod space;
@@ -43,7 +42,7 @@ pub(crate) use catalogue::TopicEntry;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use catalogue::TOPICS_FILE;
 pub use close::CloseReport;
-pub use listeners::Notify;
+pub use listeners::{Notify, Subscription};
 pub use notices::{Alarm, LogLevel, Notice};
 pub use partition::Partition;
 pub use stats::{NodeStats, PartitionStats};
@@ -57,7 +56,7 @@ use crate::storage::LogDir;
 use crate::time::{Clock, Instant};
 use house::House;
 #[cfg(feature = "quorum")]
-pub(crate) use member::{ClusterNews, ClusterState, Member};
+pub(crate) use member::{ClusterNews, Member};
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::fmt;

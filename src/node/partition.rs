@@ -138,6 +138,12 @@ impl Partition {
         self.settings.must_flush_before_ack()
     }
 
+    /// `min.insync.replicas` of its topic.
+    #[must_use]
+    pub fn min_insync_replicas(&self) -> u32 {
+        self.settings.min_insync_replicas()
+    }
+
     /// Waits until everything below `end` has reached `rung`, running or joining a group commit on this thread when that
     /// takes one. Answers the rung that was reached, which may be higher.
     ///
@@ -228,6 +234,7 @@ impl Partition {
             Slot::Resting(AtRest { offsets: Some(offsets), .. }) => return Ok(*offsets),
             Slot::Resting(_) | Slot::Deleted => {}
         }
+        self.check_hosted()?;
         Ok(self.log()?.offsets())
     }
 
@@ -262,10 +269,10 @@ impl Partition {
     /// # Errors
     /// OFFSET_OUT_OF_RANGE past the high watermark; POLICY_VIOLATION where `cleanup.policy` lacks `delete`; NOT_LEADER_OR_FOLLOWER.
     pub fn delete_records(&self, before: Option<Offset>) -> Result<Offset> {
-        let log = self.log()?;
         if let Some(seat) = &self.seat {
             seat.check_leading(self)?;
         }
+        let log = self.log()?;
         let log_start = log.delete_records(before)?;
         let files = log.apply_retention(self.house.clock.realtime());
         self.house.upkeep.expect_file_deletes(self, &log);

@@ -75,6 +75,14 @@ impl Partition {
         }
     }
 
+    /// Whether its log has a directory; one that is deleted says so itself when it is asked.
+    pub(super) fn is_on_disk(&self) -> bool {
+        match &*self.slot.read() {
+            Slot::Resting(rest) => rest.on_disk,
+            Slot::Open(_) | Slot::Deleted => true,
+        }
+    }
+
     fn gone(&self) -> Error {
         Error::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("{}: the topic was deleted", self.id()))
     }

@@ -90,7 +90,6 @@ pub(crate) type Submitted = Box<dyn FnOnce(Result<Appended>) + Send>;
 
 /// Where the leader of a partition sits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(not(test), allow(dead_code))] // until a cluster is wired
 pub(crate) enum Seat {
     /// This node leads: append on this thread.
     Here,
@@ -102,7 +101,6 @@ pub(crate) enum Seat {
 
 /// How an unfinished batch stands.
 #[derive(Clone, Debug)]
-#[cfg_attr(not(test), allow(dead_code))] // until a cluster is wired
 pub(crate) enum Judgement {
     Wait,
     /// It is on this rung, the needed one or a higher one.

@@ -51,5 +51,4 @@ pub use sink::{BatchPlacement, DeliveryReport, DeliverySink};
 pub use stats::ProducerStats;
 
 pub(crate) use host::{Appended, Host, HostPartition, HostTopic, Judgement, Wakeable};
-#[allow(unused_imports)] // until a cluster is wired
 pub(crate) use host::{Seat, Submitted};

@@ -30,7 +30,7 @@
 //!
 //! Rules are Apache Kafka's (`Partition.scala`, `Replica.scala`, `AbstractFetcherThread.scala`; KIP-101, KIP-279, KIP-320, KIP-497, KIP-595's
 //! truncation on fetch, KIP-841, KIP-903, KIP-966).
-#![cfg_attr(not(test), allow(dead_code, unused_imports))]
+#![cfg_attr(not(test), allow(dead_code))] // getters that only the tests ask
 
 mod facts;
 mod follower;
@@ -41,9 +41,7 @@ mod progress;
 #[cfg(test)]
 mod tests;
 
-pub use facts::{
-    FollowerState, IsrMember, IsrProposal, IsrVerdict, LogFacts, NodeEpoch, PartitionEpoch, PartitionState, Standing,
-};
+pub use facts::{IsrMember, IsrProposal, IsrVerdict, LogFacts, NodeEpoch, PartitionEpoch, PartitionState, Standing};
 pub use follower::{Follower, FollowerSetup, FollowerStep, Settled};
 pub use leader::{AckVerdict, FetchVerdict, Fetching, Leader, LeaderOutput, LeaderSetup};
 pub use message::{check_leader_epoch, Correlation, FetchOutcome, FetchRequest, FetchResponse};

@@ -15,6 +15,8 @@ mod network;
 mod payload;
 mod plan;
 mod run;
+#[cfg(all(test, feature = "quorum"))]
+mod tests;
 mod trace;
 mod workload;
 mod world;

@@ -17,6 +17,8 @@ pub struct Plan {
     pub readers: usize,
     pub weather: Weather,
     pub troubles: Troubles,
+    /// Things go wrong from the first moment on, and not only once everything is set up.
+    pub is_rough_from_the_start: bool,
     /// How long things go wrong.
     pub act: Duration,
 }
@@ -81,6 +83,7 @@ impl Plan {
             readers: rng.usize(1..=2),
             weather: Weather::any(rng),
             troubles: Troubles::draw(rng),
+            is_rough_from_the_start: rng.u8(..8) == 0,
             act: Duration::from_millis(rng.u64(2_000..8_000)),
         }
     }
@@ -133,13 +136,13 @@ fn draw_settings(flushes: bool, rng: &mut fastrand::Rng) -> Vec<(&'static str, S
 impl Troubles {
     /// Some kinds not at all, some often.
     fn draw(rng: &mut fastrand::Rng) -> Troubles {
-        let every = Duration::from_millis([30, 100, 300, 1_000][rng.usize(..4)]);
+        let every = Duration::from_millis([50, 200, 200, 500, 1_500][rng.usize(..5)]);
         let mut weight = || [0, 0, 1, 3, 10][rng.usize(..5)];
         Troubles {
             every,
             kill: weight(),
             power_cut: weight(),
-            blackout: weight() / 3,
+            blackout: weight().min(2),
             pause: weight(),
             cut: weight(),
             isolation: weight(),

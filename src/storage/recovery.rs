@@ -205,6 +205,10 @@ fn trust(opening: &Opening, mark: Option<&Mark>, active: &Segment) -> Trust {
         let no_producers = mark.no_producers && confirmed.is_some();
         return Trust { indexed, flushed: mark.flushed, no_producers, by_mark: true, sealed_from: None };
     }
+    if let Some(mark) = mark.filter(|mark| mark.segment > active.base && !opening.clean) {
+        // Its segment is gone: by a cut, which lowered the mark before it, or with records that were durable.
+        return Trust { indexed: start, flushed: mark.flushed, no_producers: false, by_mark: true, sealed_from: None };
+    }
     // A mark of an older segment: the roll after it synced that segment, and the active one begins where it ended.
     let sealed_from = if mark.is_some() { None } else { Some(opening.recovery_point) };
     let flushed = if opening.clean { Offset::MAX } else { opening.recovery_point.max(active.base) };

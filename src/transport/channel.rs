@@ -76,7 +76,7 @@ impl Transport for ChannelTransport {
     fn start(&self, me: NodeId, inbox: Inbox) -> Result<()> {
         let mut hub = self.hub.0.lock();
         let number = if me < CLIENT_ID_MIN { me } else { hub.next_client() };
-        let member = hub.members.get_mut(&self.name).ok_or_else(errors::stopped)?;
+        let member = hub.member_mut(&self.name).ok_or_else(errors::stopped)?;
         if member.was_started {
             return Err(errors::started_before());
         }
@@ -94,7 +94,7 @@ impl Transport for ChannelTransport {
         let frame = frame.into_joined();
         let call = {
             let mut hub = self.hub.0.lock();
-            let member = hub.members.get_mut(&self.name).filter(|member| member.inbox.is_some());
+            let member = hub.member_mut(&self.name).filter(|member| member.inbox.is_some());
             let member = member.ok_or_else(errors::stopped)?;
             let link = member.links.get_mut(&to).ok_or_else(|| errors::unknown_peer(to))?;
             let from = link.me;
@@ -117,7 +117,7 @@ impl Transport for ChannelTransport {
 
     fn set_peer(&self, peer: NodeId, address: Option<&str>) -> Result<()> {
         let mut hub = self.hub.0.lock();
-        let member = hub.members.get(&self.name).ok_or_else(errors::stopped)?;
+        let member = hub.member(&self.name).ok_or_else(errors::stopped)?;
         if errors::is_no_peer(peer, member.was_started.then_some(member.number)) {
             return Err(errors::invalid(format!("{peer} is no other node's number")));
         }
@@ -148,7 +148,7 @@ impl Transport for ChannelTransport {
     fn stop(&self) {
         let (inbox, told) = {
             let mut hub = self.hub.0.lock();
-            let Some(member) = hub.members.get(&self.name) else { return };
+            let Some(member) = hub.member(&self.name) else { return };
             let peers: Vec<NodeId> = member.links.keys().copied().collect();
             let told: Vec<Call> =
                 peers.into_iter().flat_map(|peer| hub.disconnect(&self.name, peer, "the peer has stopped")).collect();
@@ -164,7 +164,7 @@ impl Transport for ChannelTransport {
 
     fn peer_stats(&self) -> Vec<PeerStats> {
         let hub = self.hub.0.lock();
-        let links = hub.members.get(&self.name).into_iter().flat_map(|member| member.links.values());
+        let links = hub.member(&self.name).into_iter().flat_map(|member| member.links.values());
         links.map(|link| link.account.clone()).collect()
     }
 }
@@ -176,6 +176,16 @@ impl Drop for ChannelTransport {
 }
 
 impl Hub {
+    /// The member that has this very name, not a successor under the same one.
+    fn member(&self, name: &Arc<str>) -> Option<&Member> {
+        self.members.get_key_value(name).filter(|(key, _)| Arc::ptr_eq(key, name)).map(|(_, member)| member)
+    }
+
+    fn member_mut(&mut self, name: &Arc<str>) -> Option<&mut Member> {
+        self.member(name)?;
+        self.members.get_mut(name)
+    }
+
     fn next_client(&mut self) -> NodeId {
         let number = CLIENT_ID_MIN.0 + self.clients % (BOOTSTRAP_ID_MIN.0 - CLIENT_ID_MIN.0);
         self.clients = self.clients.wrapping_add(1);

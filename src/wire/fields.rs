@@ -7,12 +7,20 @@ use bytes::{Buf, Bytes};
 use std::fmt::Display;
 
 /// Builds a frame. Fields go into one buffer; long record batches become parts of their own, as they are.
-#[derive(Default)]
 pub(super) struct Writer {
     frame: Frame,
     fields: Vec<u8>,
     /// The first thing that was above its limit. What was written from there on is never sent.
     fault: Option<Error>,
+}
+
+/// The fields of a fetch or an answer of one partition go in without growing.
+const FIELDS_BYTES: usize = 256;
+
+impl Default for Writer {
+    fn default() -> Writer {
+        Writer { frame: Frame::default(), fields: Vec::with_capacity(FIELDS_BYTES), fault: None }
+    }
 }
 
 impl Writer {

@@ -143,6 +143,23 @@ fn a_leader_that_moved_or_was_lost_is_found_again_without_the_reader() {
 }
 
 #[test]
+fn a_leader_that_fell_silent_is_not_waited_for_when_another_one_leads() {
+    let reading = reading();
+    reading.read(0);
+    let silent = reading.fetch(0);
+    assert_eq!(silent.to, ONE);
+    reading.world.client.view().replace(metadata(11, Some(TWO), 2));
+    let sent = reading.fetch(0);
+    assert_eq!(sent.to, TWO);
+    reading.world.client.view().replace(metadata(12, Some(TWO), 2));
+    assert!(reading.is_quiet(), "it is asked already");
+    reading.world.answer(&silent, fetched(Ok(batch(0, 1, None)), 9, vec![], None));
+    assert_eq!((reading.told(), reading.read(0)), (0, None), "what it says now counts no more");
+    reading.world.answer(&sent, fetched(Ok(batch(0, 2, None)), 9, vec![], None));
+    assert!(reading.told() == 1 && reading.read(0).is_some());
+}
+
+#[test]
 fn what_does_not_pass_is_for_the_reader_once_and_the_next_read_asks_again() {
     let reading = reading();
     reading.read(7);

@@ -13,6 +13,13 @@ use crate::wire::{ReplicaFetchRequest, ReplicaFetchResponse, TopicIdPartition};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Whoever is far behind and got so much asks for more when its own node is next awake, not on this thread. That may be a producer's,
+/// where nodes share a process: it would carry everything that is missing before its call came back.
+const HELPING_BYTES: u64 = 256 * 1024;
+/// The least that is later than now.
+const A_MOMENT: Duration = Duration::from_nanos(1);
 
 /// What all fetchers of a node share.
 pub(super) struct Shared {
@@ -115,7 +122,10 @@ impl Fetcher {
         // Members of the ISR have everything below the high watermark (`ReplicaFetcherThread.shouldFollowerThrottle`).
         let is_behind = bytes > 0 && fetch.fetch_offset < answer.high_watermark;
         held.replica.handle_fetch_response(self.leader, answer, now);
-        let turn = if is_behind { self.shared.throttle.charge(bytes, now) } else { Instant::default() };
+        let mut turn = if is_behind { self.shared.throttle.charge(bytes, now) } else { Instant::default() };
+        if is_behind && bytes >= HELPING_BYTES {
+            turn = turn.max(now + A_MOMENT);
+        }
         let next = held.replica.poll_fetch_timeout().map(|at| at.max(turn));
         (held, next)
     }
@@ -131,10 +141,11 @@ impl Fetcher {
         }
         let turn = Turn(self);
         loop {
-            let due = {
+            // One time for both: whoever is due by a later clock than he is polled by would be due for ever.
+            let (due, now) = {
                 let mut state = self.state.lock();
                 let now = state.now;
-                state.plan.take_due(now)
+                (state.plan.take_due(now), now)
             };
             let polled: Vec<_> = due.into_iter().map(|held| self.poll(held, now)).collect();
             let mut state = self.state.lock();

@@ -122,6 +122,7 @@ impl Fetchers {
     }
 
     /// Another `follower.replication.throttled.rate`.
+    #[cfg(test)]
     pub fn set_catch_up_rate(&self, bytes_per_second: Option<u64>) {
         self.shared.throttle.set_rate(bytes_per_second);
     }
@@ -132,6 +133,7 @@ impl Fetchers {
     }
 
     /// When [`tick`](Fetchers::tick) has something to do; a moment that is over means now.
+    #[cfg(test)]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.fetchers().iter().filter_map(|fetcher| fetcher.poll_timeout()).min()
     }

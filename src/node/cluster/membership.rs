@@ -232,15 +232,18 @@ impl NodeMembership {
         Some(self.due.max(free_at))
     }
 
+    #[cfg(test)]
     pub fn standing(&self) -> MemberStanding {
         self.standing
     }
 
+    #[cfg(test)]
     pub fn node_epoch(&self) -> Option<u64> {
         self.node_epoch
     }
 
     /// Until then nobody fences it for being silent; `None` before the first heartbeat.
+    #[cfg(test)]
     pub fn session_ends_at(&self) -> Option<Instant> {
         self.heard_at.map(|at| at + self.settings.session_timeout)
     }

@@ -22,8 +22,7 @@
 //! No thread and no clock of its own. Frames and time come in on whatever thread has them; no lock is held while a [`Replica`] or the
 //! network is called. Whoever finds a fetcher or a session at work leaves a note and goes on: the worker looks once more before
 //! it stops.
-#![cfg_attr(not(test), allow(dead_code))]
-#![allow(unused_imports)]
+#![cfg_attr(not(test), allow(unused_imports))] // some are for the tests alone
 
 mod clients;
 mod controller_line;
@@ -51,5 +50,4 @@ pub(crate) use isr_proposals::IsrProposals;
 pub(crate) use membership::{MemberEvent, MemberStanding, NodeMembership, NodeMembershipSettings};
 pub(crate) use replica::{Known, Replica, Serving};
 pub(crate) use sessions::{FetchReplier, FetchSessions, FETCH_SESSIONS_MAX};
-pub(crate) use throttle::Throttle;
 pub(crate) use watches::Changed;

@@ -130,6 +130,7 @@ impl FetchSessions {
     }
 
     /// Partitions that followers hold in their sessions.
+    #[cfg(test)]
     pub fn partition_count(&self) -> usize {
         self.shared.watches.count()
     }

@@ -25,6 +25,7 @@ impl Throttle {
     }
 
     /// Another rate, for what comes from now on.
+    #[cfg(test)]
     pub fn set_rate(&self, bytes_per_second: Option<u64>) {
         *self.0.lock() = Line { bytes_per_second, end: Instant::default() };
     }

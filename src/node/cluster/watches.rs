@@ -116,6 +116,7 @@ impl Watches {
     }
 
     /// Partitions that some session holds.
+    #[cfg(test)]
     pub fn count(&self) -> usize {
         self.0.read().len()
     }

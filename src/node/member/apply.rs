@@ -13,12 +13,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
+/// A partition that has changed: its topic's name, and its state before.
+type Before<'a> = (&'a Arc<str>, Option<&'a PartitionState>);
+
 impl Member {
     pub(super) fn handle_image(&self, image: &Arc<Image>, changes: &[Change]) {
-        *self.image.write() = Arc::clone(image);
+        let before = std::mem::replace(&mut *self.image.write(), Arc::clone(image));
         let Some(node) = self.node.upgrade() else { return };
         let mut nodes = BTreeSet::new();
-        let mut partitions: BTreeMap<(TopicId, u32), (&Arc<str>, Option<&PartitionState>)> = BTreeMap::new();
+        let mut partitions: BTreeMap<(TopicId, u32), Before<'_>> = BTreeMap::new();
         let mut concerns_topics = false;
         for change in changes {
             match change {
@@ -56,6 +59,17 @@ impl Member {
         }
         self.handle_standings(&node, image, &nodes);
         self.handle_applied(image.offset());
+        for gone in nodes.into_iter().filter(|node| !is_fenced(&before, *node) && is_fenced(image, *node)) {
+            self.handle_fenced(gone);
+        }
+    }
+
+    /// The cluster has given a node up that was silent for `broker.session.timeout.ms`. Over a network that loses everything no
+    /// connection breaks: whoever waits for its answer tries the next leader now, not after `request.timeout.ms`.
+    fn handle_fenced(&self, node: NodeId) {
+        if node != self.me {
+            self.calls.handle_peer_down(node);
+        }
     }
 
     /// Where the others are, and who they are in this life.
@@ -210,6 +224,10 @@ impl Member {
         let Some(node) = self.node.upgrade() else { return };
         self.adopt(&node, &self.image(), None);
     }
+}
+
+fn is_fenced(image: &Image, node: NodeId) -> bool {
+    image.node(node).is_none_or(|known| known.standing == NodeStanding::Fenced)
 }
 
 fn standing(image: &Image, node: NodeId) -> Standing {

@@ -70,15 +70,20 @@ impl Member {
     fn call_controller(&self, call: ControllerCall, line: Line) {
         let ControllerCall { number, to, request, deadline } = call;
         let link = self.link.clone();
-        self.calls.call(&*self.transport, to, Request::Controller(request), deadline, move |outcome| {
+        let done = move |response: Result<ControllerResponse>| {
             let Some(member) = link.0.upgrade() else { return };
-            let response = outcome.and_then(only_controller);
             let now = member.now();
             match line {
                 Line::Membership => member.membership.lock().handle_response(number, response, now),
                 Line::Proposals => member.proposals.lock().handle_response(number, response, now),
             }
             member.run_errands();
+        };
+        if to == self.me {
+            return self.runner().ask(request, Box::new(move |response| done(Ok(response))), self.now());
+        }
+        self.calls.call(&*self.transport, to, Request::Controller(request), deadline, move |outcome| {
+            done(outcome.and_then(only_controller));
         });
     }
 

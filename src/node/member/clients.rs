@@ -3,16 +3,21 @@
 use super::super::cluster::{
     Admitted, Answers, ClientFetch, ClientFetched, ClientPartition, ClientPartitions, Clients, LeaderView,
 };
+use super::super::notices::Level;
 use super::super::{Alarm, Partition};
 use super::links::Link;
 use super::Member;
 use crate::config::IsolationLevel;
+use crate::controller::{ControllerRequest, CreateTopic};
 use crate::error::{Error, ErrorCode, Result};
 use crate::replication::AckVerdict;
+use crate::storage::names::validate_topic_name;
 use crate::storage::{Fetch, UpTo};
 use crate::time::Instant;
 use crate::types::{Acks, LeaderEpoch, NodeId, Offset, Rung, Timestamp, TopicPartition};
-use crate::wire::{AbortedTransaction, CorrelationId, CurrentLeader, Message, MetadataResponse, Request, Response};
+use crate::wire::{
+    AbortedTransaction, CorrelationId, CurrentLeader, Message, MetadataResponse, MetadataTopic, Request, Response,
+};
 use std::sync::Arc;
 
 pub(super) fn of(link: &Link, alarm: &Arc<dyn Alarm>) -> Clients {
@@ -31,6 +36,36 @@ impl Member {
         now: Instant,
     ) {
         self.clients.handle_request(from, correlation, request, now);
+    }
+}
+
+impl Member {
+    /// Who names a topic wants to send to it: it is created where `auto.create.topics.enable` says so (Kafka's Metadata).
+    fn create_if_unknown(&self, topic: &mut MetadataTopic) {
+        let is_unknown = matches!(&topic.description, Err(e) if e.code() == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        let Some(node) = self.node.upgrade().filter(|node| is_unknown && node.config().creates_topics) else { return };
+        if let Err(illegal) = validate_topic_name(&topic.name) {
+            topic.description = Err(illegal);
+            return;
+        }
+        let request = ControllerRequest::CreateTopic(CreateTopic {
+            name: Arc::clone(&topic.name),
+            id: node.draw_topic_id(),
+            partitions: None,
+            replication_factor: None,
+            assignments: Vec::new(),
+            settings: Default::default(),
+        });
+        let text = format!("{} is being created", topic.name);
+        topic.description = Err(Error::new(ErrorCode::LEADER_NOT_AVAILABLE, text));
+        let (link, name) = (self.link.clone(), Arc::clone(&topic.name));
+        let told = move |outcome: Result<_>| {
+            let refused = outcome.err().filter(|error| error.code() != ErrorCode::TOPIC_ALREADY_EXISTS);
+            if let (Some(refused), Some(member)) = (refused, link.0.upgrade()) {
+                member.tell(Level::Warn, format!("{name} could not be created for a client: {refused}"));
+            }
+        };
+        self.client.ask_controller(request, self.now() + self.config.request_timeout, Box::new(told));
     }
 }
 
@@ -74,7 +109,12 @@ impl ClientPartitions for Link {
         match self.0.upgrade() {
             Some(member) => {
                 let standing = member.runner().standing();
-                super::super::cluster::describe(&member.image(), member.cluster, standing.leader, topics)
+                let mut answer =
+                    super::super::cluster::describe(&member.image(), member.cluster, standing.leader, topics);
+                if topics.is_some() {
+                    answer.topics.iter_mut().for_each(|topic| member.create_if_unknown(topic));
+                }
+                answer
             }
             None => MetadataResponse {
                 cluster: Default::default(),

@@ -24,11 +24,12 @@ pub(super) struct Listeners(Mutex<Vec<Listener>>);
 /// The cluster, as this node knows it.
 #[derive(Clone, Debug)]
 pub(crate) struct ClusterState {
-    pub me: NodeId,
     pub cluster: ClusterId,
     pub image: Arc<Image>,
     /// The active controller.
     pub controller: Option<NodeId>,
+    /// This node decides.
+    pub is_controller: bool,
     /// Which leadership of the quorum that is.
     pub term: u64,
     pub membership: Membership,
@@ -40,10 +41,10 @@ impl Member {
     pub(crate) fn describe(&self) -> ClusterState {
         let standing = self.runner().standing();
         ClusterState {
-            me: self.me,
             cluster: self.cluster,
             image: standing.image,
             controller: standing.leader,
+            is_controller: standing.is_active,
             term: standing.term,
             membership: standing.membership,
             peers: self.transport.peer_stats(),

@@ -25,8 +25,7 @@ mod stop;
 mod tests;
 mod tick;
 
-pub(crate) use describe::{ClusterNews, ClusterState};
-pub(super) use links::MemberLinks;
+pub(crate) use describe::ClusterNews;
 
 use super::cluster::{Clients, FetchSessions, Fetchers, IsrProposals, NodeMembership};
 use super::metadata::MetadataRunner;

@@ -10,9 +10,11 @@ use crate::replication::AckVerdict;
 use crate::sim::SimClock;
 use crate::storage::{Fetch, UpTo};
 use crate::time::{Clock, Instant};
-use crate::transport::ChannelHub;
-use crate::types::{Acks, Codec, NodeId, Offset};
+use crate::transport::{ChannelHub, Frame, Inbox, PeerStats, Receive, Transport};
+use crate::types::{Acks, Codec, NodeId, Offset, TopicPartition};
+use bytes::Bytes;
 use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +25,55 @@ struct Seat {
     dir: tempfile::TempDir,
     node: Option<Arc<Node>>,
     lives: u64,
+    is_cut: Arc<AtomicBool>,
+}
+
+/// A way out of a node that can be made to swallow everything: no connection breaks, and nothing arrives.
+struct Cable {
+    inner: Arc<dyn Transport>,
+    is_cut: Arc<AtomicBool>,
+}
+
+struct Plug {
+    inbox: Inbox,
+    is_cut: Arc<AtomicBool>,
+}
+
+impl Transport for Cable {
+    fn start(&self, me: NodeId, inbox: Inbox) -> Result<()> {
+        self.inner.start(me, Inbox::new(Arc::new(Plug { inbox, is_cut: self.is_cut.clone() })))
+    }
+
+    fn send(&self, to: NodeId, frame: Frame) -> Result<()> {
+        if self.is_cut.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.inner.send(to, frame)
+    }
+
+    fn set_peer(&self, peer: NodeId, address: Option<&str>) -> Result<()> {
+        self.inner.set_peer(peer, address)
+    }
+
+    fn stop(&self) {
+        self.inner.stop();
+    }
+
+    fn peer_stats(&self) -> Vec<PeerStats> {
+        self.inner.peer_stats()
+    }
+}
+
+impl Receive for Plug {
+    fn deliver(&self, from: NodeId, frame: Bytes) {
+        if !self.is_cut.load(Ordering::SeqCst) {
+            self.inbox.deliver(from, frame);
+        }
+    }
+
+    fn peer_state(&self, peer: NodeId, up: bool) {
+        self.inbox.peer_state(peer, up);
+    }
 }
 
 struct Cluster {
@@ -43,7 +94,7 @@ impl Cluster {
             ("num.partitions".to_owned(), "1".to_owned()),
         ];
         all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let seat = |id| Seat { id, dir: tempfile::tempdir().expect("temp dir"), node: None, lives: 0 };
+        let seat = |id| Seat { id, dir: tempfile::tempdir().expect("temp dir"), node: None, lives: 0, is_cut: Arc::default() };
         let mut cluster =
             Cluster { clock, hub: ChannelHub::new(), seats: (1..=nodes).map(seat).collect(), settings: all };
         (1..=nodes).for_each(|id| cluster.start(id));
@@ -57,8 +108,9 @@ impl Cluster {
         }
         config.set("node.id", &id.to_string()).expect("legal");
         config.set("listeners", &format!("inproc://n{id}")).expect("legal");
-        let transport = Arc::new(self.hub.transport(&format!("n{id}")).expect("a free name"));
         let seat = &mut self.seats[id as usize - 1];
+        let inner = Arc::new(self.hub.transport(&format!("n{id}")).expect("a free name"));
+        let transport = Arc::new(Cable { inner, is_cut: seat.is_cut.clone() });
         seat.lives += 1;
         let world =
             World { clock: self.clock.clone(), disk: Arc::new(RealDisk), seed: u64::from(id) * 1000 + seat.lives };
@@ -232,6 +284,29 @@ fn when_the_leader_dies_another_goes_on_with_everything_acknowledged_and_the_dea
     });
     cluster.put_acked("all together");
     cluster.converge();
+}
+
+#[test]
+fn whoever_waits_for_a_node_that_has_fallen_silent_hears_when_the_cluster_gives_it_up() {
+    let cluster = Cluster::new(3, &[]);
+    cluster.create("t", 3, &[("min.insync.replicas", "2")]);
+    cluster.put_acked("before");
+    let silent = cluster.leader();
+    let other = (1..=3).find(|id| *id != silent).expect("one of the others");
+    cluster.seats[silent as usize - 1].is_cut.store(true, Ordering::SeqCst);
+    let began = cluster.clock.monotonic();
+    let client = cluster.node(other).member().expect("is a member").client().clone();
+    let produce = || {
+        let bytes = Bytes::copy_from_slice(batch("x", cluster.clock.realtime().0).bytes());
+        let (heard, deadline) = (Arc::new(Mutex::new(None)), cluster.clock.monotonic() + Duration::from_secs(30));
+        let told = heard.clone();
+        let done = Box::new(move |answer| *told.lock() = Some(answer));
+        client.produce(&TopicPartition::new("t", 0), vec![bytes], Acks::All, deadline, done);
+        cluster.until("it has an answer", || heard.lock().take())
+    };
+    assert_eq!(produce().expect_err("nobody answers").code(), ErrorCode::NETWORK_EXCEPTION);
+    assert!(cluster.clock.monotonic().since(began) < Duration::from_secs(5), "not request.timeout.ms");
+    assert_eq!(produce().expect("the next leader answers").base_offset, Some(Offset(1)));
 }
 
 #[test]

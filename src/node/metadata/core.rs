@@ -72,7 +72,8 @@ impl Core {
                     reports.push(self.reply(to, request_id, response));
                 }
                 // An answer speaks of an image that its reader can see already: the newest one goes where the first would.
-                ControllerOutput::ImageChanged { changes: more, .. } => {
+                ControllerOutput::ImageChanged { offset, changes: more } => {
+                    debug_assert!(offset <= self.controller.image().offset(), "news of {offset}, which is not applied");
                     image_at.get_or_insert(reports.len());
                     changes.extend(more);
                 }

@@ -14,7 +14,7 @@
 //! An entry of raft with index n is the batch at offset n - 1, its term the batch's leader epoch; a snapshot at index n ends at offset n.
 //!
 //! No thread and no clock of its own, as [`Node`](super::Node).
-#![allow(unused_imports)]
+#![cfg_attr(not(test), allow(unused_imports))] // some are for the tests alone
 
 mod core;
 mod entries;
@@ -30,5 +30,5 @@ mod tests;
 
 pub(crate) use log::MetadataLog;
 pub(crate) use place::MetadataPlace;
-pub(crate) use reports::{MetadataPeers, MetadataSubscriber, Waiter};
-pub(crate) use runner::{MetadataRunner, MetadataSettings, Standing};
+pub(crate) use reports::{MetadataPeers, MetadataSubscriber};
+pub(crate) use runner::{MetadataRunner, MetadataSettings};

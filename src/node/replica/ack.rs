@@ -7,26 +7,11 @@ use crate::replication::AckVerdict;
 use crate::time::Instant;
 use crate::types::{LeaderEpoch, Offset, Rung};
 use parking_lot::{Condvar, Mutex};
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Hears once what became of it.
-type Waiter = Box<dyn FnOnce(AckVerdict) + Send>;
-
-/// In the order in which they are decided: by reign, then by end; the number keeps those of one end apart.
-#[derive(Default)]
-struct Waiting {
-    last: u64,
-    queue: BTreeMap<(LeaderEpoch, Offset, u64), Waiter>,
-}
-
-/// Whoever waits for records of this partition to be replicated.
+/// Threads that wait for records of this partition to be replicated.
 #[derive(Default)]
 pub(super) struct Acks {
-    count: AtomicUsize,
-    waiting: Mutex<Waiting>,
-    /// For threads that wait themselves.
     moves: Mutex<u64>,
     moved: Condvar,
 }
@@ -47,45 +32,10 @@ impl Partition {
         }
     }
 
-    /// Calls `waiter` once, when [`judge_ack`](Partition::judge_ack) says anything but `Wait`: on this thread before the call returns, or
-    /// later on the one that made it so, with no lock held. It must not block.
-    pub fn when_acked(&self, admitted: LeaderEpoch, end: Offset, waiter: impl FnOnce(AckVerdict) + Send + 'static) {
-        let verdict = self.judge_ack(admitted, end);
-        let (AckVerdict::Wait, Some(seat)) = (verdict, &self.seat) else { return waiter(verdict) };
-        {
-            let mut waiting = seat.acks.waiting.lock();
-            waiting.last += 1;
-            let number = waiting.last;
-            waiting.queue.insert((admitted, end, number), Box::new(waiter));
-            seat.acks.count.store(waiting.queue.len(), Ordering::SeqCst);
-        }
-        // It may have been decided between the look and the place in the queue.
-        self.complete_acks(seat);
-    }
-
-    /// Something was decided: whoever waited for it is told.
+    /// Something was decided: whoever waits for it looks again.
     pub(in crate::node) fn complete_acks(&self, seat: &Seat) {
-        let acks = &seat.acks;
-        *acks.moves.lock() += 1;
-        acks.moved.notify_all();
-        if acks.count.load(Ordering::SeqCst) == 0 {
-            return;
-        }
-        loop {
-            let (waiter, verdict) = {
-                let mut waiting = acks.waiting.lock();
-                let Some(first) = waiting.queue.first_entry() else { return };
-                let (admitted, end, _) = *first.key();
-                let verdict = self.judge_ack(admitted, end);
-                if verdict == AckVerdict::Wait {
-                    return;
-                }
-                let waiter = first.remove();
-                acks.count.store(waiting.queue.len(), Ordering::SeqCst);
-                (waiter, verdict)
-            };
-            waiter(verdict);
-        }
+        *seat.acks.moves.lock() += 1;
+        seat.acks.moved.notify_all();
     }
 
     /// Blocks until everything below `end` is replicated in the reign that has `admitted` it.

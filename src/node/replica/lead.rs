@@ -123,20 +123,6 @@ impl Partition {
         })
     }
 
-    /// The end of what clients may be told exists.
-    ///
-    /// # Errors
-    /// NOT_LEADER_OR_FOLLOWER; OFFSET_NOT_AVAILABLE while a new leader's high watermark is behind the start of its reign.
-    pub fn latest_offset(&self) -> Result<Offset> {
-        match &self.seat {
-            None => Ok(self.offsets()?.high_watermark),
-            Some(seat) => {
-                let mut state = seat.state.lock();
-                state.leading(seat.me, self.id())?.latest_offset().map_err(|e| e.within(self.id()))
-            }
-        }
-    }
-
     /// The least log start of all replicas alive; `None` while one of them has not fetched, or when this node does not lead.
     pub(in crate::node) fn low_watermark(&self) -> Option<Offset> {
         match &self.seat {
@@ -150,7 +136,7 @@ impl Partition {
 
     /// How far this replica is and, where it leads, every other one.
     pub(crate) fn replica_states(&self) -> Vec<ReplicaProgress> {
-        let Some(seat) = &self.seat else { return Vec::new() };
+        let Some(seat) = self.seat.as_ref().filter(|_| self.is_hosted()) else { return Vec::new() };
         let Ok(log) = self.log() else { return Vec::new() };
         let mine = facts(&log, self.must_flush_before_ack());
         let now = self.house.clock.monotonic();
@@ -184,6 +170,7 @@ impl Partition {
     }
 
     /// The in-sync replicas as their leader has them committed; `None` where another node leads.
+    #[cfg(test)]
     pub(in crate::node) fn in_sync_replicas(&self) -> Option<Vec<NodeId>> {
         match &self.seat.as_ref()?.state.lock().role {
             Role::Leader(leader) => Some(leader.in_sync_replicas().to_vec()),

@@ -24,6 +24,7 @@ mod tests;
 pub(super) use moved::{Links, Moved};
 pub(super) use orders::Orders;
 
+use super::partition::Partition;
 use crate::error::{Error, ErrorCode, Result};
 use crate::replication::{Correlation, Follower, Leader, LogFacts, NodeEpoch};
 use crate::storage::Log;
@@ -47,6 +48,8 @@ pub(super) struct Seat {
 #[derive(Debug)]
 struct State {
     role: Role,
+    /// The metadata have spoken of this partition in this life.
+    is_told: bool,
     leader: Option<NodeId>,
     leader_epoch: LeaderEpoch,
     node_epoch: NodeEpoch,
@@ -68,6 +71,7 @@ impl Seat {
     pub(super) fn new(me: NodeId, links: Arc<dyn Links>) -> Seat {
         let state = State {
             role: Role::Absent,
+            is_told: false,
             leader: None,
             leader_epoch: LeaderEpoch::default(),
             node_epoch: NodeEpoch::default(),
@@ -80,6 +84,32 @@ impl Seat {
 impl std::fmt::Debug for Seat {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Seat").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl Partition {
+    /// Whether there is a replica here: as the metadata say, or, before they have spoken in this life, the disk.
+    #[must_use]
+    pub fn is_hosted(&self) -> bool {
+        let Some(seat) = &self.seat else { return true };
+        {
+            let state = seat.state.lock();
+            if state.is_told || !matches!(state.role, Role::Absent) {
+                return !matches!(state.role, Role::Absent);
+            }
+        }
+        self.is_on_disk()
+    }
+
+    /// # Errors
+    /// NOT_LEADER_OR_FOLLOWER without a replica here: opening the log would make one.
+    pub fn check_hosted(&self) -> Result<()> {
+        if self.is_hosted() {
+            return Ok(());
+        }
+        let text =
+            format!("{}: this node has no replica of it; a consumer or a producer reaches its leader", self.id());
+        Err(Error::new(ErrorCode::NOT_LEADER_OR_FOLLOWER, text))
     }
 }
 

@@ -175,7 +175,7 @@ impl Seat {
         let was_idle = matches!((&state.role, &role), (Role::Absent, Role::Absent) | (Role::Waiting, Role::Waiting));
         let same = was_idle && (state.leader, state.leader_epoch) == (orders.state.leader, orders.state.leader_epoch);
         state.keep_correlation();
-        state.role = role;
+        (state.role, state.is_told) = (role, true);
         (state.leader, state.leader_epoch) = (orders.state.leader, orders.state.leader_epoch);
         self.is_leading.store(false, Ordering::Release);
         Ok(Moved { leadership: !same, ..Moved::default() })

@@ -245,39 +245,48 @@ fn a_follower_cuts_what_the_new_leader_does_not_have_and_ends_byte_identical() {
     assert_eq!(epochs, trio.of(2).leader_epochs().expect("epochs"));
 }
 
-#[test]
-fn whoever_waits_for_an_acknowledgement_is_told_once_when_the_reign_ends() {
-    let mut trio = Trio::new(&[]);
-    trio.reign(Some(1), &[1, 2, 3]);
-    let placed = trio.put(1, "hanging", Acks::All).expect("appends");
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    for end in [placed.last_offset.next(), Offset(7)] {
-        let heard = heard.clone();
-        trio.of(1).when_acked(placed.leader_epoch, end, move |verdict| heard.lock().push((end, verdict)));
+/// Counts how often it is told.
+#[derive(Default)]
+struct Bell(Mutex<u32>);
+
+impl crate::node::Notify for Bell {
+    fn notify(&self) {
+        *self.0.lock() += 1;
     }
-    assert!(heard.lock().is_empty());
-    trio.reign(Some(2), &[2, 3]);
-    let lost = AckVerdict::NotLeader;
-    assert_eq!(*heard.lock(), [(Offset(1), lost), (Offset(7), lost)]);
-    trio.reign(Some(1), &[1, 2, 3]);
-    assert_eq!(trio.of(1).judge_ack(placed.leader_epoch, Offset(1)), lost, "of another reign nobody can tell");
-    assert_eq!(heard.lock().len(), 2);
 }
 
 #[test]
-fn whoever_waits_for_an_acknowledgement_is_told_on_the_thread_of_the_last_fetch() {
+fn whoever_waits_for_an_acknowledgement_is_told_when_the_reign_ends() {
+    let mut trio = Trio::new(&[]);
+    trio.reign(Some(1), &[1, 2, 3]);
+    let placed = trio.put(1, "hanging", Acks::All).expect("appends");
+    let bell = Arc::new(Bell::default());
+    let told = trio.of(1).subscribe(bell.clone());
+    trio.reign(Some(2), &[2, 3]);
+    assert!(*bell.0.lock() > 0);
+    assert_eq!(trio.of(1).judge_ack(placed.leader_epoch, Offset(1)), AckVerdict::NotLeader);
+    trio.reign(Some(1), &[1, 2, 3]);
+    let of_another_reign = trio.of(1).judge_ack(placed.leader_epoch, Offset(1));
+    assert_eq!(of_another_reign, AckVerdict::NotLeader, "nobody can tell");
+    drop(told);
+}
+
+#[test]
+fn whoever_waits_for_an_acknowledgement_is_told_by_the_last_fetch() {
     let mut trio = Trio::new(&[]);
     trio.reign(Some(1), &[1, 2, 3]);
     let placed = trio.put(1, "one", Acks::All).expect("appends");
-    let heard = Arc::new(Mutex::new(None));
-    let told = heard.clone();
-    trio.of(1).when_acked(placed.leader_epoch, Offset(1), move |verdict| *told.lock() = Some(verdict));
-    for _ in 0..2 {
-        trio.fetch(2, None);
-        trio.fetch(3, None);
+    let bell = Arc::new(Bell::default());
+    let told = trio.of(1).subscribe(bell.clone());
+    for follower in [2, 3, 2] {
+        trio.fetch(follower, None);
+        assert_eq!(*bell.0.lock(), 0, "somebody has not said that he has it");
     }
-    assert_eq!(*heard.lock(), Some(AckVerdict::Done));
+    trio.fetch(3, None);
+    assert_eq!(*bell.0.lock(), 1);
+    assert_eq!(trio.of(1).judge_ack(placed.leader_epoch, Offset(1)), AckVerdict::Done);
     assert_eq!(trio.of(1).wait_for(Offset(1), Rung::Replicated, None).expect("is there"), Rung::Replicated);
+    drop(told);
 }
 
 #[test]

@@ -43,6 +43,8 @@ pub(super) struct History {
     pub decision: Option<(u64, Decision)>,
     pub seen: BTreeMap<NodeId, Seen>,
     pub wounds: BTreeMap<NodeId, Wound>,
+    /// A leader whose disk has failed says that this much is committed, and can show only what was flushed.
+    pub unseen_end: Offset,
     /// From here on a loss is excused.
     pub floor: Option<Offset>,
     /// From here on something was lost that way: what was read there before is no measure any more.
@@ -158,6 +160,7 @@ impl History {
         match self.records.get(&first) {
             Some(at) if *at == offset => Ok(()),
             _ if self.lossy_from.is_some_and(|from| offset >= from) => Ok(()),
+            None if (self.end()..self.unseen_end).contains(&offset) => Ok(()),
             Some(at) => found!(Lost, "{name}: {first} was acknowledged at {offset} and lies at {at}"),
             None if offset < self.end() => {
                 found!(Lost, "{name}: {first} was acknowledged at {offset} and is not there")

@@ -4,6 +4,7 @@ use super::facts::{Decision, Sighting};
 use super::history::{History, Parting, Seen};
 use super::newest;
 use crate::sim::findings::{found, Checked};
+use crate::storage::LogOffsets;
 use crate::types::{Offset, TopicPartition};
 
 impl History {
@@ -33,7 +34,7 @@ impl History {
         self.seen.insert(node, seen);
         // What was not flushed when its disk failed, nobody can read there any more.
         if sighting.is_offline {
-            return if sighting.leads { self.check_watermark(sighting) } else { Ok(()) };
+            return if sighting.leads { self.look_at_offline_leader(sighting) } else { Ok(()) };
         }
         if offsets.log_end < was.high_watermark {
             let (then, now, high_watermark) = (was.log_end, offsets.log_end, was.high_watermark);
@@ -50,6 +51,16 @@ impl History {
         self.check_member(sighting, flushes)
     }
 
+    fn look_at_offline_leader(&mut self, sighting: &Sighting<'_>) -> Checked {
+        let LogOffsets { high_watermark, flushed, .. } = sighting.offsets;
+        self.unseen_end = self.unseen_end.max(high_watermark);
+        let readable = high_watermark.min(flushed);
+        if readable > self.end() && newest(&self.leaders) == Some(sighting.leader_epoch) {
+            self.extend(sighting.partition, sighting.node, sighting.log, readable)?;
+        }
+        Ok(())
+    }
+
     fn check_watermark(&mut self, sighting: &Sighting<'_>) -> Checked {
         let Sighting { node, partition: name, .. } = *sighting;
         let high_watermark = sighting.offsets.high_watermark;
@@ -58,7 +69,8 @@ impl History {
             return Ok(());
         }
         let is_newest = newest(&self.leaders) == Some(sighting.leader_epoch);
-        if sighting.leads && (is_newest || self.lossy_from.is_none()) {
+        let shows_unseen = !sighting.leads && high_watermark <= self.unseen_end;
+        if shows_unseen || sighting.leads && (is_newest || self.lossy_from.is_none()) {
             self.extend(name, node, sighting.log, high_watermark)?;
             let end = self.end();
             self.seen.get_mut(&node).expect("entered before").verified = end;

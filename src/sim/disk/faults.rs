@@ -58,6 +58,9 @@ pub enum Repeat {
     Forever,
 }
 
+/// What nobody fetches is not kept for ever.
+const TOLD_MAX: usize = 64;
+
 #[derive(Debug)]
 struct Fault {
     calls: FaultyCalls,
@@ -71,6 +74,7 @@ struct Fault {
 pub(super) struct Faults {
     armed: Vec<Fault>,
     fired: u64,
+    told: Vec<(Call, FaultKind)>,
     /// Calls are neither counted nor fail.
     pub(super) is_suspended: bool,
 }
@@ -83,6 +87,11 @@ impl Faults {
 
     pub(super) fn clear(&mut self) {
         self.armed.clear();
+    }
+
+    /// The calls that have failed since this was asked last.
+    pub(super) fn take_told(&mut self) -> Vec<(Call, FaultKind)> {
+        std::mem::take(&mut self.told)
     }
 
     pub(super) fn fired(&self) -> u64 {
@@ -112,6 +121,9 @@ impl Faults {
             fault.repeat == Repeat::Forever
         });
         self.fired += u64::from(due.is_some());
+        if let Some(kind) = due.filter(|_| self.told.len() < TOLD_MAX) {
+            self.told.push((call, kind));
+        }
         due
     }
 }

@@ -111,6 +111,12 @@ impl SimDisk {
         self.shared.lock().is_alive(self.generation)
     }
 
+    /// The calls that have failed because of [`fail_nth`](SimDisk::fail_nth) since this was asked last, and how.
+    #[must_use]
+    pub fn take_failed_calls(&self) -> Vec<(Call, FaultKind)> {
+        self.shared.lock().faults.take_told()
+    }
+
     /// Makes the disk smaller or larger. What is there stays there.
     pub fn set_capacity_bytes(&self, bytes: u64) {
         self.shared.lock().capacity_bytes = bytes;

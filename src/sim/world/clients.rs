@@ -26,7 +26,9 @@ impl World {
         } else if producer.attempt.is_some() || !self.is_healing {
             self.try_to_append(index)?;
         }
-        let pause = if self.is_healing { 20 } else { pause };
+        // Whoever was refused waits a little.
+        let was_refused = self.workload.producers[index].home.is_none();
+        let pause = if self.is_healing || was_refused { pause.max(20) } else { pause };
         self.plan_in_ms(0..pause, Event::Produce(index));
         Ok(())
     }
@@ -157,6 +159,10 @@ impl World {
                 Ok(AckVerdict::Done) => {
                     let first = producer.attempt.as_ref().expect("it waits").first;
                     let partition = producer.partition.clone();
+                    let kept = self.machines[&node].life.as_ref().and_then(|life| life.kept.get(&partition));
+                    if kept.is_some_and(|replica| replica.is_offline) {
+                        return found!(AckedTooEarly, "{partition}: {first} by {node}, whose disk has failed");
+                    }
                     self.trace.note(self.now, format_args!("{first} acknowledged at {} by {node}", waiting.base));
                     self.checker.handle_acked(&partition, first, waiting.base)?;
                     self.conclude(index, Outcome::Acked)?;

@@ -59,7 +59,7 @@ impl World {
         wanted
     }
 
-    fn why_not_led(&self) -> Option<String> {
+    pub(super) fn why_not_led(&self) -> Option<String> {
         if let Some((node, _)) = self.machines.iter().find(|(_, machine)| machine.life.is_none()) {
             return Some(format!("{node} does not run"));
         }

@@ -43,7 +43,7 @@ pub(super) struct Life {
     /// On its own clock.
     pub due: Option<Instant>,
     /// The tick that is planned.
-    planned: Option<Instant>,
+    pub planned: Option<Instant>,
     pub image_offset: Option<u64>,
     pub kept: BTreeMap<TopicPartition, Replica>,
     pub is_leaving: bool,

@@ -26,9 +26,13 @@ use crate::types::NodeId;
 use machine::Machine;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A world that needs more events than this goes in circles.
 const EVENTS_MAX: u64 = 3_000_000;
+/// How often, and how many times, one looks whether the cluster is set up.
+const SET_UP_LOOK: Duration = Duration::from_millis(100);
+const SET_UP_LOOKS: u32 = 60;
 /// So many events at one moment are too many.
 const EVENTS_AT_ONCE_MAX: u64 = 50_000;
 
@@ -99,10 +103,24 @@ impl World {
         self.plan_in_ms(1..2, Event::Administrate);
         (0..self.workload.producers.len()).for_each(|index| self.plan_in_ms(100..500, Event::Produce(index)));
         (0..self.workload.readers.len()).for_each(|index| self.plan_in_ms(100..500, Event::Read(index)));
-        self.plan_in_ms(0..2_000, Event::Trouble);
+        if !self.plan.is_rough_from_the_start {
+            self.set_up()?;
+        }
+        self.plan_in_ms(0..500, Event::Trouble);
         self.run_until(self.now + self.plan.act)?;
         self.heal()?;
         Ok(self.checker.checks())
+    }
+
+    /// Until the topics are there and led, or for long enough.
+    fn set_up(&mut self) -> Checked {
+        for _ in 0..SET_UP_LOOKS {
+            self.run_until(self.now + SET_UP_LOOK)?;
+            if self.why_not_led().is_none() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn run_until(&mut self, end: Instant) -> Checked {
@@ -195,7 +213,7 @@ impl World {
     /// At some moment of this span, in milliseconds from now.
     fn plan_in_ms(&mut self, span: std::ops::Range<u64>, event: Event) {
         let micros = self.rng.u64(span.start * 1_000..span.end * 1_000);
-        self.plan_at(self.now + std::time::Duration::from_micros(micros), event);
+        self.plan_at(self.now + Duration::from_micros(micros), event);
     }
 
     fn machine(&mut self, node: NodeId) -> &mut Machine {
@@ -221,6 +239,7 @@ impl World {
         if let Some(due) = due {
             let life = self.machine(node).life.as_mut().expect("it was visited");
             life.due = due;
+            life.planned = None;
         }
         self.after(node)
     }
@@ -239,6 +258,9 @@ impl World {
     fn after(&mut self, node: NodeId) -> Checked {
         let machine = &self.machines[&node];
         let Some(life) = &machine.life else { return Ok(()) };
+        for (call, kind) in machine.disk.take_failed_calls() {
+            self.trace.note(self.now, format_args!("{node}: a call of its disk has failed: {call:?}, {kind:?}"));
+        }
         if !machine.disk.is_alive() {
             self.trace.note(self.now, format_args!("{node} died in a call of its disk"));
             let power_too = self.rng.bool();

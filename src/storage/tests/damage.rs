@@ -247,6 +247,23 @@ fn a_torn_tail_is_not_cut_from_a_log_that_is_damaged_elsewhere() {
 }
 
 #[test]
+fn a_newest_segment_that_is_gone_is_damage() {
+    let place = Place::new();
+    let model = killed(&place, 60);
+    let log = place.open(small_segments(), false);
+    let base = log.segment_summaries().last().expect("a segment").base_offset;
+    log.close().expect("closes");
+    drop(log);
+    fs::remove_file(last_log(&place)).expect("removes");
+    let log = place.open(small_segments(), false);
+    let damage = log.recovery_report().damage.clone().expect("its records were durable");
+    assert!(damage.message().contains("below 120 was durable"), "{damage}");
+    assert_eq!(log.log_end(), base);
+    assert_eq!(read_all(&log, Offset(0), 999).expect("what lies before is fine"), model[..base.0 as usize]);
+    append(&log, &["more"]).expect_err("offsets would be given out twice");
+}
+
+#[test]
 fn a_batch_that_claims_the_offsets_of_those_behind_it_is_not_read_past_them() {
     let place = Place::new();
     let config = LogConfig { index_interval_bytes: 1, ..LogConfig::default() };

@@ -262,3 +262,16 @@ fn nothing_is_delivered_after_stop_and_stop_may_be_called_from_inside() {
     one.transport.send(NodeId(3), Frame::new()).unwrap();
     assert!(one.transport.send(NodeId(3), Frame::new()).is_err());
 }
+
+#[test]
+fn a_member_that_is_gone_does_not_take_its_successor_of_the_same_name_with_it() {
+    let hub = ChannelHub::new();
+    let (one, two) = pair(&hub);
+    two.transport.stop();
+    let successor = member(&hub, TWO, "two");
+    successor.transport.set_peer(ONE, Some("inproc://one")).unwrap();
+    assert_eq!(code(two.transport.send(ONE, Frame::new())), ErrorCode::DESTROY);
+    drop(two);
+    one.transport.send(TWO, Frame::from(pattern(10, 1))).unwrap();
+    assert_eq!(successor.heard.frames().len(), 1);
+}

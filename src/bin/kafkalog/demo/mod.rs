@@ -3,9 +3,10 @@
 //! Each line of the input is sent, keyed by its first word, with acks=0, with acks=1 and with acks=all, and some of them once
 //! more to a topic with flush.messages=1. Then the files are read back and compared with the input. Then a child process
 //! sends the same lines and is killed with SIGKILL in the middle of it; the directory is recovered and compared with what the
-//! child had been promised.
+//! child had been promised. Then three nodes replicate a topic, and lose their leader in the middle of each pass (`cluster`).
 
 pub mod child;
+mod cluster;
 mod crash;
 mod input;
 mod send;
@@ -23,6 +24,8 @@ use std::path::{Path, PathBuf};
 const TOPIC: &str = "demo";
 const FLUSHED_TOPIC: &str = "demo-flushed";
 const KILLED_TOPIC: &str = "demo-killed";
+/// Below the demo's directory: those of the three nodes.
+const CLUSTER_DIR: &str = "cluster";
 /// Records of the pass that waits for flushes: enough to see what they cost.
 const FLUSHED_RECORDS_MAX: u64 = 10_000;
 
@@ -86,7 +89,16 @@ pub fn run(args: &Args, json: bool) -> Outcome {
 
     let found = verify::passes(&open_read_only(&dir)?, &input, &passes)?;
     let crash = crash::run(&dir, args, &input, &mut say)?;
-    let summary = summary::Summary { input: &input, dir: &dir, passes: &passes, found: &found, crash: &crash };
+    let replicated = cluster::run(&dir.join(CLUSTER_DIR), args.partitions, &input, &mut say)?;
+    let summary = summary::Summary {
+        input: &input,
+        dir: &dir,
+        partitions: args.partitions,
+        passes: &passes,
+        found: &found,
+        crash: &crash,
+        replicated: &replicated,
+    };
     summary.print(json)?;
     if summary.is_as_promised() {
         Ok(())

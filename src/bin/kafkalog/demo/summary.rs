@@ -1,5 +1,6 @@
 //! The end of the demo: short, and honest.
 
+use super::cluster::{self, Report};
 use super::crash::Crash;
 use super::input::Input;
 use super::send::Pass;
@@ -18,6 +19,8 @@ pub struct Summary<'a> {
     pub passes: &'a [Pass],
     pub found: &'a AllFound,
     pub crash: &'a Crash,
+    pub partitions: u32,
+    pub replicated: &'a Report,
 }
 
 impl Summary<'_> {
@@ -27,7 +30,9 @@ impl Summary<'_> {
             Found { lost: if level == 0 { 0 } else { found.lost }, ..*found }.is_whole()
         };
         let foreign = self.found.foreign == 0;
-        foreign && self.found.levels.iter().all(Found::is_whole) && self.crash.found.iter().enumerate().all(survived)
+        let replicated = self.replicated.compared.is_as_promised(self.partitions);
+        let one_node = self.found.levels.iter().all(Found::is_whole);
+        foreign && one_node && self.crash.found.iter().enumerate().all(survived) && replicated
     }
 
     pub fn print(&self, json: bool) -> Outcome {
@@ -44,6 +49,11 @@ impl Summary<'_> {
         for (level, Level { name, .. }) in LEVELS[..KILLED_LEVELS].iter().enumerate() {
             let name = format!("{name}, killed");
             self.row(&mut out, &name, None, self.crash.acked[level], &self.crash.found[level])?;
+        }
+        for pass in &self.replicated.passes {
+            let name = format!("{}, 3 nodes", LEVELS[pass.level].name);
+            let found = &self.replicated.compared.levels[pass.level].found;
+            self.row(&mut out, &name, Some(pass.sent), pass.acked_count(), found)?;
         }
         let read: u64 = self.found.levels.iter().map(|found| found.records).sum();
         writeln!(
@@ -69,11 +79,30 @@ impl Summary<'_> {
             self.passes.len(),
             print::bytes(bytes_on_disk)
         )?;
+        let outages: Vec<String> = self
+            .replicated
+            .passes
+            .iter()
+            .filter_map(|pass| {
+                pass.outage.map(|outage| format!("{} {:.1} s", LEVELS[pass.level].name, outage.as_secs_f64()))
+            })
+            .collect();
+        writeln!(
+            out,
+            "Three nodes: {} of {} partitions are the same on all three, byte by byte ({}); after the leader was cut off, its partition \
+             acknowledged again after: {}.",
+            self.replicated.compared.identical,
+            self.partitions,
+            print::bytes(self.replicated.compared.bytes),
+            outages.join(", ")
+        )?;
         let verdict = if self.is_as_promised() { "Everything is as promised." } else { "NOT as promised." };
         writeln!(
             out,
             "{verdict} A killed process loses nothing that was acknowledged with acks=1 or all. A power cut may take what is \
-             not flushed yet (flush.ms=1000), but nothing acknowledged under flush.messages=1 (\"flushed\" above)."
+             not flushed yet (flush.ms=1000), but nothing acknowledged under flush.messages=1 (\"flushed\" above). A dead leader \
+             takes nothing with it that acks=all has acknowledged; with acks=1 and 0 whatever its followers had not fetched. A record \
+             that was sent again because nobody knew what had become of it may be there twice."
         )?;
         writeln!(out, "The files stay in {}; look with: kafkalog cache --dir {0}", self.dir.display())?;
         Ok(out.flush()?)
@@ -149,7 +178,25 @@ impl Summary<'_> {
                 "truncated_bytes": self.crash.truncated_bytes,
             },
             "log_bytes": bytes_on_disk,
+            "replicated": self.replicated_json(),
         })
+    }
+
+    fn replicated_json(&self) -> Value {
+        let Report { passes, compared, dirs } = self.replicated;
+        let passes: Vec<Value> = passes
+            .iter()
+            .map(|pass| {
+                let cluster::Replicated { found } = compared.levels[pass.level];
+                json!({
+                    "name": LEVELS[pass.level].name, "records": pass.sent, "acked": pass.acked_count(), "failed": pass.failed,
+                    "found": found.records, "lost": found.lost, "changed": found.changed, "duplicated": found.duplicated,
+                    "out_of_order": found.out_of_order, "outage_seconds": pass.outage.map(|outage| outage.as_secs_f64()),
+                })
+            })
+            .collect();
+        let dirs: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
+        json!({ "passes": passes, "identical_partitions": compared.identical, "bytes": compared.bytes, "dirs": dirs })
     }
 }
 

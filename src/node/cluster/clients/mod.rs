@@ -18,8 +18,7 @@
 //! | `purgatory` | requests that wait |
 //! | `produce`, `fetch`, `delete_records` | what may wait: the attempt, another look, the end of its time |
 //! | `list_offsets`, `metadata` | what never waits |
-#![cfg_attr(not(all(test, feature = "quorum")), allow(dead_code))]
-#![allow(unused_imports)]
+#![cfg_attr(not(test), allow(unused_imports))] // some are for the tests alone
 
 mod delete_records;
 mod fetch;
@@ -35,4 +34,4 @@ mod tests;
 pub(crate) use metadata::describe;
 pub(crate) use partition::{Admitted, ClientFetch, ClientFetched, ClientPartition, ClientPartitions, LeaderView};
 pub(crate) use purgatory::WAITING_MAX;
-pub(crate) use requests::{Answers, Clients, WakeBy};
+pub(crate) use requests::{Answers, Clients};

@@ -1,8 +1,14 @@
 //! Fetchers and sessions together, over a network that does what networks do.
 
+use super::super::*;
 use super::world::*;
-use crate::replication::NodeEpoch;
+use crate::node::Alarm;
+use crate::replication::{Correlation, FetchRequest, FetchResponse, NodeEpoch};
 use crate::time::Instant;
+use crate::types::{NodeId, Offset};
+use crate::wire::{FetchSessionId, ReplicaFetchRequest, ReplicaFetchResponse, TopicIdPartition};
+use std::num::NonZeroU32;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 fn world(seed: u64, partitions: u32, followers: u32) -> World {
@@ -281,4 +287,72 @@ fn without_a_rate_whoever_is_behind_is_as_fast_as_the_others() {
     world.settle();
     assert_eq!(world.nodes[0].replicas[&0].state().end, 100);
     assert_eq!(world.nodes[0].fetchers.partition_count(), 1);
+}
+
+/// Its fetch stands for half a minute.
+struct Standing(parking_lot::Mutex<Instant>);
+
+impl Replica for Standing {
+    fn id(&self) -> TopicIdPartition {
+        id(0)
+    }
+
+    fn serve(&self, _: Serving, _: &FetchRequest, _: Instant) -> Option<FetchResponse> {
+        None
+    }
+
+    fn poll_fetch(&self, _: NodeId, now: Instant) -> Option<FetchRequest> {
+        let mut due = self.0.lock();
+        (now >= *due).then(|| {
+            *due = now + Duration::from_secs(30);
+            FetchRequest {
+                correlation: Correlation(now.0),
+                current_leader_epoch: Some(EPOCH),
+                fetch_offset: Offset::ZERO,
+                last_fetched_epoch: None,
+                log_start: Offset::ZERO,
+                vouched: Offset::ZERO,
+                bytes_max: 1,
+            }
+        })
+    }
+
+    fn poll_fetch_timeout(&self) -> Option<Instant> {
+        Some(*self.0.lock())
+    }
+
+    fn handle_fetch_response(&self, _: NodeId, _: FetchResponse, _: Instant) {}
+}
+
+/// Answers the first request before `send` returns, by a clock that is a minute ahead.
+#[derive(Default)]
+struct Hasty {
+    fetchers: OnceLock<Arc<Fetchers>>,
+    sent: parking_lot::Mutex<Vec<FetchTicket>>,
+}
+
+impl FetchSender for Hasty {
+    fn send(&self, to: NodeId, ticket: FetchTicket, _: ReplicaFetchRequest, deadline: Instant) {
+        self.sent.lock().push(ticket);
+        if self.sent.lock().len() == 1 {
+            let session = NonZeroU32::new(7).map(FetchSessionId);
+            let answer = ReplicaFetchResponse { session, partitions: Vec::new() };
+            let fetchers = self.fetchers.get().expect("is set before anything is sent");
+            fetchers.handle_response(to, ticket, Ok(answer), deadline + Duration::from_secs(60));
+        }
+    }
+}
+
+impl Alarm for Hasty {
+    fn wake_by(&self, _: Instant) {}
+}
+
+#[test]
+fn a_clock_that_jumps_while_a_request_is_sent_keeps_nobody_busy_for_ever() {
+    let hasty = Arc::new(Hasty::default());
+    let fetchers = Arc::new(Fetchers::new(settings(), hasty.clone(), hasty.clone()));
+    assert!(hasty.fetchers.set(fetchers.clone()).is_ok());
+    let now = Instant(1_000_000_000);
+    fetchers.add(Arc::new(Standing(parking_lot::Mutex::new(now))), LEADER, now);
+    assert_eq!(hasty.sent.lock().len(), 2, "asked anew, by the later clock, and then it is over");
 }

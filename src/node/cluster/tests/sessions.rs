@@ -8,8 +8,8 @@ use crate::replication::{Correlation, FetchOutcome, FetchRequest, NodeEpoch};
 use crate::time::Instant;
 use crate::types::{NodeId, Offset};
 use crate::wire::{
-    CorrelationId, FetchSession, FetchSessionEpoch, FetchSessionId, ReplicaFetchPartition,
-    ReplicaFetchPartitionResponse, ReplicaFetchRequest, ReplicaFetchResponse, TopicIdPartition,
+    FetchSession, FetchSessionEpoch, FetchSessionId, ReplicaFetchPartition,
+    ReplicaFetchPartitionResponse, ReplicaFetchRequest, TopicIdPartition,
 };
 use std::sync::Arc;
 

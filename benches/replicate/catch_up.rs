@@ -1,0 +1,93 @@
+//! A follower that was away for long.
+
+use crate::cluster::{Cluster, Way};
+use crate::raw::copy_over;
+use crate::stats::row;
+use crate::Bench;
+use kafkalog::{Acks, AppendOptions, Offset, Record};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+const BYTES: u64 = 256 << 20;
+const VALUE: [u8; 1000] = [b'x'; 1000];
+
+pub fn catch_up(bench: &Bench, way: Way) {
+    let name = format!("{}: catching up 256 MiB", way.name());
+    if !bench.wants(&name) {
+        return;
+    }
+    let settings = [("replica.lag.time.max.ms", "1500")];
+    let cluster = Cluster::open(bench, &name, way, 1, true, &settings);
+    let leader = cluster.leader(0);
+    let away = cluster.another_than(leader);
+    let log = cluster.engine(leader).log("t", 0).expect("a partition");
+    let end_of = |id: u32| cluster.engine(id).log("t", 0).and_then(|log| log.offsets()).map_or(Offset(0), |at| at.log_end);
+    let fall_behind = || {
+        cluster.silence(away, true);
+        cluster.until("the silent one leaves the ISR", || {
+            cluster.led(0).filter(|(_, replicas)| replicas.isr.len() == 2).map(|_| ())
+        });
+        for _ in 0..BYTES / (64 * 1000) {
+            log.append_with(AppendOptions::default(), |batch| {
+                (0..64).try_for_each(|_| batch.push(None, Some(&VALUE), &[], None))
+            })
+            .expect("appends");
+        }
+    };
+    // Nobody else wants anything.
+    fall_behind();
+    let (from, to) = (end_of(away), end_of(leader));
+    cluster.silence(away, false);
+    let back = Instant::now();
+    cluster.until("it begins", || (end_of(away) > from).then_some(()));
+    let began = Instant::now();
+    cluster.until("it has everything", || (end_of(away) >= to).then_some(()));
+    let ours = BYTES as f64 / began.elapsed().as_secs_f64();
+    let begins = began.duration_since(back);
+    cluster.until_in_sync(0);
+    let in_sync = back.elapsed();
+    let by_hand = copy_over(&bench.dir.join("copy"), BYTES, way);
+    let mb = |rate: f64| format!("{:.0} MB/s", rate / 1e6);
+    row(&name, mb(ours), mb(by_hand), ours / by_hand, ">= 0.5");
+    println!("    begins {:.0} ms after it is back, in sync after {:.0} ms", begins.as_secs_f64() * 1e3, in_sync.as_secs_f64() * 1e3);
+
+    // Beside producers that send as fast as they can.
+    let producer = cluster.engine(leader).producer().acks(Acks::All).open().expect("a producer");
+    let (is_over, sent) = (AtomicBool::new(false), AtomicU64::new(0));
+    let rate_while = |work: &mut dyn FnMut()| {
+        let (began, before) = (Instant::now(), sent.load(Ordering::Relaxed));
+        work();
+        (sent.load(Ordering::Relaxed) - before) as f64 / began.elapsed().as_secs_f64()
+    };
+    fall_behind();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                // Half of what goes through, so that there is something left for the follower.
+                for _ in 0..1000 {
+                    producer.send_tagged(Record::new("t", &VALUE[..100]), 0).expect("sends");
+                }
+                sent.fetch_add(1000, Ordering::Relaxed);
+            }
+        });
+        let before = rate_while(&mut || std::thread::sleep(Duration::from_secs(2)));
+        let from = end_of(away);
+        cluster.silence(away, false);
+        cluster.until("it begins", || (end_of(away) > from).then_some(()));
+        let to = end_of(leader);
+        let began = Instant::now();
+        let meanwhile = rate_while(&mut || {
+            cluster.until("it has everything", || (end_of(away) >= to).then_some(()));
+        });
+        let took = began.elapsed();
+        is_over.store(true, Ordering::Relaxed);
+        println!(
+            "    beside producers: it takes {:.0} ms, they send {:.2} M rec/s, {:.2} before: {:.0} % (wanted: >= 70 %)",
+            took.as_secs_f64() * 1e3,
+            meanwhile / 1e6,
+            before / 1e6,
+            meanwhile / before * 100.0
+        );
+    });
+    let _ = producer.flush(Duration::from_secs(10));
+}

@@ -1,0 +1,8 @@
+//! What a cluster of engines promises to whoever embeds it: three members in one process, each with its own directory and threads.
+#![cfg(feature = "quorum")]
+
+mod clients;
+mod members;
+mod sockets;
+mod unreachable;
+mod world;

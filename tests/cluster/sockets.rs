@@ -1,0 +1,58 @@
+//! The same over TCP.
+
+use crate::world::{id, put, take, until, CLUSTER_ID, PATIENCE};
+use kafkalog::{Acks, Engine, ErrorCode, StartAt, TopicConfig};
+use std::net::TcpListener;
+use std::time::Duration;
+
+/// Ports that were free a moment ago.
+fn free_ports() -> [u16; 3] {
+    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    listeners.map(|listener| listener.local_addr().expect("is bound").port())
+}
+
+#[test]
+fn a_client_works_over_tcp_and_goes_on_without_the_leader() {
+    let urls = free_ports().map(|port| format!("tcp://127.0.0.1:{port}"));
+    let voters = (1..).zip(&urls).map(|(number, url)| format!("{number}@{url}")).collect::<Vec<_>>().join(",");
+    let dirs = [(); 3].map(|()| tempfile::tempdir().expect("temp dir"));
+    let engines: Vec<Engine> = (0..3)
+        .map(|index| {
+            let number = (index + 1).to_string();
+            let settings = [
+                ("node.id", number.as_str()),
+                ("listeners", &urls[index]),
+                ("cluster.id", CLUSTER_ID),
+                ("cluster.secret", "sesame"),
+                ("controller.quorum.voters", &voters),
+            ];
+            let builder = Engine::builder(dirs[index].path());
+            let set = settings.iter();
+            set.fold(builder, |builder, (name, value)| builder.set(name, value).expect("legal")).open().expect("opens")
+        })
+        .collect();
+    let settings = [("cluster.id", CLUSTER_ID), ("cluster.secret", "sesame")];
+    let client = Engine::connect(&urls, &settings).expect("connects");
+    until("the members take part", || {
+        let nodes = client.describe_cluster().expect("is told").nodes;
+        (nodes.len() == 3).then_some(())
+    });
+    client.create_topic("t", TopicConfig::new().partitions(1).replication(3)).expect("creates");
+    let sender = client.producer().acks(Acks::All).linger(Duration::ZERO).open().expect("opens");
+    let mut consumer = client.consumer().assign(id("t"), StartAt::Earliest).open().expect("opens");
+    put(&sender, "t", "before").expect("is acknowledged");
+    assert_eq!(take(&mut consumer, 1), ["before"]);
+    let leader = client.describe_replicas("t", 0).expect("is told").leader.expect("somebody leads");
+    engines[leader.0 as usize - 1].close_timeout(PATIENCE).expect("closes");
+    put(&sender, "t", "after").expect("is acknowledged");
+    assert_eq!(take(&mut consumer, 1), ["after"]);
+
+    let stranger = Engine::connect(&urls, &[("cluster.id", CLUSTER_ID), ("default.api.timeout.ms", "2000")]);
+    let refused = stranger.expect("begins").describe_cluster().expect_err("is not let in");
+    assert_eq!(refused.code(), ErrorCode::REQUEST_TIMED_OUT, "{refused}");
+    assert!(refused.message().contains(&urls[0]), "{refused}");
+    assert!(client.close_timeout(PATIENCE).expect("closes").is_clean());
+    for engine in engines {
+        let _ = engine.close_timeout(PATIENCE);
+    }
+}
