@@ -16,11 +16,8 @@ mod cluster_json;
 mod cluster_stats;
 mod cluster_types;
 mod core;
-<<<<<<< HEAD
 mod doorstep;
-=======
 mod elsewhere;
->>>>>>> 1f8d155 (Engine::connect: a program that hosts no data sends, reads and operates a cluster; a topic that a client wants to send to is created where the nodes do that)
 mod host;
 mod log_sink;
 mod metrics;

@@ -8,8 +8,8 @@ use crate::replication::{Correlation, FetchOutcome, FetchRequest, NodeEpoch};
 use crate::time::Instant;
 use crate::types::{NodeId, Offset};
 use crate::wire::{
-    FetchSession, FetchSessionEpoch, FetchSessionId, ReplicaFetchPartition,
-    ReplicaFetchPartitionResponse, ReplicaFetchRequest, TopicIdPartition,
+    FetchSession, FetchSessionEpoch, FetchSessionId, ReplicaFetchPartition, ReplicaFetchPartitionResponse,
+    ReplicaFetchRequest, TopicIdPartition,
 };
 use std::sync::Arc;
 

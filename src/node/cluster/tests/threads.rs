@@ -8,7 +8,8 @@ use crate::replication::{Correlation, FetchOutcome, FetchRequest, NodeEpoch};
 use crate::time::{Clock, Instant, SystemClock};
 use crate::types::{NodeId, Offset};
 use crate::wire::{
-    CorrelationId, FetchSession, FetchSessionEpoch, ReplicaFetchPartition, ReplicaFetchRequest, ReplicaFetchResponse, TopicIdPartition,
+    CorrelationId, FetchSession, FetchSessionEpoch, ReplicaFetchPartition, ReplicaFetchRequest, ReplicaFetchResponse,
+    TopicIdPartition,
 };
 use parking_lot::Mutex;
 use std::cell::RefCell;
