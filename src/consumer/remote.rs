@@ -38,7 +38,13 @@ pub(super) struct Remote {
 
 /// Whom one partition's news go to.
 #[derive(Default)]
-pub(super) struct Listeners(Mutex<(u64, BTreeMap<u64, Arc<dyn Notify>>)>);
+pub(super) struct Listeners(Mutex<Numbered>);
+
+#[derive(Default)]
+struct Numbered {
+    last: u64,
+    list: BTreeMap<u64, Arc<dyn Notify>>,
+}
 
 /// Ends the news when it is dropped.
 struct Listening {
@@ -138,17 +144,17 @@ impl Source for Remote {
 
 impl Listeners {
     pub fn add(self: &Arc<Self>, listener: Arc<dyn Notify>) -> Box<dyn Any + Send + Sync> {
-        let mut list = self.0.lock();
-        list.0 += 1;
-        let key = list.0;
-        list.1.insert(key, listener);
+        let mut listeners = self.0.lock();
+        listeners.last += 1;
+        let key = listeners.last;
+        listeners.list.insert(key, listener);
         Box::new(Listening { listeners: Arc::clone(self), key })
     }
 }
 
 impl Notify for Listeners {
     fn notify(&self) {
-        let listeners: Vec<Arc<dyn Notify>> = self.0.lock().1.values().cloned().collect();
+        let listeners: Vec<Arc<dyn Notify>> = self.0.lock().list.values().cloned().collect();
         for listener in listeners {
             listener.notify();
         }
@@ -157,7 +163,7 @@ impl Notify for Listeners {
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        let listener = self.listeners.0.lock().1.remove(&self.key);
+        let listener = self.listeners.0.lock().list.remove(&self.key);
         drop(listener); // perhaps its last holder: what it does when it goes must not find the lock taken
     }
 }
