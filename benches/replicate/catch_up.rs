@@ -21,7 +21,8 @@ pub fn catch_up(bench: &Bench, way: Way) {
     let leader = cluster.leader(0);
     let away = cluster.another_than(leader);
     let log = cluster.engine(leader).log("t", 0).expect("a partition");
-    let end_of = |id: u32| cluster.engine(id).log("t", 0).and_then(|log| log.offsets()).map_or(Offset(0), |at| at.log_end);
+    let end_of =
+        |id: u32| cluster.engine(id).log("t", 0).and_then(|log| log.offsets()).map_or(Offset(0), |at| at.log_end);
     let fall_behind = || {
         cluster.silence(away, true);
         cluster.until("the silent one leaves the ISR", || {
@@ -49,7 +50,11 @@ pub fn catch_up(bench: &Bench, way: Way) {
     let by_hand = copy_over(&bench.dir.join("copy"), BYTES, way);
     let mb = |rate: f64| format!("{:.0} MB/s", rate / 1e6);
     row(&name, mb(ours), mb(by_hand), ours / by_hand, ">= 0.5");
-    println!("    begins {:.0} ms after it is back, in sync after {:.0} ms", begins.as_secs_f64() * 1e3, in_sync.as_secs_f64() * 1e3);
+    println!(
+        "    begins {:.0} ms after it is back, in sync after {:.0} ms",
+        begins.as_secs_f64() * 1e3,
+        in_sync.as_secs_f64() * 1e3
+    );
 
     // Beside a producer that sends as fast as it can, compared with what it sends while all three are in sync.
     let producer = cluster.engine(leader).producer().acks(Acks::All).open().expect("a producer");

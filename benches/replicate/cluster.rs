@@ -3,8 +3,8 @@
 use crate::veil::Veil;
 use crate::Bench;
 use kafkalog::{
-    ChannelHub, ClusterId, Engine, LogLevel, LogSink, NodeId, PartitionReplicas, SocketSettings, SocketTransport, TopicConfig,
-    Transport,
+    ChannelHub, ClusterId, Engine, LogLevel, LogSink, NodeId, PartitionReplicas, SocketSettings, SocketTransport,
+    TopicConfig, Transport,
 };
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -72,14 +72,18 @@ impl Cluster {
                     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
                     format!("tcp://{}", free.local_addr().expect("an address"))
                 }
-                Way::Unix => format!("unix://{}", std::env::temp_dir().join(format!("kb-{}-{name}-{id}", std::process::id())).display()),
+                Way::Unix => format!(
+                    "unix://{}",
+                    std::env::temp_dir().join(format!("kb-{}-{name}-{id}", std::process::id())).display()
+                ),
             };
             Seat { id, dir, address, engine: None, transport: None, is_silent: Arc::default() }
         };
         let seats = (1..=NODES).map(seat).collect();
         let mut cluster = Cluster { way, hub: ChannelHub::new(), seats, is_veiled, settings: settings.to_vec() };
         (1..=NODES).for_each(|id| cluster.start(id));
-        let config = TopicConfig::new().partitions(partitions).replication(3).set("min.insync.replicas", "2").expect("legal");
+        let config =
+            TopicConfig::new().partitions(partitions).replication(3).set("min.insync.replicas", "2").expect("legal");
         // Not before all three are registered.
         cluster.until("the topic is created", || cluster.engine(1).create_topic("t", config.clone()).ok());
         (0..partitions).for_each(|partition| cluster.until_in_sync(partition));
@@ -93,7 +97,8 @@ impl Cluster {
             Way::Channel => Arc::new(self.hub.transport(&format!("n{id}")).expect("a free name")),
             Way::Tcp | Way::Unix => {
                 let cluster = ClusterId::parse(CLUSTER_ID).expect("an id");
-                let sockets = SocketTransport::new(SocketSettings { cluster, seed: id.into(), ..SocketSettings::default() });
+                let sockets =
+                    SocketTransport::new(SocketSettings { cluster, seed: id.into(), ..SocketSettings::default() });
                 sockets.listen(&seat.address).expect("listens");
                 Arc::new(sockets)
             }

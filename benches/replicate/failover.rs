@@ -21,7 +21,8 @@ pub fn killed(bench: &Bench, way: Way) {
         let other = cluster.another_than(leader);
         let controller = cluster.engine(other).describe_cluster().expect("a member").controller;
         of_controllers += usize::from(controller.is_some_and(|controller| controller.0 == leader));
-        let producer = cluster.engine(other).producer().acks(Acks::All).linger(Duration::ZERO).open().expect("a producer");
+        let producer =
+            cluster.engine(other).producer().acks(Acks::All).linger(Duration::ZERO).open().expect("a producer");
         let send = || producer.send(Record::new("t", b"x")).expect("sends").wait();
         send().expect("acks");
         cluster.silence(leader, true);
@@ -53,7 +54,8 @@ pub fn shut_down(bench: &Bench, way: Way) {
     for _ in 0..number("KAFKALOG_BENCH_SHUTDOWNS", 5) {
         let leader = cluster.leader(0);
         let other = cluster.another_than(leader);
-        let producer = cluster.engine(other).producer().acks(Acks::All).linger(Duration::ZERO).open().expect("a producer");
+        let producer =
+            cluster.engine(other).producer().acks(Acks::All).linger(Duration::ZERO).open().expect("a producer");
         let (is_over, errors, longest) = (AtomicBool::new(false), Mutex::new(Vec::new()), Mutex::new(Duration::ZERO));
         let mut count = 0u64;
         std::thread::scope(|scope| {

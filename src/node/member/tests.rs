@@ -94,7 +94,8 @@ impl Cluster {
             ("num.partitions".to_owned(), "1".to_owned()),
         ];
         all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let seat = |id| Seat { id, dir: tempfile::tempdir().expect("temp dir"), node: None, lives: 0, is_cut: Arc::default() };
+        let seat =
+            |id| Seat { id, dir: tempfile::tempdir().expect("temp dir"), node: None, lives: 0, is_cut: Arc::default() };
         let mut cluster =
             Cluster { clock, hub: ChannelHub::new(), seats: (1..=nodes).map(seat).collect(), settings: all };
         (1..=nodes).for_each(|id| cluster.start(id));
