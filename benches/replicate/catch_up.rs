@@ -56,7 +56,7 @@ pub fn catch_up(bench: &Bench, way: Way) {
         in_sync.as_secs_f64() * 1e3
     );
 
-    // Beside producers that send as fast as they can.
+    // Beside a producer that sends as fast as it can, compared with what it sends while all three are in sync.
     let producer = cluster.engine(leader).producer().acks(Acks::All).open().expect("a producer");
     let (is_over, sent) = (AtomicBool::new(false), AtomicU64::new(0));
     let rate_while = |work: &mut dyn FnMut()| {
@@ -64,11 +64,9 @@ pub fn catch_up(bench: &Bench, way: Way) {
         work();
         (sent.load(Ordering::Relaxed) - before) as f64 / began.elapsed().as_secs_f64()
     };
-    fall_behind();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
-                // Half of what goes through, so that there is something left for the follower.
                 for _ in 0..1000 {
                     producer.send_tagged(Record::new("t", &VALUE[..100]), 0).expect("sends");
                 }
@@ -76,6 +74,7 @@ pub fn catch_up(bench: &Bench, way: Way) {
             }
         });
         let before = rate_while(&mut || std::thread::sleep(Duration::from_secs(2)));
+        fall_behind();
         let from = end_of(away);
         cluster.silence(away, false);
         cluster.until("it begins", || (end_of(away) > from).then_some(()));

@@ -60,7 +60,7 @@ pub fn pipelined(bench: &Bench, way: Way, threads: u32) {
         producer.flush(Duration::from_secs(20)).expect("flushes");
         f64::from(each * threads) / began.elapsed().as_secs_f64()
     };
-    let (before, frames) = (Instant::now(), cluster.frames_sent());
+    let frames = cluster.frames_sent();
     let (ours, by_hand, ratio) = pairs(
         number("KAFKALOG_BENCH_SLICES", 12),
         || slice(&producer),
@@ -71,7 +71,6 @@ pub fn pipelined(bench: &Bench, way: Way, threads: u32) {
             f64::from(batches * RECORDS_PER_BATCH) / began.elapsed().as_secs_f64()
         },
     );
-    let _ = before;
     let goal = if way == Way::Channel { "3 M rec/s" } else { "1.5 M rec/s" };
     row(&name, format!("{:.2} M rec/s", ours / 1e6), format!("{:.2} M rec/s", by_hand / 1e6), ratio, goal);
     let stats = producer.stats();
