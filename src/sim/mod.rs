@@ -2,6 +2,25 @@
 //! that loses.
 //!
 //! Everything in it is deterministic: the same seed and the same calls give the same bytes.
+//!
+//! And whole clusters in it, of the very nodes that run in production:
+//!
+//! ```text
+//!   seed --> Plan --> World: events by time --> nodes (life), on their disks, clocks and the network --> Checker --> Finding
+//!                       ^                                                      |
+//!                       '---- producers, readers, an administrator <-----------'
+//! ```
+//!
+//! | room | what |
+//! |---|---|
+//! | `disk`, `clock`, `counting`, `network` | the made-up machine |
+//! | `log_model` | one log beside a plain list |
+//! | `plan` | what a seed stands for: nodes, settings, programs, troubles |
+//! | `world` | the events, what goes wrong, and how it comes right |
+//! | `life` | a node as the world sees it, and the real one as such |
+//! | `workload`, `payload` | who works on the cluster, and what is written |
+//! | `checker`, `findings` | what must be true; what was found |
+//! | `trace`, `run` | what happened; one seed from beginning to end (`simulate --seed N`) |
 
 mod checker;
 mod clock;
