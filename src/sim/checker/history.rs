@@ -108,7 +108,10 @@ impl History {
                 Err(error) => return found!(Corrupt, "{name} at {node}: {end} cannot be read: {error}"),
             };
             for view in batches(&bytes) {
-                let (_, view) = view.or_else(|error| found!(Corrupt, "{name} at {node}, {end}: {error}"))?;
+                let view = match view {
+                    Ok((_, view)) => view,
+                    Err(error) => return found!(Corrupt, "{name} at {node}, {end}: {error}"),
+                };
                 let header = view.header();
                 if header.base_offset >= to {
                     break;
@@ -116,7 +119,10 @@ impl History {
                 if header.base_offset != self.end() && !self.entries.is_empty() {
                     return found!(Corrupt, "{name} at {node}: a hole from {} to {}", self.end(), header.base_offset);
                 }
-                let ids = names(&view).or_else(|error| found!(Corrupt, "{name} at {node}, {end}: {error}"))?;
+                let ids = match names(&view) {
+                    Ok(ids) => ids,
+                    Err(error) => return found!(Corrupt, "{name} at {node}, {end}: {error}"),
+                };
                 for (offset, id) in (header.base_offset.0..).zip(ids) {
                     let Some(id) = id else {
                         return found!(Corrupt, "{name} at {node}: nobody wrote what lies at {offset}");
@@ -171,7 +177,10 @@ impl History {
 
     pub fn check_served(&self, node: NodeId, name: &TopicPartition, bytes: &Bytes) -> Checked {
         for view in batches(bytes) {
-            let (_, view) = view.or_else(|error| found!(Corrupt, "{name}: served by {node}: {error}"))?;
+            let view = match view {
+                Ok((_, view)) => view,
+                Err(error) => return found!(Corrupt, "{name}: served by {node}: {error}"),
+            };
             let base = view.header().base_offset;
             if self.lossy_from.is_some_and(|from| base >= from) {
                 return Ok(());

@@ -150,7 +150,8 @@ impl State {
                 if link.current == Some(connection) && link.connection < connection {
                     link.begin(connection, &mut states);
                 }
-                if !outlives && !(link.is_up && link.connection == connection) {
+                let is_of_now = link.is_up && link.connection == connection;
+                if !outlives && !is_of_now {
                     return None;
                 }
                 link.account.frames_received += 1;
