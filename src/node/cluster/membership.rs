@@ -232,7 +232,6 @@ impl NodeMembership {
         Some(self.due.max(free_at))
     }
 
-    #[cfg(test)]
     pub fn standing(&self) -> MemberStanding {
         self.standing
     }
