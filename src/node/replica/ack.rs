@@ -25,6 +25,10 @@ impl Partition {
             let is_done = self.offsets().is_ok_and(|offsets| end <= offsets.high_watermark);
             return if is_done { AckVerdict::Done } else { AckVerdict::Wait };
         };
+        // A leader whose disk has failed acknowledges nothing any more, whatever its followers say.
+        if self.failure().is_some() {
+            return AckVerdict::NotLeader;
+        }
         match &seat.state.lock().role {
             Role::Leader(_) if cfg!(feature = "bug-ack-on-append") => AckVerdict::Done,
             Role::Leader(leader) => leader.judge_ack(admitted, end),
