@@ -47,7 +47,6 @@ impl Member {
         self.learn_node_epoch(image);
         if concerns_topics {
             self.adopt(&node, image, None);
-            self.obey_settings(&node, image, changes);
         }
         self.publish_view(image);
         for ((topic, number), (name, before)) in &partitions {
@@ -56,6 +55,10 @@ impl Member {
             self.give_orders(&node, image, (*topic, name, *number), after);
             self.leave_partition(&node, (name, *number), *before, after);
             self.tell_news(name, *number, *before, after);
+        }
+        // Behind the orders: whoever leads no more must not commit by a setting that came with his successor.
+        if concerns_topics {
+            self.obey_settings(&node, image, changes);
         }
         self.handle_standings(&node, image, &nodes);
         self.handle_applied(image.offset());
