@@ -30,8 +30,11 @@ impl Member {
     pub(super) fn handle_moved(&self, partition: &Partition, moved: &Moved) {
         let now = self.now();
         let id = partition.topic_id_partition();
-        if let Some(what) = changed(moved) {
+        let what = changed(moved);
+        if let Some(what) = what {
             self.sessions.partition_changed(id, what, now);
+        }
+        if what.is_some() || moved.low_watermark {
             self.clients.handle_partition_changed(partition.id());
         }
         if let Some(proposal) = &moved.proposal {

@@ -17,6 +17,8 @@ pub(in crate::node) struct Moved {
     /// The high watermark, or the log start.
     pub(in crate::node) watermark: bool,
     pub(in crate::node) log_end: bool,
+    /// The least log start of all replicas: records are deleted everywhere.
+    pub(in crate::node) low_watermark: bool,
     /// Who leads.
     pub(in crate::node) leadership: bool,
     pub(in crate::node) proposal: Option<IsrProposal>,
@@ -33,12 +35,13 @@ impl Moved {
     }
 
     fn is_anything(&self) -> bool {
-        self.watermark || self.log_end || self.leadership || self.proposal.is_some()
+        self.watermark || self.log_end || self.low_watermark || self.leadership || self.proposal.is_some()
     }
 
     pub(super) fn and(mut self, more: Moved) -> Moved {
         self.watermark |= more.watermark;
         self.log_end |= more.log_end;
+        self.low_watermark |= more.low_watermark;
         self.leadership |= more.leadership;
         self.proposal = more.proposal.or(self.proposal);
         self

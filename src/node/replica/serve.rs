@@ -93,9 +93,11 @@ impl Partition {
             }
         });
         let fetching = Fetching { from, node_epoch, log: facts, epoch_end };
+        let before = leader.low_watermark();
         let verdict =
             if is_new { leader.handle_fetch(fetching, fetch, now) } else { leader.reread_fetch(fetching, fetch) };
-        let moved = carry_out(leader, log);
+        let low_watermark = leader.low_watermark() != before;
+        let moved = Moved { low_watermark, ..carry_out(leader, log) };
         Ok(Decided { verdict, leader_epoch, log: facts, moved })
     }
 

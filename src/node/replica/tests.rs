@@ -346,6 +346,27 @@ fn a_follower_that_is_behind_the_leaders_log_start_begins_anew_there() {
 }
 
 #[test]
+fn whoever_waits_until_records_are_deleted_everywhere_is_told_by_the_last_replica() {
+    let mut trio = Trio::new(&[]);
+    trio.reign(Some(1), &[1, 2, 3]);
+    trio.put(1, "one", Acks::Leader).expect("appends");
+    for _ in 0..2 {
+        trio.catch_up(2);
+        trio.catch_up(3);
+    }
+    trio.of(1).delete_records(Some(Offset(1))).expect("deletes");
+    trio.told(1);
+    let is_told = |trio: &Trio| trio.told(1).iter().any(|moved| moved.low_watermark);
+    trio.catch_up(2);
+    trio.catch_up(2);
+    assert!(!is_told(&trio), "one replica has them still");
+    trio.catch_up(3);
+    trio.catch_up(3);
+    assert!(is_told(&trio));
+    assert_eq!(trio.of(1).low_watermark(), Some(Offset(1)));
+}
+
+#[test]
 fn a_node_that_the_metadata_know_in_another_life_leads_nothing() {
     let trio = Trio::new(&[]);
     let state = PartitionState {
