@@ -8,6 +8,8 @@ use super::doorstep::Doorstep;
 use super::node_thread::{NodeThread, StatsSink};
 use super::timer::Timer;
 use super::{Engine, LogSink};
+#[cfg(feature = "quorum")]
+use crate::config::ControllerMode;
 use crate::config::EngineConfig;
 use crate::disk::{coarse_realtime_ms, fork_generation, RealDisk};
 use crate::error::{Error, ErrorCode, Result};
@@ -146,6 +148,10 @@ fn open_node(
 ) -> Result<(Arc<Node>, Doorstep)> {
     if !config.cluster.is_member() {
         return Ok((Arc::new(Node::open(dir, config, world)?), Doorstep::default()));
+    }
+    if config.cluster.mode == ControllerMode::Static {
+        let text = "controller.mode=static is not available in this version; with quorum the voters decide";
+        return Err(Error::new(ErrorCode::INVALID_CONFIG, text));
     }
     let (doorstep, transport) = match transport {
         Some(transport) => (Doorstep::default(), transport),

@@ -120,6 +120,7 @@ impl Node {
             topics: RwLock::default(),
             catalogue: Mutex::new(catalogue.unwrap_or_default()),
             lock: Mutex::new(Some(lock)),
+            #[cfg(feature = "quorum")]
             member: OnceLock::new(),
             house,
         };

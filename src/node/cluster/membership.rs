@@ -25,6 +25,8 @@ pub(crate) struct NodeMembershipSettings {
     pub incarnation: u64,
     pub address: String,
     pub rack: Option<String>,
+    /// `node.holds.data`; one that does not only votes.
+    pub holds_data: bool,
     /// What a clean shutdown left on the disk; `None` after a crash, and the first time.
     pub previous_epoch: Option<u64>,
     pub voters: Vec<NodeId>,
@@ -152,7 +154,7 @@ impl NodeMembership {
             incarnation: *incarnation,
             address: address.clone(),
             rack: rack.clone(),
-            holds_data: true,
+            holds_data: self.settings.holds_data,
             // That it stopped in order is true of its first registration alone.
             previous_epoch: previous_epoch.filter(|_| self.node_epoch.is_none()),
         })

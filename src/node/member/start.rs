@@ -146,7 +146,12 @@ impl Member {
                     &config,
                     &voters,
                 ))),
-                proposals: Mutex::new(IsrProposals::new(me, voters, config.fetch_backoff, config.session_timeout)),
+                proposals: Mutex::new(IsrProposals::new(
+                    me,
+                    voters,
+                    config.fetch_backoff,
+                    config.quorum_request_timeout,
+                )),
                 clients: super::clients::of(&link, &alarm),
                 image: RwLock::new(Arc::new(Image::default())),
                 node_epoch: AtomicU64::new(0),
@@ -195,11 +200,9 @@ fn controller_config(config: &EngineConfig) -> ControllerConfig {
 }
 
 fn quorum_config(config: &ClusterConfig) -> QuorumConfig {
-    QuorumConfig {
-        tick: config.quorum_election_timeout / ELECTION_TICKS,
-        election_ticks: ELECTION_TICKS as usize,
-        ..QuorumConfig::default()
-    }
+    // Raft has one number for both: a voter that hears nothing for so long stands, and stands again.
+    let timeout = config.quorum_election_timeout.max(config.quorum_fetch_timeout);
+    QuorumConfig { tick: timeout / ELECTION_TICKS, election_ticks: ELECTION_TICKS as usize, ..QuorumConfig::default() }
 }
 
 fn fetch_settings(config: &ClusterConfig) -> FetchSettings {
@@ -225,6 +228,7 @@ fn membership_settings(
         incarnation,
         address: config.address().unwrap_or_default().to_owned(),
         rack: config.rack.clone(),
+        holds_data: config.holds_data,
         previous_epoch: node.house.previous_epoch,
         voters: voters.to_vec(),
         heartbeat_interval: config.heartbeat_interval,

@@ -19,6 +19,7 @@ fn settings(incarnation: u64, previous_epoch: Option<u64>) -> NodeMembershipSett
         incarnation,
         address: "inproc://4".into(),
         rack: None,
+        holds_data: true,
         previous_epoch,
         voters: vec![NodeId(1), NodeId(2), NodeId(3)],
         heartbeat_interval: MILLI * 300,
