@@ -22,6 +22,7 @@ pub mod ffi;
 pub mod fuzzing;
 pub mod inspect;
 mod node;
+mod planted;
 mod producer;
 mod record;
 mod replication;

@@ -10,6 +10,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("time", 0),
     ("error", 0),
     ("config", 0),
+    ("planted", 0),
     ("record", 1),
     ("disk", 1),
     ("storage", 2),
@@ -30,7 +31,7 @@ const FLOORS: &[(&str, u32)] = &[
 
 /// On the sixth floor the engine hands out producers and consumers; on the ground everybody is at home.
 fn may_meet(from: &str, to: &str) -> bool {
-    let ground = ["types", "time", "error", "config"];
+    let ground = ["types", "time", "error", "config", "planted"];
     from == to
         || (ground.contains(&from) && ground.contains(&to))
         || (from == "engine" && ["producer", "consumer", "inspect"].contains(&to))

@@ -4,6 +4,7 @@ use super::mmap;
 use super::os;
 use super::process::ForkAwareLock;
 use super::{DirEntry, DirLock, Disk, DiskFile, WritableMap};
+use crate::planted::planted;
 use bytes::Bytes;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -70,7 +71,7 @@ impl Disk for RealDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         // The planted bug: names are believed durable because the call returned. The fault tools must see through it.
-        if cfg!(feature = "bug-no-dir-fsync") {
+        if planted!("bug-no-dir-fsync") {
             return Ok(());
         }
         File::open(dir)?.sync_all()

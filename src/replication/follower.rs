@@ -18,6 +18,7 @@
 use super::facts::LogFacts;
 use super::message::{Correlation, FetchOutcome, FetchRequest, FetchResponse};
 use crate::error::{Error, ErrorCode};
+use crate::planted::planted;
 use crate::time::Instant;
 use crate::types::{LeaderEpoch, NodeId, Offset};
 use bytes::Bytes;
@@ -263,7 +264,7 @@ impl Follower {
     /// Where the logs may still agree (`AbstractFetcherThread.getOffsetTruncationState`, KIP-279). When the own cache knows nothing
     /// of the leader's epoch or below, or knows that very epoch, this is the end of it; otherwise the leader is asked again from there.
     fn truncation_target(&self, epoch: LeaderEpoch, end: Offset, local_end: Option<(LeaderEpoch, Offset)>) -> Offset {
-        if cfg!(feature = "bug-hw-truncation") {
+        if planted!("bug-hw-truncation") {
             return self.high_watermark;
         }
         match local_end {

@@ -21,6 +21,7 @@
 
 use super::facts::{IsrMember, PartitionEpoch, PartitionState};
 use crate::error::ErrorCode;
+use crate::planted::planted;
 use crate::time::Instant;
 use crate::types::NodeId;
 use std::time::Duration;
@@ -88,7 +89,7 @@ impl Isr {
         assert!(self.in_flight.is_none(), "one change of the ISR at a time");
         members.sort_unstable();
         let mut maximal: Vec<NodeId> = members.iter().map(|member| member.node).collect();
-        if !cfg!(feature = "bug-isr-shrink-before-commit") {
+        if !planted!("bug-isr-shrink-before-commit") {
             maximal.extend(&self.committed);
         }
         self.begin(members, sorted(maximal), now);

@@ -4,6 +4,7 @@
 
 use super::facts::LogFacts;
 use crate::error::ErrorCode;
+use crate::planted::planted;
 use crate::types::{LeaderEpoch, Offset};
 use bytes::Bytes;
 
@@ -85,7 +86,7 @@ impl FetchResponse {
 /// FENCED_LEADER_EPOCH when the sender is behind, UNKNOWN_LEADER_EPOCH when the receiver is.
 pub fn check_leader_epoch(senders: Option<LeaderEpoch>, mine: LeaderEpoch) -> Result<(), ErrorCode> {
     match senders {
-        Some(epoch) if epoch < mine && !cfg!(feature = "bug-no-fencing") => Err(ErrorCode::FENCED_LEADER_EPOCH),
+        Some(epoch) if epoch < mine && !planted!("bug-no-fencing") => Err(ErrorCode::FENCED_LEADER_EPOCH),
         Some(epoch) if epoch > mine => Err(ErrorCode::UNKNOWN_LEADER_EPOCH),
         _ => Ok(()),
     }

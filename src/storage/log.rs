@@ -24,6 +24,7 @@ use super::txn_index::AbortedTxn;
 use crate::config::LogConfig;
 use crate::disk::{Disk, DiskFile};
 use crate::error::{Error, ErrorCode, Result};
+use crate::planted::planted;
 use crate::record::INFLATED_BYTES_MAX;
 use crate::time::Clock;
 use crate::types::{LeaderEpoch, Offset, TopicPartition};
@@ -326,7 +327,7 @@ impl Log {
         let Ok(file) = active.writer() else {
             return Ok(end); // sealed meanwhile, therefore synced
         };
-        if cfg!(feature = "bug-ack-before-fsync") {
+        if planted!("bug-ack-before-fsync") {
             return Ok(end);
         }
         file.sync_data().map_err(|e| self.fail(Error::io("sync segment", active.path(), e)))?;

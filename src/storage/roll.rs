@@ -6,6 +6,7 @@ use super::room_ahead::RoomAhead;
 use super::segment::Segment;
 use crate::config::LogConfig;
 use crate::error::{Error, Result};
+use crate::planted::planted;
 use crate::record::crc32c;
 use crate::types::{Offset, Timestamp, TopicPartition};
 use std::sync::atomic::Ordering;
@@ -43,7 +44,7 @@ impl Log {
         old.finish_time_index();
         self.give_room_back(appender)?;
         let began = std::time::Instant::now();
-        if !cfg!(feature = "bug-ack-before-fsync") {
+        if !planted!("bug-ack-before-fsync") {
             appender.file.sync_data().map_err(|e| self.fail(Error::io("sync segment", old.path(), e)))?;
         }
         self.commit.note_sync(began.elapsed());

@@ -3,6 +3,7 @@
 use super::super::partition::Partition;
 use super::{Role, Seat};
 use crate::error::{Error, ErrorCode, Result};
+use crate::planted::planted;
 use crate::replication::AckVerdict;
 use crate::time::Instant;
 use crate::types::{LeaderEpoch, Offset, Rung};
@@ -30,7 +31,7 @@ impl Partition {
             return AckVerdict::NotLeader;
         }
         match &seat.state.lock().role {
-            Role::Leader(_) if cfg!(feature = "bug-ack-on-append") => AckVerdict::Done,
+            Role::Leader(_) if planted!("bug-ack-on-append") => AckVerdict::Done,
             Role::Leader(leader) => leader.judge_ack(admitted, end),
             Role::Absent | Role::Waiting | Role::Follower(_) => AckVerdict::NotLeader,
         }

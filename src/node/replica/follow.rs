@@ -7,6 +7,7 @@ use super::super::space::Promise;
 use super::moved::Moved;
 use super::{facts, Role, Seat};
 use crate::error::{Error, ErrorCode, Result};
+use crate::planted::planted;
 use crate::replication::{FetchOutcome, FetchRequest, FetchResponse, Follower, FollowerStep, LogFacts, Settled};
 use crate::storage::Log;
 use crate::time::Instant;
@@ -185,7 +186,7 @@ impl Partition {
     }
 
     fn vouch(&self, log: &Log) {
-        if self.must_flush_before_ack() && !cfg!(feature = "bug-vouch-unflushed") {
+        if self.must_flush_before_ack() && !planted!("bug-vouch-unflushed") {
             if let Err(failed) = log.flush_up_to(log.log_end()) {
                 self.tell_failure(&failed);
             }
@@ -257,5 +258,5 @@ fn follower_failed(follower: &mut Follower, error: Error, now: Instant) {
 
 /// What a follower says of its log.
 fn vouched_facts(log: &Log, must_flush: bool) -> LogFacts {
-    facts(log, must_flush && !cfg!(feature = "bug-vouch-unflushed"))
+    facts(log, must_flush && !planted!("bug-vouch-unflushed"))
 }

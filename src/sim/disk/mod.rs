@@ -26,6 +26,7 @@ pub use faults::{FaultKind, FaultyCalls, Repeat};
 use super::clock::SimClock;
 use super::counting::{Call, CallCounts};
 use crate::disk::{DirEntry, DirLock, Disk, DiskFile};
+use crate::planted::planted;
 
 use faults::died;
 use handles::{Handle, SimFile, SimLock};
@@ -266,7 +267,7 @@ impl Disk for SimDisk {
         state.names.entries(inode)?;
         match fault {
             // The planted bug, as in the real disk.
-            None if cfg!(feature = "bug-no-dir-fsync") => Ok(()),
+            None if planted!("bug-no-dir-fsync") => Ok(()),
             None => {
                 state.names.sync(inode);
                 state.collect();
