@@ -147,7 +147,7 @@ impl Partition {
 
     /// The one place that decides whether an append is ours to take: do we lead, and are enough replicas in sync. In a cluster
     /// no reign ends while `work` runs.
-    fn as_leader<T>(&self, log: &Log, acks: Acks, work: impl FnOnce(LeaderEpoch) -> T) -> Result<Done<T>> {
+    pub(super) fn as_leader<T>(&self, log: &Log, acks: Acks, work: impl FnOnce(LeaderEpoch) -> T) -> Result<Done<T>> {
         if let Some(seat) = &self.seat {
             return seat.as_leader(self, log, acks, work);
         }
@@ -165,7 +165,7 @@ impl Partition {
     }
 
     /// The leader's time, as exactly as the topic needs it.
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         if self.settings.is_time_critical() {
             self.house.clock.realtime()
         } else {
@@ -173,7 +173,13 @@ impl Partition {
         }
     }
 
-    fn placed(&self, appended: Appended, leader_epoch: LeaderEpoch, offsets: LogOffsets, bytes: usize) -> Placed {
+    pub(super) fn placed(
+        &self,
+        appended: Appended,
+        leader_epoch: LeaderEpoch,
+        offsets: LogOffsets,
+        bytes: usize,
+    ) -> Placed {
         let end = appended.last_offset.next();
         if !appended.duplicate {
             self.count(1, end.since(appended.base_offset), bytes);
@@ -195,7 +201,7 @@ impl Partition {
     }
 
     /// Something was appended: sees to it that the flush comes, tells the listeners and the followers.
-    fn settled(&self, log: OpenLog<'_>, offsets: LogOffsets, moved: Moved) {
+    pub(super) fn settled(&self, log: OpenLog<'_>, offsets: LogOffsets, moved: Moved) {
         // A read-modify-write, not a load: a tick that took us off the list before this sees the append, one that does so
         // after it finds us on the list again.
         if !self.enlisted.swap(true, Ordering::AcqRel) {

@@ -9,6 +9,7 @@
 
 mod admin;
 mod append;
+mod append_all;
 mod catalogue;
 mod checkpoints;
 mod close;

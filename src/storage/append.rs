@@ -6,9 +6,7 @@ use super::producer_states::{EndTxn, Origin, ProducerBatch, Verdict};
 use crate::config::LogConfig;
 use crate::error::{Error, ErrorCode, Result};
 use crate::record::control::{self, ControlType};
-use crate::record::{
-    batches, stamp_header, BatchHeader, BatchView, ClientRules, Compressor, Inflater, SealedBatch, BATCH_HEADER_BYTES,
-};
+use crate::record::{batches, BatchHeader, BatchView, Compressor, Inflater, SealedBatch};
 use crate::types::{Codec, LeaderEpoch, Offset, Position, ProducerStamp, Timestamp, TimestampType};
 use bytes::Bytes;
 use std::io;
@@ -86,46 +84,6 @@ impl Log {
         self.keep_for_tail(batch, base, &incoming);
         let last_offset = base.plus(u64::from(incoming.last_offset_delta));
         Ok(Appended { base_offset: base, last_offset, log_append_time, duplicate: false })
-    }
-
-    /// Appends one batch of foreign bytes as the leader, after the leader's whole check list (Kafka's `LogValidator`). The bytes are
-    /// not copied unless they have to change (LogAppendTime, a wrong maximum timestamp, another `compression.type`).
-    ///
-    /// # Errors
-    /// As [`append`](Log::append), and CORRUPT_MESSAGE, INVALID_RECORD, UNSUPPORTED_COMPRESSION_TYPE for bytes that are not one valid batch of a client.
-    pub fn append_raw(&self, batch: &[u8], epoch: LeaderEpoch, now: Timestamp) -> Result<Appended> {
-        let config = self.config();
-        let view = BatchView::parse_only(batch)?;
-        self.check_size(&config, view.header().batch_bytes)?;
-        let validated = view.validate_from_client(&mut self.foreign.lock().inflater, &ClientRules::of(&config, now))?;
-        let must_change = validated.max_timestamp() != view.header().max_timestamp
-            || view.header().timestamp_type() != config.timestamp_type
-            || config.timestamp_type == TimestampType::LogAppendTime
-            || config.compression.is_some_and(|codec| view.header().codec().ok() != Some(codec));
-        if must_change {
-            return self.append(&mut SealedBatch::from_validated(batch.to_vec(), validated), epoch, now);
-        }
-        let mut appender = self.appender.lock();
-        self.check_open(&appender)?;
-        let incoming = Incoming::of(view.header());
-        let base = match self.admit(&mut appender, &incoming, epoch, now)? {
-            Admitted::At(base) => base,
-            Admitted::Duplicate(earlier) => return Ok(earlier),
-        };
-        let mut head: [u8; BATCH_HEADER_BYTES] =
-            batch[..BATCH_HEADER_BYTES].try_into().expect("a parsed batch has a whole header");
-        stamp_header(&mut head, base, epoch);
-        self.write(&mut appender, u64::from(incoming.bytes), |file, at| {
-            file.write_pieces_at(at, &[&head, &batch[BATCH_HEADER_BYTES..]])
-        })?;
-        self.place(&mut appender, &incoming, base);
-        let last_offset = base.plus(u64::from(incoming.last_offset_delta));
-        if self.tail.is_wanted() {
-            let mut copy = batch.to_vec();
-            copy[..BATCH_HEADER_BYTES].copy_from_slice(&head);
-            self.tail.push(base, last_offset.next(), Bytes::from(copy));
-        }
-        Ok(Appended { base_offset: base, last_offset, log_append_time: None, duplicate: false })
     }
 
     /// Appends batches exactly as another replica has them: offsets, epochs and bytes stay. Checksums are compared, offsets have to
@@ -252,7 +210,7 @@ impl Log {
     }
 
     /// Every decision before the write: segment, duplicate or gap, epoch.
-    fn admit(
+    pub(super) fn admit(
         &self,
         appender: &mut Appender,
         incoming: &Incoming,
@@ -353,7 +311,7 @@ fn is_beyond(distance_ms: i64, limit: Option<Duration>) -> bool {
     limit.is_some_and(|limit| u128::try_from(distance_ms).is_ok_and(|distance| distance > limit.as_millis()))
 }
 
-enum Admitted {
+pub(super) enum Admitted {
     At(Offset),
     Duplicate(Appended),
 }

@@ -3,6 +3,7 @@
 mod api;
 mod append;
 mod append_group;
+mod append_raw;
 mod background_flush;
 pub mod checkpoint;
 mod close;
@@ -39,6 +40,7 @@ mod vectors;
 
 pub use api::{Appended, Fetch, Fetched, LogOffsets, Opening, UpTo};
 pub(crate) use append::end_txn_of;
+pub use append_raw::JudgedBatch;
 pub use checkpoint::OffsetCheckpoint;
 pub use index::{OffsetIndex, TimeEntry, TimeIndex};
 pub use leader_epochs::LeaderEpochs;

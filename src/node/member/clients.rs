@@ -18,6 +18,7 @@ use crate::types::{Acks, LeaderEpoch, NodeId, Offset, Rung, Timestamp, TopicPart
 use crate::wire::{
     AbortedTransaction, CorrelationId, CurrentLeader, Message, MetadataResponse, MetadataTopic, Request, Response,
 };
+use bytes::Bytes;
 use std::sync::Arc;
 
 pub(super) fn of(link: &Link, alarm: &Arc<dyn Alarm>) -> Clients {
@@ -128,9 +129,8 @@ impl ClientPartitions for Link {
 }
 
 impl ClientPartition for Partition {
-    fn append_raw(&self, batch: &[u8], current_leader_epoch: Option<LeaderEpoch>, acks: Acks) -> Result<Admitted> {
-        self.check_reign(current_leader_epoch)?;
-        let placed = Partition::append_raw(self, batch, acks)?;
+    fn append_raw_all(&self, batches: &[Bytes], client: Option<LeaderEpoch>, acks: Acks) -> Result<Admitted> {
+        let placed = Partition::append_raw_all(self, batches, client, acks)?;
         Ok(Admitted {
             base_offset: placed.base_offset,
             last_offset: placed.last_offset,
@@ -163,7 +163,7 @@ impl ClientPartition for Partition {
         let end = if committed { last_stable_offset } else { offsets.high_watermark };
         let is_behind = fetch.from >= end && fetch.from <= offsets.log_end;
         let records = if is_behind || fetch.bytes_max == 0 {
-            bytes::Bytes::new()
+            Bytes::new()
         } else {
             self.read(Fetch {
                 from: fetch.from,

@@ -16,6 +16,7 @@ use crate::sim::SimClock;
 use crate::storage::{Fetch, UpTo};
 use crate::time::Clock;
 use crate::types::{Acks, Codec, LeaderEpoch, NodeId, Offset, Rung};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -395,4 +396,20 @@ fn orders_of_an_earlier_reign_change_nothing() {
     trio.tell(2);
     assert!(!trio.of(1).is_leading() && trio.of(2).is_leading());
     assert_eq!(trio.leader_of(1), Some((NodeId(2), newest.leader_epoch)));
+}
+
+#[test]
+fn batches_of_a_client_that_follows_another_reign_are_refused_all_together() {
+    let mut trio = Trio::new(&[]);
+    trio.reign(Some(1), &[1, 2, 3]);
+    trio.reign(Some(1), &[1, 2, 3]);
+    let foreign = Bytes::copy_from_slice(batch("a", trio.clock.realtime().0).bytes());
+    let put =
+        |epoch| trio.of(1).append_raw_all(&[foreign.clone(), foreign.clone()], Some(LeaderEpoch(epoch)), Acks::Leader);
+    let now = trio.of(1).leader_epoch().0;
+    assert_eq!(put(now - 1).expect_err("of the reign before").code(), ErrorCode::FENCED_LEADER_EPOCH);
+    assert_eq!(put(now + 1).expect_err("of one to come").code(), ErrorCode::UNKNOWN_LEADER_EPOCH);
+    assert_eq!(trio.of(1).offsets().expect("offsets").log_end, Offset(0));
+    let placed = put(now).expect("appends");
+    assert_eq!((placed.base_offset, placed.last_offset, placed.leader_epoch.0), (Offset(0), Offset(1), now));
 }

@@ -2,6 +2,7 @@ use super::*;
 use crate::error::ErrorCode;
 use crate::node::Notify;
 use crate::types::Rung;
+use bytes::Bytes;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[derive(Default)]
@@ -109,4 +110,24 @@ fn foreign_bytes_are_appended_after_a_check() {
     *bad.last_mut().expect("has bytes") ^= 1;
     assert_eq!(partition.append_raw(&bad, Acks::Leader).expect_err("damaged").code(), ErrorCode::CORRUPT_MESSAGE);
     assert_eq!(count(&partition), 2);
+}
+
+#[test]
+fn of_several_foreign_batches_all_are_appended_or_none() {
+    let place = Place::new();
+    let node = place.open(&[]);
+    let partition = partition(&node, &[("max.message.bytes", "1000")]);
+    let now = place.clock.realtime().0;
+    let foreign = |values: &[&[u8]]| Bytes::copy_from_slice(batch(values, now).bytes());
+    let (good, large) = (foreign(&[b"a", b"b"]), foreign(&[&[b'x'; 2000]]));
+    let damaged = Bytes::from([&good[..good.len() - 1], b"!"].concat());
+    let put = |batches: &[Bytes]| partition.append_raw_all(batches, None, Acks::Leader);
+    for (bad, code) in [(damaged, ErrorCode::CORRUPT_MESSAGE), (large, ErrorCode::MESSAGE_TOO_LARGE)] {
+        assert_eq!(put(&[good.clone(), bad]).expect_err("the second one").code(), code);
+        assert_eq!(count(&partition), 0, "{code:?}: nor the first one");
+    }
+    assert_eq!(put(&[]).expect_err("nothing").code(), ErrorCode::INVALID_REQUEST);
+    let placed = put(&[good.clone(), foreign(&[b"c"]), good]).expect("appends");
+    assert_eq!((placed.base_offset, placed.last_offset, placed.rung), (Offset(0), Offset(4), Rung::Replicated));
+    assert_eq!(count(&partition), 5);
 }

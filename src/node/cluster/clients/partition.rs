@@ -8,7 +8,7 @@ use crate::wire::{AbortedTransaction, CurrentLeader, MetadataResponse};
 use bytes::Bytes;
 use std::sync::Arc;
 
-/// A batch in the log of a leader.
+/// Batches in the log of a leader.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Admitted {
     pub base_offset: Offset,
@@ -61,9 +61,10 @@ pub(crate) struct LeaderView {
 /// Everywhere: NOT_LEADER_OR_FOLLOWER where this node does not lead; FENCED_LEADER_EPOCH or UNKNOWN_LEADER_EPOCH where the client follows another reign
 /// (KIP-320); KAFKA_STORAGE_ERROR where the disk failed.
 pub(crate) trait ClientPartition: Send + Sync {
-    /// Appends one batch that somebody encoded: everything about it is checked. Waits neither for a flush nor for replicas.
-    /// NOT_ENOUGH_REPLICAS before anything is written.
-    fn append_raw(&self, batch: &[u8], current_leader_epoch: Option<LeaderEpoch>, acks: Acks) -> Result<Admitted>;
+    /// Appends batches that somebody encoded, all of them or none: everything about them is checked before the first is written, and so is
+    /// NOT_ENOUGH_REPLICAS. Only a disk that fails midway leaves some of them. Waits neither for a flush nor for replicas. INVALID_REQUEST for no
+    /// batch. Answers the first one's beginning and the last one's end.
+    fn append_raw_all(&self, batches: &[Bytes], client: Option<LeaderEpoch>, acks: Acks) -> Result<Admitted>;
 
     /// `flush.messages=1`: nothing is acknowledged before it is flushed here.
     fn must_flush_before_ack(&self) -> bool;

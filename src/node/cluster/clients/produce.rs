@@ -37,8 +37,10 @@ impl Produce {
     pub fn begin(request: ProduceRequest, partitions: Arc<dyn ClientPartitions>) -> Produce {
         let acks = request.acks;
         let append = |share: ProducePartition| {
-            let appended =
-                partitions.find(&share.partition).and_then(|log| Ok((append_all(&*log, &share, acks)?, log)));
+            let appended = partitions.find(&share.partition).and_then(|log| {
+                let admitted = log.append_raw_all(&share.batches, share.current_leader_epoch, acks)?;
+                Ok((admitted, log))
+            });
             (share.partition, appended)
         };
         let appended: Vec<_> = request.partitions.into_iter().map(append).collect();
@@ -110,19 +112,6 @@ impl Stage {
         let text = format!("{partition}, records below {end}, taken in epoch {}: {}", admitted.0, code.text());
         *self = Stage::Over(Err(Error::new(code, text)));
     }
-}
-
-/// The batches of one partition, in their order; the answer speaks of the first one's beginning and the last one's end. The first that is
-/// refused ends it: those before it are in the log, and a producer that sends all again wants an id.
-fn append_all(log: &dyn ClientPartition, share: &ProducePartition, acks: Acks) -> Result<Admitted> {
-    let mut all: Option<Admitted> = None;
-    for batch in &share.batches {
-        let admitted = log.append_raw(batch, share.current_leader_epoch, acks)?;
-        let first = all.unwrap_or(admitted);
-        all = Some(Admitted { base_offset: first.base_offset, log_append_time: first.log_append_time, ..admitted });
-    }
-    let nothing = || Error::new(ErrorCode::INVALID_REQUEST, format!("no batch for {}", share.partition));
-    all.ok_or_else(nothing)
 }
 
 /// Waits for the disk if it must, on this thread.

@@ -68,19 +68,26 @@ impl Log {
 }
 
 impl ClientPartition for FakePartition {
-    fn append_raw(&self, batch: &[u8], current_leader_epoch: Option<LeaderEpoch>, acks: Acks) -> Result<Admitted> {
+    fn append_raw_all(&self, batches: &[Bytes], client: Option<LeaderEpoch>, acks: Acks) -> Result<Admitted> {
         let mut log = self.0.lock();
-        log.check(current_leader_epoch)?;
+        log.check(client)?;
         if acks == Acks::All && log.has_few_replicas {
             return Err(Error::new(ErrorCode::NOT_ENOUGH_REPLICAS, "few"));
         }
-        let [record] = batch else { return Err(Error::new(ErrorCode::CORRUPT_MESSAGE, "no record")) };
-        let offset = Offset(log.end());
-        log.records.push(*record);
+        let record = |batch: &Bytes| match batch[..] {
+            [record] => Ok(record),
+            _ => Err(Error::new(ErrorCode::CORRUPT_MESSAGE, "no record")),
+        };
+        let records = batches.iter().map(record).collect::<Result<Vec<u8>>>()?;
+        if records.is_empty() {
+            return Err(Error::new(ErrorCode::INVALID_REQUEST, "no batch"));
+        }
+        let base_offset = Offset(log.end());
+        log.records.extend(records);
         let leader_epoch = LeaderEpoch(log.epoch);
         Ok(Admitted {
-            base_offset: offset,
-            last_offset: offset,
+            base_offset,
+            last_offset: Offset(log.end() - 1),
             log_append_time: None,
             rung: Rung::Written,
             leader_epoch,
