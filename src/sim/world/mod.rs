@@ -22,7 +22,7 @@ use super::plan::Plan;
 use super::trace::Trace;
 use super::workload::Workload;
 use crate::time::Instant;
-use crate::types::NodeId;
+use crate::types::{NodeId, TopicPartition};
 use machine::Machine;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ pub struct World {
     events_at_once: u64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 enum Event {
     /// Valid while the machine's number for it is still this.
     Tick(NodeId, u64),
@@ -67,6 +67,9 @@ enum Event {
     Administrate,
     Trouble,
     Mend(NodeId, NodeId),
+    /// This node is to lead that partition.
+    Prefer(TopicPartition, NodeId),
+    Elect(TopicPartition),
     /// A node that leaves in order looks whether it may.
     Leave(NodeId),
 }
@@ -201,6 +204,8 @@ impl World {
                 self.network.mend(from, to);
                 Ok(())
             }
+            Event::Prefer(partition, first) => self.prefer(&partition, first),
+            Event::Elect(partition) => self.elect(&partition),
             Event::Leave(node) => self.leave(node),
         }
     }
