@@ -91,7 +91,8 @@ impl State {
         }
         for copy in 0..copies {
             // A second one may come when nobody thinks of the first any more.
-            let at = self.arrival(from, to, copy > 0 && self.rng.bool());
+            let is_late = copy > 0 && self.rng.bool();
+            let at = self.arrival(from, to, is_late);
             self.trace.note(now, format_args!("{from}>{to} {} +{}us", Look(&frame), at.since(now).as_micros()));
             let to_life = self.ports.get(&to).map_or(0, |port| port.life);
             let link = self.links.get_mut(&(from, to)).expect("looked up above");
