@@ -301,9 +301,10 @@ impl World {
                 self.checker.handle_decision(offset, partition, decision)?;
             }
         }
-        let mut kept = BTreeMap::new();
-        for replica in member.replicas() {
-            if life.kept.get(&replica.partition) != Some(&replica) {
+        let replicas = member.replicas();
+        for replica in &replicas {
+            let is_as_before = life.kept.get(&replica.partition) == Some(replica);
+            if !is_as_before {
                 self.trace.note(self.now, format_args!("{node} has {replica}"));
             }
             let log = LogOf { member: &*member, partition: &replica.partition };
@@ -317,13 +318,20 @@ impl World {
                 offsets: replica.offsets,
                 log: &log,
             })?;
-            kept.insert(replica.partition.clone(), replica);
+            if !is_as_before {
+                life.kept.insert(replica.partition.clone(), replica.clone());
+            }
         }
-        for gone in life.kept.keys().filter(|partition| !kept.contains_key(partition)) {
-            self.trace.note(self.now, format_args!("{node} has {gone} no more"));
-            self.checker.handle_gone(node, gone);
+        if life.kept.len() > replicas.len() {
+            life.kept.retain(|partition, _| {
+                let is_there = replicas.iter().any(|replica| replica.partition == *partition);
+                if !is_there {
+                    self.trace.note(self.now, format_args!("{node} has {partition} no more"));
+                    self.checker.handle_gone(node, partition);
+                }
+                is_there
+            });
         }
-        life.kept = kept;
         Ok(())
     }
 }
