@@ -53,6 +53,8 @@ pub struct Troubles {
     pub disk_error: u32,
     pub disk_death: u32,
     pub wall_jump: u32,
+    /// A leader is deposed for a moment, and does not hear of it.
+    pub flip: u32,
     pub election: u32,
     pub reassignment: u32,
     pub growth: u32,
@@ -150,6 +152,7 @@ impl Troubles {
             disk_error: weight(),
             disk_death: weight(),
             wall_jump: weight() / 3,
+            flip: weight(),
             election: weight(),
             reassignment: weight(),
             growth: weight() / 3,

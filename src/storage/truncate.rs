@@ -70,7 +70,8 @@ impl Log {
         self.changed.store(true, Ordering::Release);
         self.lower_mark(appender, cut.1)?;
         self.tail.clear();
-        // The numbers first: nobody starts reading what is about to go.
+        // The numbers first: nobody starts reading what is about to go, and should the rest fail, they agree with each other.
+        self.forget_flushed(cut.1);
         self.log_end.store(cut.1 .0, Ordering::Release);
         self.high_watermark.fetch_min(cut.1 .0, Ordering::AcqRel);
         self.log_start.fetch_min(cut.1 .0, Ordering::AcqRel);
@@ -156,11 +157,16 @@ impl Log {
         kept.push(active);
         self.replace_segments(Segments::new(kept));
         self.note_unstable(appender);
-        // What is left was synced or not as before; the flushed end cannot be past the log end.
+        // Somebody else's sync may have been over meanwhile.
+        self.forget_flushed(end);
+        Ok(())
+    }
+
+    /// What is left was synced or not as before; the flushed end cannot be past the log end.
+    fn forget_flushed(&self, end: Offset) {
         if self.flushed() > end {
             self.commit.set(end);
         }
-        Ok(())
     }
 }
 

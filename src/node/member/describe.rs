@@ -51,6 +51,12 @@ impl Member {
         }
     }
 
+    /// The offset of the image, for whoever looks often whether it is a new one.
+    #[cfg_attr(not(any(test, feature = "sim")), allow(dead_code))]
+    pub(crate) fn image_offset(&self) -> u64 {
+        self.runner().image_offset()
+    }
+
     /// Whether the cluster counts on this life of the node: it is registered, has caught up, and is not fenced.
     pub(crate) fn takes_part(&self) -> bool {
         self.membership.lock().standing() == MemberStanding::Unfenced

@@ -146,7 +146,12 @@ impl Member {
                     &config,
                     &voters,
                 ))),
-                proposals: Mutex::new(IsrProposals::new(me, voters, config.fetch_backoff, config.session_timeout)),
+                proposals: Mutex::new(IsrProposals::new(
+                    me,
+                    voters,
+                    config.fetch_backoff,
+                    config.quorum_request_timeout,
+                )),
                 clients: super::clients::of(&link, &alarm),
                 image: RwLock::new(Arc::new(Image::default())),
                 node_epoch: AtomicU64::new(0),

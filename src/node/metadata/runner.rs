@@ -140,6 +140,11 @@ impl MetadataRunner {
         self.standing.read().clone()
     }
 
+    /// How far the metadata are known.
+    pub fn image_offset(&self) -> u64 {
+        self.standing.read().image.offset()
+    }
+
     /// Leaves the quorum in order. Requests that come later are answered NOT_CONTROLLER.
     ///
     /// # Errors

@@ -39,6 +39,8 @@ pub(super) struct History {
     new_records: Vec<RecordId>,
     pub acked: BTreeMap<Offset, RecordId>,
     pub leaders: BTreeMap<LeaderEpoch, NodeId>,
+    /// Where the committed records ended when the first node heard of the reign.
+    pub successions: BTreeMap<LeaderEpoch, Offset>,
     /// With its offset in the metadata log.
     pub decision: Option<(u64, Decision)>,
     pub seen: BTreeMap<NodeId, Seen>,

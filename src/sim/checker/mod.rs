@@ -54,7 +54,10 @@ impl Checker {
     /// A node shows its replica of a partition.
     pub fn handle_sighting(&mut self, sighting: &Sighting<'_>) -> Checked {
         let flushes = self.flushes;
-        let history = self.partitions.entry(sighting.partition.clone()).or_default();
+        if !self.partitions.contains_key(sighting.partition) {
+            self.partitions.insert(sighting.partition.clone(), History::default());
+        }
+        let history = self.partitions.get_mut(sighting.partition).expect("was put there");
         let losses = history.losses;
         history.handle_sighting(sighting, flushes)?;
         self.losses_excused += history.losses - losses;

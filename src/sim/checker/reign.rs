@@ -5,7 +5,8 @@ use super::history::{History, Parting, Seen};
 use super::newest;
 use crate::sim::findings::{found, Checked};
 use crate::storage::LogOffsets;
-use crate::types::{Offset, TopicPartition};
+use crate::types::{LeaderEpoch, Offset, TopicPartition};
+use std::ops::Bound::{Excluded, Unbounded};
 
 impl History {
     pub(super) fn handle_sighting(&mut self, sighting: &Sighting<'_>, flushes: bool) -> Checked {
@@ -42,13 +43,27 @@ impl History {
             self.part(sighting, Parting { at: offsets.log_end, what: text })?;
         }
         if is_new_reign {
-            self.check_holds(sighting, self.end())?;
-            // Whatever it holds is the partition from now on.
-            self.wounds.remove(&node);
-            self.floor = None;
+            self.check_holds(sighting, self.end_before(sighting.leader_epoch))?;
+            if self.is_newest(sighting.leader_epoch) {
+                // Whatever it holds is the partition from now on.
+                self.wounds.remove(&node);
+                self.floor = None;
+            }
         }
         self.check_watermark(sighting)?;
         self.check_member(sighting, flushes)
+    }
+
+    /// What a leader of this epoch has to hold when it begins. One that was deposed before it heard of its election need not have
+    /// what was committed after that.
+    fn end_before(&self, leader_epoch: LeaderEpoch) -> Offset {
+        let successor = self.successions.range((Excluded(leader_epoch), Unbounded)).next();
+        successor.map_or(self.end(), |(_, end)| self.end().min(*end))
+    }
+
+    /// Whether nobody has heard of a later reign.
+    fn is_newest(&self, leader_epoch: LeaderEpoch) -> bool {
+        newest(&self.successions).is_none_or(|newest| leader_epoch >= newest)
     }
 
     fn look_at_offline_leader(&mut self, sighting: &Sighting<'_>) -> Checked {
@@ -150,6 +165,8 @@ impl History {
             }
             _ => self.handle_members(decision),
         }
+        let end = self.end();
+        self.successions.entry(decision.leader_epoch).or_insert(end);
         self.decision = Some((offset, decision.clone()));
         Ok(())
     }

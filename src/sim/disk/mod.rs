@@ -32,7 +32,7 @@ use faults::died;
 use handles::{Handle, SimFile, SimLock};
 use names::{errno, Inode};
 use parking_lot::Mutex;
-use state::{blocks, State};
+use state::State;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -185,7 +185,7 @@ impl Disk for SimDisk {
         if state.names.at(&place).is_some() {
             return Err(errno(libc::EEXIST));
         }
-        if blocks(reserve) > state.free_bytes() {
+        if !state.has_room(reserve) {
             return Err(errno(libc::ENOSPC));
         }
         let inode = state.add_file(place);
@@ -269,8 +269,9 @@ impl Disk for SimDisk {
             // The planted bug, as in the real disk.
             None if planted!("bug-no-dir-fsync") => Ok(()),
             None => {
-                state.names.sync(inode);
-                state.collect();
+                if state.names.sync(inode) {
+                    state.collect();
+                }
                 Ok(())
             }
             Some(FaultKind::Die) => Err(died()),

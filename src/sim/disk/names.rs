@@ -151,9 +151,12 @@ impl Names {
         self.pending.push(pending);
     }
 
-    /// The names of this directory survive from now on.
-    pub(super) fn sync(&mut self, dir: Inode) {
+    /// The names of this directory survive from now on. Answers whether one of them went, and so perhaps the last way to a file.
+    pub(super) fn sync(&mut self, dir: Inode) -> bool {
+        let takes = |pending: &Pending| pending.dir() == dir && !matches!(pending.change, Change::Link(_));
+        let some_go = self.pending.iter().any(takes);
         self.settle(|pending| (pending.dir() == dir).then_some(true));
+        some_go
     }
 
     /// Each change in the directory is on the platters or lost for good, as chance has it.

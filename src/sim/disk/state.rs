@@ -178,7 +178,12 @@ impl State {
         len.min(usize::try_from(limit).unwrap_or(usize::MAX))
     }
 
-    pub(super) fn free_bytes(&self) -> u64 {
+    /// Whether so many bytes more fit.
+    pub(super) fn has_room(&self, bytes: u64) -> bool {
+        self.capacity_bytes >= PLENTY_BYTES || blocks(bytes) <= self.free_bytes()
+    }
+
+    fn free_bytes(&self) -> u64 {
         let named: BTreeSet<Inode> = self.names.files().into_values().collect();
         let takes_room = |(inode, file): &(&Inode, &FileNode)| file.opens > 0 || named.contains(inode);
         let used: u64 = self.files.iter().filter(takes_room).map(|(_, file)| file.allocated_bytes()).sum();
@@ -231,6 +236,6 @@ impl FileNode {
     }
 }
 
-pub(super) fn blocks(bytes: u64) -> u64 {
+fn blocks(bytes: u64) -> u64 {
     bytes.div_ceil(BLOCK_BYTES).saturating_mul(BLOCK_BYTES)
 }

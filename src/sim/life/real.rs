@@ -83,10 +83,11 @@ impl Member for RealNode {
     }
 
     fn decisions(&self, newer_than: Option<u64>) -> Option<(u64, Vec<(TopicPartition, Decision)>)> {
-        let image = self.0.member()?.describe().image;
-        if newer_than.is_some_and(|known| image.offset() <= known) {
+        let member = self.0.member()?;
+        if newer_than.is_some_and(|known| member.image_offset() <= known) {
             return None;
         }
+        let image = member.describe().image;
         let decisions = image.partitions().map(|(topic, number, state)| {
             (TopicPartition { topic: Arc::clone(&topic.name), partition: number }, decision(state))
         });

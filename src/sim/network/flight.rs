@@ -89,8 +89,10 @@ impl State {
         if copies == 0 {
             self.trace.note(now, format_args!("{from}>{to} {} lost", Look(&frame)));
         }
-        for _ in 0..copies {
-            let at = self.arrival(from, to);
+        for copy in 0..copies {
+            // A second one may come when nobody thinks of the first any more.
+            let is_late = copy > 0 && self.rng.bool();
+            let at = self.arrival(from, to, is_late);
             self.trace.note(now, format_args!("{from}>{to} {} +{}us", Look(&frame), at.since(now).as_micros()));
             let to_life = self.ports.get(&to).map_or(0, |port| port.life);
             let link = self.links.get_mut(&(from, to)).expect("looked up above");
@@ -102,8 +104,8 @@ impl State {
         Ok(())
     }
 
-    fn arrival(&mut self, from: NodeId, to: NodeId) -> Instant {
-        let straggles = self.strikes(self.weather.straggling);
+    fn arrival(&mut self, from: NodeId, to: NodeId, is_late: bool) -> Instant {
+        let straggles = self.strikes(self.weather.straggling) || is_late;
         let range = if straggles { Duration::ZERO..self.weather.straggler_delay } else { self.weather.delay.clone() };
         let at = self.now + drawn(&range, &mut self.rng);
         let link = self.links.get_mut(&(from, to)).expect("the sender has looked it up");

@@ -89,6 +89,19 @@ impl Admin {
         promised.iter().flat_map(partitions).collect()
     }
 
+    /// The same replicas, with another one preferred.
+    pub fn prefer(partition: &TopicPartition, decision: &Decision, first: NodeId) -> ControllerRequest {
+        let others = decision.replicas.iter().copied().filter(|node| *node != first);
+        let replicas = Some(std::iter::once(first).chain(others).collect());
+        ControllerRequest::AlterReassignment { name: partition.topic.clone(), partition: partition.partition, replicas }
+    }
+
+    /// The preferred leader of this partition is to lead it.
+    pub fn elect(partition: &TopicPartition) -> ControllerRequest {
+        let partitions = vec![(partition.topic.clone(), partition.partition)];
+        ControllerRequest::ElectLeaders { election: ElectionType::Preferred, partitions }
+    }
+
     /// Some change of this kind to a partition that is there.
     pub fn next_change(
         &mut self,

@@ -4,9 +4,9 @@ use super::{Checked, Event, World};
 use crate::error::ErrorCode;
 use crate::replication::AckVerdict;
 use crate::sim::findings::found;
-use crate::sim::workload::{Outcome, Waiting, Wanted};
+use crate::sim::workload::{Admin, Outcome, Waiting, Wanted};
 use crate::storage::{Fetch, UpTo};
-use crate::types::{Acks, NodeId, Offset};
+use crate::types::{Acks, NodeId, Offset, TopicPartition};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -249,6 +249,18 @@ impl World {
         let Some(decision) = self.checker.decision(partition).cloned() else { return Ok(()) };
         let (request, note) = self.workload.admin.next_change(wanted, partition, &decision, &mut self.rng);
         self.ask(request, note)
+    }
+
+    /// Makes a node the preferred leader of a partition, and then its leader.
+    pub(super) fn prefer(&mut self, partition: &TopicPartition, first: NodeId) -> Checked {
+        let Some(decision) = self.checker.decision(partition) else { return Ok(()) };
+        let request = Admin::prefer(partition, decision, first);
+        self.plan_in_ms(1..20, Event::Elect(partition.clone()));
+        self.ask(request, Box::new(|| ()))
+    }
+
+    pub(super) fn elect(&mut self, partition: &TopicPartition) -> Checked {
+        self.ask(Admin::elect(partition), Box::new(|| ()))
     }
 
     fn ask(&mut self, request: crate::controller::ControllerRequest, note: Box<dyn FnOnce() + Send>) -> Checked {

@@ -22,7 +22,7 @@ use super::plan::Plan;
 use super::trace::Trace;
 use super::workload::Workload;
 use crate::time::Instant;
-use crate::types::NodeId;
+use crate::types::{NodeId, TopicPartition};
 use machine::Machine;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ pub struct World {
     events_at_once: u64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 enum Event {
     /// Valid while the machine's number for it is still this.
     Tick(NodeId, u64),
@@ -67,6 +67,9 @@ enum Event {
     Administrate,
     Trouble,
     Mend(NodeId, NodeId),
+    /// This node is to lead that partition.
+    Prefer(TopicPartition, NodeId),
+    Elect(TopicPartition),
     /// A node that leaves in order looks whether it may.
     Leave(NodeId),
 }
@@ -201,6 +204,8 @@ impl World {
                 self.network.mend(from, to);
                 Ok(())
             }
+            Event::Prefer(partition, first) => self.prefer(&partition, first),
+            Event::Elect(partition) => self.elect(&partition),
             Event::Leave(node) => self.leave(node),
         }
     }
@@ -296,9 +301,10 @@ impl World {
                 self.checker.handle_decision(offset, partition, decision)?;
             }
         }
-        let mut kept = BTreeMap::new();
-        for replica in member.replicas() {
-            if life.kept.get(&replica.partition) != Some(&replica) {
+        let replicas = member.replicas();
+        for replica in &replicas {
+            let is_as_before = life.kept.get(&replica.partition) == Some(replica);
+            if !is_as_before {
                 self.trace.note(self.now, format_args!("{node} has {replica}"));
             }
             let log = LogOf { member: &*member, partition: &replica.partition };
@@ -312,13 +318,20 @@ impl World {
                 offsets: replica.offsets,
                 log: &log,
             })?;
-            kept.insert(replica.partition.clone(), replica);
+            if !is_as_before {
+                life.kept.insert(replica.partition.clone(), replica.clone());
+            }
         }
-        for gone in life.kept.keys().filter(|partition| !kept.contains_key(partition)) {
-            self.trace.note(self.now, format_args!("{node} has {gone} no more"));
-            self.checker.handle_gone(node, gone);
+        if life.kept.len() > replicas.len() {
+            life.kept.retain(|partition, _| {
+                let is_there = replicas.iter().any(|replica| replica.partition == *partition);
+                if !is_there {
+                    self.trace.note(self.now, format_args!("{node} has {partition} no more"));
+                    self.checker.handle_gone(node, partition);
+                }
+                is_there
+            });
         }
-        life.kept = kept;
         Ok(())
     }
 }

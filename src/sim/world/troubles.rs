@@ -23,6 +23,7 @@ enum Trouble {
     DiskError,
     DiskDeath,
     WallJump,
+    Flip,
     Ask(Wanted),
     Leave,
 }
@@ -67,6 +68,7 @@ impl World {
                 self.machines[&any].set_wall(self.now, off_ms);
                 Ok(())
             }
+            Trouble::Flip => self.flip(),
             Trouble::Ask(wanted) => self.ask_for(wanted),
             Trouble::Leave => self.begin_leaving(any),
         }
@@ -85,6 +87,7 @@ impl World {
             (plan.disk_error, Trouble::DiskError),
             (plan.disk_death, Trouble::DiskDeath),
             (plan.wall_jump, Trouble::WallJump),
+            (plan.flip, Trouble::Flip),
             (plan.election, Trouble::Ask(Wanted::Election)),
             (plan.reassignment, Trouble::Ask(Wanted::Reassignment)),
             (plan.growth, Trouble::Ask(Wanted::Growth)),
@@ -120,6 +123,33 @@ impl World {
         self.plan_at(until, Event::Resume(node));
         self.machine(node).paused_until = Some(until);
         Ok(())
+    }
+
+    /// Another leader for a moment, and back: the old one may be standing still or cut off meanwhile, and comes back to a reign of its
+    /// own with what it had.
+    fn flip(&mut self) -> Checked {
+        let partitions = self.checker.partitions();
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        let partition = partitions[self.rng.usize(..partitions.len())].clone();
+        let Some(decision) = self.checker.decision(&partition) else { return Ok(()) };
+        let Some(leader) = decision.leader else { return Ok(()) };
+        let others: Vec<NodeId> = decision.isr.iter().copied().filter(|node| *node != leader).collect();
+        if others.is_empty() {
+            return Ok(());
+        }
+        let other = others[self.rng.usize(..others.len())];
+        self.plan_in_ms(20..300, Event::Prefer(partition.clone(), leader));
+        self.prefer(&partition, other)?;
+        match self.rng.u8(..3) {
+            0 => self.pause(leader),
+            1 => {
+                self.cut_pair(leader, other, false, false);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// One way or both, noticed or not, for a while.
