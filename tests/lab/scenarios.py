@@ -1,0 +1,395 @@
+"""What is done to the cluster while it is under load. Each takes 5 to 15 seconds; what it broke is healed by whoever called it.
+
+L1 to L9 are the failure patterns of replicated logs: truncation by the wrong measure, the ISR of one, the last replica standing, promises
+made before the flush, two leaders, dirty reads, damaged bytes, late requests, metadata used before they are durable.
+"""
+
+import glob
+import os
+import signal
+import time
+
+from world import CLIENT, NODES, PARTITIONS, TOPIC, Broken
+
+FLUSH = ":flush.messages=1"
+
+
+class Scenario:
+    def __init__(self, name, act, topic="", has_power_cuts=False, settings=None, cure=None):
+        self.name, self.act, self.topic, self.has_power_cuts = name, act, topic, has_power_cuts
+        self.settings, self.cure = settings or {}, cure
+
+
+class Hand:
+    """Does something to a lab and notes it in the history."""
+
+    def __init__(self, lab, rng):
+        self.lab, self.rng = lab, rng
+
+    def net(self, command, *words):
+        self.lab.note(command, on=[str(word) for word in words])
+        self.lab.network.ask(command, *words)
+
+    def cut(self, a, b, oneway=False):
+        self.net("cut", f"n{a}", f"n{b}", *(["--oneway"] if oneway else []))
+
+    def heal(self):
+        self.net("heal")
+
+    def each(self, what, *numbers):
+        for number in numbers:
+            self.lab.note(what, on=f"n{number}")
+            getattr(self.lab.nodes[number], what)()
+
+    def kill(self, *numbers):
+        self.each("kill", *numbers)
+
+    def start(self, *numbers):
+        self.each("start", *numbers)
+
+    def end(self, *numbers):
+        self.each("end", *numbers)
+
+    def cut_power(self, *numbers):
+        self.each("cut_power", *numbers)
+
+    def pause(self, number):
+        self.lab.note("pause", on=f"n{number}")
+        self.lab.nodes[number].signal(signal.SIGSTOP)
+
+    def resume(self, number):
+        self.lab.note("resume", on=f"n{number}")
+        self.lab.nodes[number].signal(signal.SIGCONT)
+
+    def joined(self, number):
+        self.lab.nodes[number].wait_for("joined")
+
+    def sleep(self, least, most=None):
+        time.sleep(least if most is None else self.rng.uniform(least, most))
+
+    def partition(self):
+        return self.rng.randrange(PARTITIONS)
+
+    def leader(self, partition=None):
+        return self.lab.leader(self.partition() if partition is None else partition)
+
+    def others(self, *numbers):
+        left = [number for number in NODES if number not in numbers]
+        self.rng.shuffle(left)
+        return left
+
+    def in_sync(self, patience=60):
+        self.lab.wait_in_sync(patience)
+
+
+def follower_restart_and_leader_kill(hand):
+    """L1: a follower restarts, and the leader dies within about one fetch of it."""
+    for _ in range(3):
+        leader = hand.leader()
+        follower = hand.others(leader)[0]
+        hand.kill(follower)
+        hand.sleep(0.05, 0.6)
+        hand.start(follower)
+        hand.joined(follower)
+        hand.sleep(0, 0.4)
+        hand.kill(leader)
+        hand.sleep(0.05, 1.5)
+        hand.start(leader)
+        hand.joined(leader)
+
+
+def isolated_leader_dies(hand):
+    """L2: a leader is cut off, from everybody or only from its followers, goes on as it likes, and dies."""
+    for _ in range(2):
+        leader = hand.leader()
+        if hand.rng.random() < 0.5:
+            hand.net("isolate", f"n{leader}")
+        else:
+            for other in hand.others(leader):
+                hand.cut(leader, other)
+        hand.sleep(0.3, 3.5)
+        hand.kill(leader)
+        hand.heal()
+        hand.sleep(0.1, 1)
+        hand.start(leader)
+        hand.joined(leader)
+
+
+def last_replica_standing(hand):
+    """L3: the followers go one after the other, then the leader loses its power; they come back in any order."""
+    leader = hand.leader()
+    first, second = hand.others(leader)
+    if hand.rng.random() < 0.5:
+        hand.net("isolate", f"n{first}")
+    else:
+        hand.kill(first)
+    hand.sleep(1.5, 3)
+    if hand.rng.random() < 0.5:
+        hand.net("isolate", f"n{second}")
+    else:
+        hand.kill(second)
+    hand.sleep(0.2, 2.5)
+    hand.cut_power(leader)
+    if hand.rng.random() < 0.5:
+        hand.kill(first, second)
+    hand.heal()
+    order = hand.others()
+    for number in order:
+        hand.start(number)
+        hand.sleep(0, 1.5)
+
+
+def power_of_follower_then_leader(hand):
+    """L4: power cuts, one node after the other and all at once, where every acknowledgement waits for the flush."""
+    for _ in range(2):
+        leader = hand.leader()
+        follower = hand.others(leader)[0]
+        hand.cut_power(follower)
+        hand.sleep(0, 0.5)
+        hand.cut_power(leader)
+        hand.sleep(0, 0.5)
+        both = [leader, follower]
+        hand.rng.shuffle(both)
+        for number in both:
+            hand.start(number)
+            hand.sleep(0, 0.5)
+        hand.sleep(1, 2)
+    everybody = hand.others()
+    hand.cut_power(*everybody)
+    for number in everybody:
+        hand.start(number)
+        hand.sleep(0, 0.3)
+    hand.sleep(1, 2)
+
+
+def one_way_cut(hand):
+    """L5: a leader that hears and is not heard, or the other way round; sometimes the client is the one that is not heard."""
+    for _ in range(3):
+        leader = hand.leader()
+        for other in hand.others(leader)[: hand.rng.randint(1, 2)]:
+            hand.cut(*((leader, other) if hand.rng.random() < 0.6 else (other, leader)), oneway=True)
+        if hand.rng.random() < 0.3:
+            hand.cut(leader, CLIENT, oneway=True)
+        hand.sleep(1.5, 3)
+        hand.heal()
+        hand.sleep(0.3, 1)
+
+
+def paused_leader(hand):
+    """L5: a leader stands still for longer than its session and goes on as if nothing had been."""
+    for _ in range(3):
+        leader = hand.leader()
+        hand.pause(leader)
+        hand.sleep(1, 3)
+        hand.resume(leader)
+        hand.sleep(0.3, 1.2)
+
+
+def dirty_read(hand):
+    """L6: clients still reach a leader that its followers do not; then leadership moves, and moves again, while everybody reads."""
+    for _ in range(2):
+        leader = hand.leader()
+        for other in hand.others(leader):
+            hand.cut(leader, other)
+        hand.sleep(0.5, 3)
+        hand.heal()
+        hand.sleep(0, 0.5)
+        successor = hand.leader()
+        hand.kill(successor)
+        hand.sleep(0.2, 1.8)
+        hand.start(successor)
+        hand.joined(successor)
+
+
+def flipped_byte(hand):
+    """L7: a byte flips in the leader's files, between the append and the fetch of a follower that was away."""
+    hand.sleep(0.5)
+    leader = hand.leader(0)
+    away, third = hand.others(leader)
+    hand.kill(away)
+    hand.sleep(3, 4)
+    folder = os.path.join(hand.lab.nodes[leader].dir, f"{TOPIC}-0")
+    replica = os.path.join(hand.lab.nodes[away].dir, f"{TOPIC}-0")
+    size = lambda of: sum(os.path.getsize(path) for path in glob.glob(os.path.join(of, "*.log")))
+    has, lacks = size(replica), size(folder)
+    segment = max(glob.glob(os.path.join(folder, "*.log")))
+    if lacks - has < 20000 or segment != min(glob.glob(os.path.join(folder, "*.log"))):
+        raise Broken(f"the follower does not lag as it should: {has} of {lacks}")
+    # In the middle of what it lacks; the files of replicas are alike up to there.
+    at = has + (lacks - has) // 2
+    flip(segment, at)
+    hand.lab.flipped = (segment, at)
+    hand.lab.note("flip", on=f"n{leader}", file=segment, at=at)
+    hand.start(away)
+    deadline = time.monotonic() + 20
+    words = ("CORRUPT_MESSAGE", "checksum", "CRC", "corrupt", "damage")
+    while not any(word in said(hand.lab, away) + said(hand.lab, leader) for word in words):
+        if time.monotonic() > deadline:
+            raise Broken("a flipped byte was noticed by nobody")
+        time.sleep(0.05)
+    hand.sleep(1)
+    got = size(replica)
+    if got > at:
+        raise Broken(f"the follower has taken {got} bytes, past the flipped one at {at}")
+    hand.lab.note("noticed", follower=got, flipped=at)
+    # Another one leads, which has it right.
+    hand.kill(leader)
+    hand.sleep(2, 3)
+
+
+def mend_the_byte(hand):
+    """What an operator does who has a copy of that file."""
+    flip(*hand.lab.flipped)
+
+
+def flip(path, at):
+    with open(path, "r+b") as file:
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ 0x40]))
+
+
+def said(lab, number):
+    with open(os.path.join(lab.folder, f"node-{number}.err"), errors="replace") as file:
+        return file.read()
+
+
+def delayed(hand):
+    """L8: old requests arrive late, while leaders move."""
+    for a, b in ((1, 2), (1, 3), (2, 3)):
+        if hand.rng.random() < 0.7:
+            most = hand.rng.randint(20, 500)
+            hand.net("delay", f"n{a}", f"n{b}", most, most * 4 // 5)
+    for _ in range(3):
+        leader = hand.leader()
+        what = hand.rng.choice(["kill", "pause", "end", "elect"])
+        if what == "elect":
+            hand.lab.note("elect", came=hand.lab.client.ask("elect"))
+            hand.sleep(1, 2)
+        elif what == "pause":
+            hand.pause(leader)
+            hand.sleep(0.5, 2.5)
+            hand.resume(leader)
+        else:
+            getattr(hand, what)(leader)
+            hand.sleep(0.1, 1.5)
+            hand.start(leader)
+            hand.joined(leader)
+        hand.sleep(0.2, 1)
+
+
+def elections_without_power(hand):
+    """L9: the power of nodes fails while controllers and leaders are elected all the time."""
+    for _ in range(6):
+        number = hand.rng.choice(NODES)
+        hand.cut_power(number)
+        hand.sleep(0, 0.8)
+        hand.start(number)
+        hand.sleep(0, 1.2)
+
+
+def cut_pairs(hand):
+    """Cables between any two nodes, the client included, are pulled and put back."""
+    for _ in range(5):
+        a, b = hand.rng.sample((*NODES, CLIENT), 2)
+        hand.cut(a, b)
+        if hand.rng.random() < 0.4:
+            hand.cut(*hand.rng.sample(NODES, 2))
+        hand.sleep(0.3, 2.5)
+        hand.heal()
+        hand.sleep(0.1, 0.8)
+
+
+def loss(hand):
+    """Frames are lost between all of them."""
+    for a, b in ((1, 2), (1, 3), (2, 3), (1, CLIENT), (2, CLIENT), (3, CLIENT)):
+        hand.net("loss", f"n{a}", f"n{b}", hand.rng.choice([2, 5, 10, 25]))
+    hand.sleep(8, 10)
+
+
+def flapping(hand):
+    """Links that come and go all the time, at different beats."""
+    for a, b in hand.rng.sample([(1, 2), (1, 3), (2, 3), (1, CLIENT)], hand.rng.randint(1, 3)):
+        hand.net("flap", f"n{a}", f"n{b}", round(hand.rng.uniform(0.05, 1.2), 2), 9)
+    hand.sleep(9.5)
+
+
+def restarts(hand):
+    """Followers, and then each node in turn, are restarted: in order, or not."""
+    for number in hand.others() + hand.others(hand.leader())[:1]:
+        if hand.rng.random() < 0.6:
+            hand.end(number)
+        else:
+            hand.kill(number)
+        hand.sleep(0, 0.7)
+        hand.start(number)
+        hand.joined(number)
+        hand.sleep(0, 0.7)
+
+
+def kills(hand):
+    """Single nodes die and come back; sometimes a second one dies before the first is in sync again."""
+    for _ in range(5):
+        number = hand.rng.choice(NODES)
+        hand.kill(number)
+        hand.sleep(0, 2)
+        hand.start(number)
+        hand.sleep(0.2, 1.2)
+
+
+def power(hand):
+    """Single nodes lose their power under the default flush policy, each when all are in sync again."""
+    for _ in range(3):
+        number = hand.rng.choice((*NODES, hand.leader()))
+        hand.cut_power(number)
+        hand.sleep(0, 1)
+        hand.start(number)
+        hand.in_sync()
+        hand.sleep(0, 0.5)
+
+
+def weather(hand):
+    """Everything that a network does, at once."""
+    for _ in range(4):
+        for a, b in ((1, 2), (1, 3), (2, 3), (hand.rng.choice(NODES), CLIENT)):
+            what = hand.rng.choice(["delay", "loss", "dup", "rate", "cut", "none", "none"])
+            pair = (f"n{a}", f"n{b}", *(["--oneway"] if hand.rng.random() < 0.5 else []))
+            if what == "delay":
+                most = hand.rng.randint(5, 300)
+                hand.net("delay", *pair, most, most // 2)
+            elif what == "loss":
+                hand.net("loss", *pair, hand.rng.randint(1, 30))
+            elif what == "dup":
+                hand.net("dup", *pair, hand.rng.randint(1, 50))
+            elif what == "rate":
+                hand.net("rate", *pair, hand.rng.randint(300, 5000))
+            elif what == "cut":
+                hand.net("cut", *pair)
+        hand.sleep(1.5, 2.8)
+        if hand.rng.random() < 0.5:
+            hand.heal()
+
+
+# Elections as often as a busy machine bears them.
+ELECTIONS = {"controller.quorum.election.timeout.ms": 150, "controller.quorum.fetch.timeout.ms": 150}
+
+ALL = [
+    Scenario("L1-restart-and-kill", follower_restart_and_leader_kill),
+    Scenario("L2-isolated-leader", isolated_leader_dies),
+    Scenario("L3-last-standing", last_replica_standing, has_power_cuts=True),
+    Scenario("L4-power-flushed", power_of_follower_then_leader, FLUSH, has_power_cuts=True),
+    Scenario("L5-one-way-cut", one_way_cut),
+    Scenario("L5-paused-leader", paused_leader),
+    Scenario("L6-dirty-read", dirty_read),
+    Scenario("L7-flipped-byte", flipped_byte, cure=mend_the_byte),
+    Scenario("L8-delay", delayed),
+    Scenario("L9-elections-power", elections_without_power, FLUSH, has_power_cuts=True, settings=ELECTIONS),
+    Scenario("cut", cut_pairs),
+    Scenario("loss", loss),
+    Scenario("flapping", flapping),
+    Scenario("restarts", restarts),
+    Scenario("kills", kills),
+    Scenario("power", power, has_power_cuts=True),
+    Scenario("weather", weather),
+]
