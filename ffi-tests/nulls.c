@@ -203,6 +203,10 @@ int main(int argc, char **argv) {
     REFUSED(kafkalog_replica_reassign(NULL, "t", 0, &partition, 1, 0, NULL));
     REFUSED(kafkalog_replica_reassign(e, NULL, 0, &partition, 1, 0, NULL));
     REFUSED(kafkalog_replica_reassign(e, "t", 0, NULL, 1, 0, NULL));
+    REFUSED(kafkalog_replica_set_leader(NULL, "t", 0, 1, 1, NULL));
+    REFUSED(kafkalog_replica_set_leader(e, NULL, 0, 1, 1, NULL));
+    REFUSED(kafkalog_replica_set_leader(e, "t", 0, -2, 1, NULL));
+    REFUSED(kafkalog_replica_set_leader(e, "t", 0, 1, -1, NULL));
     REFUSED(kafkalog_replica_status(NULL, "t", 0, &buf, NULL));
     REFUSED(kafkalog_replica_status(e, NULL, 0, &buf, NULL));
     REFUSED(kafkalog_replica_status(e, "t", 0, NULL, NULL));

@@ -17,8 +17,7 @@
 #![cfg_attr(not(test), allow(unused_imports))] // some are for the tests alone
 
 mod alter_partition;
-// The static mode is not wired to the node yet.
-#[cfg_attr(not(test), allow(dead_code))]
+#[cfg_attr(not(feature = "quorum"), allow(dead_code))] // its node is a member, and that needs the feature
 mod appointed;
 mod change;
 mod codec;
@@ -56,7 +55,7 @@ mod timing;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use appointed::AppointedController;
+pub(crate) use appointed::{appointed_topic_id, Appointed, AppointedController, Appointment};
 pub(crate) use change::Change;
 pub(crate) use codec::{decode_records, encode_records};
 pub(crate) use decide::{ControllerConfig, Decider, Outcome};

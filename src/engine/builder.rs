@@ -8,8 +8,6 @@ use super::doorstep::Doorstep;
 use super::node_thread::{NodeThread, StatsSink};
 use super::timer::Timer;
 use super::{Engine, LogSink};
-#[cfg(feature = "quorum")]
-use crate::config::ControllerMode;
 use crate::config::EngineConfig;
 use crate::disk::{coarse_realtime_ms, fork_generation, RealDisk};
 use crate::error::{Error, ErrorCode, Result};
@@ -149,10 +147,6 @@ fn open_node(
     if !config.cluster.is_member() {
         return Ok((Arc::new(Node::open(dir, config, world)?), Doorstep::default()));
     }
-    if config.cluster.mode == ControllerMode::Static {
-        let text = "controller.mode=static is not available in this version; with quorum the voters decide";
-        return Err(Error::new(ErrorCode::INVALID_CONFIG, text));
-    }
     let (doorstep, transport) = match transport {
         Some(transport) => (Doorstep::default(), transport),
         None => Doorstep::open(&mut config, world.seed)?,
@@ -173,7 +167,7 @@ fn open_node(
     _: Option<ClusterSink>,
 ) -> Result<(Arc<Node>, Doorstep)> {
     if config.cluster.is_member() {
-        let text = "controller.quorum.voters needs a build with the feature `quorum`";
+        let text = "controller.quorum.voters and controller.mode=static need a build with the feature `quorum`";
         return Err(Error::new(ErrorCode::INVALID_CONFIG, text));
     }
     Ok((Arc::new(Node::open(dir, config, world)?), Doorstep::default()))

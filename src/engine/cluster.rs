@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::config::TopicConfig;
 use crate::controller::{ControllerRequest, ElectionType, NodeSeat, NodeStanding, Reply};
 use crate::error::{Error, ErrorCode, Result};
-use crate::node::{ClusterNews, Member};
+use crate::node::{Answered, ClusterNews, Member};
 use crate::producer::HostTopic;
 use crate::time::Instant;
 use crate::types::{NodeId, Offset, TopicPartition};
@@ -34,7 +34,8 @@ pub(super) fn event_of(news: &ClusterNews) -> ClusterEvent {
 impl Core {
     /// A topic of the cluster, created with its defaults where `auto.create.topics.enable` allows.
     pub(super) fn replicated_topic(&self, name: &str, member: &Arc<Member>) -> Result<Arc<dyn HostTopic>> {
-        if self.node.topic(name).is_none() && self.node.config().creates_topics {
+        let creates = self.node.config().creates_topics && !member.is_static();
+        if creates && self.node.topic(name).is_none() {
             match self.create_in_cluster(name, &TopicConfig::new(), None) {
                 Err(e) if e.code() != ErrorCode::TOPIC_ALREADY_EXISTS => return Err(e),
                 Ok(()) | Err(_) => {} // somebody else may have been faster
@@ -50,7 +51,9 @@ impl Core {
     }
 
     fn create_in_cluster(&self, name: &str, config: &TopicConfig, patience: Option<Duration>) -> Result<()> {
-        let request = orders::create_topic(name, self.node.draw_topic_id(), config)?;
+        let appointed = self.node.member().filter(|member| member.is_static());
+        let id = appointed.map_or_else(|| self.node.draw_topic_id(), |member| member.appointed_topic_id(name));
+        let request = orders::create_topic(name, id, config)?;
         self.ask_controller(request, patience).map(|_| ())
     }
 
@@ -59,7 +62,17 @@ impl Core {
     fn ask_controller(&self, request: ControllerRequest, patience: Option<Duration>) -> Result<Reply> {
         let (client, by) = self.way_to_others()?;
         let deadline = patience.map_or(by, |patience| self.node.clock().monotonic() + patience);
-        client.wait(deadline, |done| client.ask_controller(request, deadline, done))
+        client.wait(deadline, |done| match self.node.member().filter(|member| member.is_static()) {
+            Some(member) => member.ask_host(request, done),
+            None => client.ask_controller(request, deadline, done),
+        })
+    }
+
+    /// What only the host of this node decides.
+    pub(super) fn appoint(&self, appoint: impl FnOnce(&Member, Answered)) -> Result<()> {
+        let (client, deadline) = self.way_to_others()?;
+        let member = self.node.member().expect("has a way to others");
+        client.wait(deadline, |done| appoint(member, done)).map(|_| ())
     }
 
     /// What asks other nodes, and how long that may take; not for the thread that has to tick meanwhile.
@@ -150,6 +163,7 @@ impl Engine {
             log_start: replica.log_start,
             log_end: replica.log_end,
             vouched: replica.vouched,
+            last_leader_epoch: replica.last_leader_epoch,
             lag_records: replica.lag_records,
             lag_ms: replica.lag.map(|lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX)),
             is_caught_up: replica.is_caught_up,
@@ -225,7 +239,7 @@ impl Engine {
     /// # Errors
     /// STATE where the engine is alone; INVALID_ARG for an address that makes no sense here, or this node's own number; CLOSED.
     pub fn add_node(&self, node: NodeId, url: &str) -> Result<()> {
-        self.member()?.set_peer(node, Some(url))
+        self.set_peer(node, Some(url))
     }
 
     /// Forgets another node, until the metadata of the cluster name it anew: its connection ends.
@@ -233,7 +247,15 @@ impl Engine {
     /// # Errors
     /// As [`add_node`](Engine::add_node).
     pub fn remove_node(&self, node: NodeId) -> Result<()> {
-        self.member()?.set_peer(node, None)
+        self.set_peer(node, None)
+    }
+
+    fn set_peer(&self, node: NodeId, url: Option<&str>) -> Result<()> {
+        let member = self.member()?;
+        if member.is_static() {
+            return self.core.appoint(|member, done| member.set_appointed_peer(node, url, done));
+        }
+        member.set_peer(node, url)
     }
 
     pub(super) fn delete_records_elsewhere(&self, partition: &TopicPartition, before: Offset) -> Result<Offset> {

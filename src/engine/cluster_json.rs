@@ -52,8 +52,8 @@ impl PartitionReplicas {
     /// ```text
     /// {"topic": "orders", "partition": 0, "leader": 1, "leader_epoch": 4, "replicas": [1, 2, 3], "isr": [1, 2], "elr": [],
     ///  "offline": [3], "high_watermark": 99,
-    ///  "states": [{"node": 1, "log_start": 0, "log_end": 100, "vouched": 100, "lag_records": 0, "lag_ms": 0,
-    ///              "is_caught_up": true}]}
+    ///  "states": [{"node": 1, "log_start": 0, "log_end": 100, "vouched": 100, "last_leader_epoch": 4,
+    ///              "lag_records": 0, "lag_ms": 0, "is_caught_up": true}]}
     /// ```
     #[must_use]
     pub fn to_json(&self, partition: &TopicPartition) -> String {
@@ -63,7 +63,8 @@ impl PartitionReplicas {
             .map(|state| {
                 json!({
                     "node": state.node.0, "log_start": state.log_start.0, "log_end": state.log_end.0,
-                    "vouched": state.vouched.0, "lag_records": state.lag_records, "lag_ms": state.lag_ms,
+                    "vouched": state.vouched.0, "last_leader_epoch": state.last_leader_epoch.map(|epoch| epoch.0),
+                    "lag_records": state.lag_records, "lag_ms": state.lag_ms,
                     "is_caught_up": state.is_caught_up,
                 })
             })
@@ -154,6 +155,7 @@ mod tests {
                 log_start: Offset(0),
                 log_end: Offset(100),
                 vouched: Offset(99),
+                last_leader_epoch: Some(LeaderEpoch(4)),
                 lag_records: 1,
                 lag_ms: None,
                 is_caught_up: true,
@@ -165,8 +167,8 @@ mod tests {
             json!({
                 "topic": "orders", "partition": 0, "leader": 1, "leader_epoch": 4, "replicas": [1, 3], "isr": [1],
                 "elr": [], "offline": [3], "high_watermark": 99,
-                "states": [{"node": 1, "log_start": 0, "log_end": 100, "vouched": 99, "lag_records": 1, "lag_ms": null,
-                            "is_caught_up": true}],
+                "states": [{"node": 1, "log_start": 0, "log_end": 100, "vouched": 99, "last_leader_epoch": 4,
+                            "lag_records": 1, "lag_ms": null, "is_caught_up": true}],
             })
         );
         let (leader, leader_epoch) = (Some(NodeId(2)), LeaderEpoch(5));

@@ -57,7 +57,8 @@ pub struct PartitionReplicas {
     pub leader_epoch: LeaderEpoch,
     /// In the order of preference; the first is the preferred leader.
     pub replicas: Vec<NodeId>,
-    /// In-sync replicas: whom `acks=all` waits for.
+    /// In-sync replicas: whom `acks=all` waits for. With `controller.mode=static` only its leader knows them; the node that led last says which they
+    /// were, another one only who leads.
     pub isr: Vec<NodeId>,
     /// Eligible leader replicas: they left the ISR when it was too small already, and have everything below the high watermark.
     pub elr: Vec<NodeId>,
@@ -85,6 +86,8 @@ pub struct ReplicaState {
     pub log_end: Offset,
     /// What it answers for: its log end, or its flushed end with `flush.messages=1`.
     pub vouched: Offset,
+    /// The last epoch that its log knows of; only each node itself knows that of its own.
+    pub last_leader_epoch: Option<LeaderEpoch>,
     /// Records between its vouched end and the leader's log end.
     pub lag_records: u64,
     /// How long ago it was at the leader's end, in milliseconds; `None` when it never was.

@@ -5,6 +5,8 @@
 //! the first Rust callback. Everything else runs on the threads of the users.
 
 mod admin;
+#[cfg(feature = "quorum")]
+mod appointed;
 mod builder;
 mod callbacks;
 mod close;

@@ -8,7 +8,7 @@ use super::host::{kafkalog_transport_vtable_t, Host};
 use super::kafkalog_code_t;
 use super::pointers::{array, duration, invalid, output, partition, text, Signed};
 use super::tplist::{kafkalog_tplist_t, Entry};
-use crate::{ElectionType, ErrorCode, NodeId, NodeSeat, Result, TopicPartition};
+use crate::{ElectionType, ErrorCode, LeaderEpoch, NodeId, NodeSeat, Result, TopicPartition};
 use std::collections::BTreeMap;
 use std::ffi::c_char;
 
@@ -258,11 +258,47 @@ pub unsafe extern "C" fn kafkalog_replica_reassign(
     }
 }
 
+/// Appoints the leader of a partition (`node_id` -1: nobody) in `epoch`: with `controller.mode=static`, where no quorum decides. To be
+/// called on every node that has a replica of it or sends to it, with the same words; saying them again does nothing. On return this
+/// node has written it down and obeys.
+///
+/// Epochs are the program's, begin with 1, and only grow: a node that has seen one takes none that is lower, also after it was opened
+/// again, and a leader that was opened again leads only when it is appointed in a higher one. Nothing that acks=all acknowledged is lost
+/// if the program, for a partition with R replicas and `min.insync.replicas` M, (1) first appoints nobody, in a higher epoch, on at least
+/// R-M+1 of the replicas' nodes, (2) asks each of these for its own line of kafkalog_replica_status(), and (3) appoints, in a still
+/// higher epoch, the one with the highest `last_leader_epoch`, of several the one with the highest `log_end`.
+///
+/// [MT], may block for a sync. Codes: FENCED_LEADER_EPOCH (74), UNKNOWN_TOPIC_OR_PARTITION (3), INVALID_REQUEST (42: that node has no
+/// replica of it), KAFKA_STORAGE_ERROR (56), _STATE (an engine alone, or a quorum decides), _INVALID_ARG, _CLOSED, _FATAL.
+#[no_mangle]
+pub unsafe extern "C" fn kafkalog_replica_set_leader(
+    e: *mut kafkalog_engine_t,
+    topic: *const c_char,
+    partition_id: i32,
+    node_id: i32,
+    epoch: i32,
+    err: *mut *mut kafkalog_error_t,
+) -> kafkalog_code_t {
+    // SAFETY: every pointer is NULL or as the header asks.
+    unsafe {
+        guard(e, err, |handle| {
+            let (topic, partition) = (text(topic, "topic")?, partition(partition_id)?);
+            let leader = if node_id == -1 { None } else { Some(node(node_id)?) };
+            let Ok(epoch) = u32::try_from(epoch).map(LeaderEpoch) else {
+                return Err(invalid(format!("epoch is {epoch}; legal are 0 and more")));
+            };
+            handle.core.alive()?.engine.set_leader(topic, partition, leader, epoch)
+        })
+    }
+}
+
 /// Leader, epoch, replicas, ISR and how far each replica is, as a JSON object. Its leader knows most. Fields are only ever added:
 ///
 /// {"topic": "orders", "partition": 0, "leader": 1, "leader_epoch": 4, "replicas": [1, 2, 3], "isr": [1, 2], "elr": [],
 /// "offline": [3], "high_watermark": 99, "states": [{"node": 1, "log_start": 0, "log_end": 100, "vouched": 100,
-/// "lag_records": 0, "lag_ms": 0, "is_caught_up": true}]}
+/// "last_leader_epoch": 4, "lag_records": 0, "lag_ms": 0, "is_caught_up": true}]}
+///
+/// `last_leader_epoch`, the last epoch that a log knows of, each node says of its own alone; null elsewhere.
 ///
 /// The caller ends `*json` with kafkalog_buf_destroy(). [MT], may block for the leader's answer. Codes: UNKNOWN_TOPIC_OR_PARTITION (3),
 /// _INVALID_ARG, _CLOSED, _FATAL.

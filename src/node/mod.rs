@@ -57,7 +57,7 @@ use crate::storage::LogDir;
 use crate::time::{Clock, Instant};
 use house::House;
 #[cfg(feature = "quorum")]
-pub(crate) use member::{ClusterNews, Member};
+pub(crate) use member::{Answered, ClusterNews, Member};
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::fmt;

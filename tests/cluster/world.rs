@@ -16,6 +16,7 @@ pub const CLUSTER_ID: &str = "AAAAAAAAAAAAAAAAAAAAAQ";
 pub struct Cluster {
     pub hub: ChannelHub,
     members: Vec<Member>,
+    settings: Vec<(String, String)>,
 }
 
 struct Member {
@@ -24,7 +25,7 @@ struct Member {
     /// Its only way to the others.
     transport: Arc<dyn Transport>,
     is_cut_off: bool,
-    _dir: TempDir,
+    dir: Arc<TempDir>,
 }
 
 impl Cluster {
@@ -35,8 +36,10 @@ impl Cluster {
 
     pub fn with(settings: &[(&str, &str)]) -> Cluster {
         let hub = ChannelHub::new();
-        let members = (1..=3).map(|id| Member::start(&hub, id, settings)).collect();
-        let cluster = Cluster { hub, members };
+        let settings: Vec<_> = settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let dir = || Arc::new(tempfile::tempdir().expect("temp dir"));
+        let members = (1..=3).map(|id| Member::start(&hub, id, &settings, dir()).expect("opens")).collect();
+        let cluster = Cluster { hub, members, settings };
         cluster.wait_for_members(3);
         cluster
     }
@@ -50,6 +53,32 @@ impl Cluster {
         let member = &mut self.members[id as usize - 1];
         member.transport.stop();
         member.is_cut_off = true;
+    }
+
+    /// Closes a member and opens its directory again, with these settings besides.
+    pub fn reopen_with(&mut self, id: u32, settings: &[(&str, &str)]) -> Result<(), Error> {
+        let index = id as usize - 1;
+        self.members[index].engine.close_timeout(PATIENCE).expect("closes");
+        let dir = Arc::clone(&self.members[index].dir);
+        let more = settings.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        let settings: Vec<_> = self.settings.iter().cloned().chain(more).collect();
+        self.members[index].is_cut_off = true;
+        self.members[index] = Member::start(&self.hub, id, &settings, dir)?;
+        Ok(())
+    }
+
+    pub fn reopen(&mut self, id: u32) {
+        self.reopen_with(id, &[]).expect("opens");
+    }
+
+    /// One more member: it knows the voters 1, 2 and 3, and they have not heard of it.
+    pub fn join(&mut self, settings: &[(&str, &str)]) -> u32 {
+        let id = self.members.len() as u32 + 1;
+        let more = settings.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        let settings: Vec<_> = self.settings.iter().cloned().chain(more).collect();
+        let dir = Arc::new(tempfile::tempdir().expect("temp dir"));
+        self.members.push(Member::start(&self.hub, id, &settings, dir).expect("opens"));
+        id
     }
 
     fn alive(&self) -> impl Iterator<Item = &Member> {
@@ -100,8 +129,7 @@ impl Cluster {
 }
 
 impl Member {
-    fn start(hub: &ChannelHub, id: u32, settings: &[(&str, &str)]) -> Member {
-        let dir = tempfile::tempdir().expect("temp dir");
+    fn start(hub: &ChannelHub, id: u32, settings: &[(String, String)], dir: Arc<TempDir>) -> Result<Member, Error> {
         let transport: Arc<dyn Transport> = Arc::new(hub.transport(&format!("n{id}")).expect("a free name"));
         let (number, listener) = (id.to_string(), format!("inproc://n{id}"));
         let own = [
@@ -111,9 +139,9 @@ impl Member {
             ("controller.quorum.voters", "1@inproc://n1,2@inproc://n2,3@inproc://n3"),
         ];
         let builder = Engine::builder(dir.path()).transport(Arc::clone(&transport));
-        let set = own.iter().chain(settings);
+        let set = own.into_iter().chain(settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let builder = set.fold(builder, |builder, (name, value)| builder.set(name, value).expect("legal"));
-        Member { id, engine: builder.open().expect("opens"), transport, is_cut_off: false, _dir: dir }
+        Ok(Member { id, engine: builder.open()?, transport, is_cut_off: false, dir })
     }
 }
 

@@ -93,6 +93,11 @@ mod without_bugs {
     }
 
     #[test]
+    fn a_program_appoints_the_leaders_itself_and_stale_epochs_are_refused() {
+        passes("appointed");
+    }
+
+    #[test]
     fn log_lines_reach_the_hosts_function_and_the_queue() {
         passes("logs");
     }

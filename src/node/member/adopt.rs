@@ -61,6 +61,10 @@ impl Node {
         Ok(())
     }
 
+    pub(super) fn has_cluster_topics(&self) -> bool {
+        self.catalogue.lock().topics.values().any(|entry| entry.in_cluster)
+    }
+
     /// The cluster has deleted a topic.
     pub(super) fn forget_cluster_topic(&self, name: &str) -> Result<()> {
         let is_ours = self.catalogue.lock().topics.get(name).is_some_and(|entry| entry.in_cluster);

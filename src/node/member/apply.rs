@@ -98,7 +98,7 @@ impl Member {
         }
     }
 
-    fn adopt(&self, node: &Node, image: &Image, removed: Option<&Arc<str>>) {
+    pub(super) fn adopt(&self, node: &Node, image: &Image, removed: Option<&Arc<str>>) {
         let is_complete = self.is_complete.load(Ordering::Acquire);
         let outcome = match removed {
             Some(name) => node.forget_cluster_topic(name),
@@ -238,6 +238,7 @@ fn standing(image: &Image, node: NodeId) -> Standing {
     Standing {
         is_fenced: known.standing == NodeStanding::Fenced,
         is_shutting_down: known.standing == NodeStanding::InControlledShutdown,
-        node_epoch: Some(NodeEpoch(known.registration.epoch)),
+        // With appointed leaders nobody counts the lives of others.
+        node_epoch: Some(NodeEpoch(known.registration.epoch)).filter(|epoch| epoch.0 > 0),
     }
 }

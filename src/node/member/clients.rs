@@ -112,7 +112,7 @@ impl ClientPartitions for Link {
                 let standing = member.runner().standing();
                 let mut answer =
                     super::super::cluster::describe(&member.image(), member.cluster, standing.leader, topics);
-                if topics.is_some() {
+                if topics.is_some() && !member.is_static() {
                     answer.topics.iter_mut().for_each(|topic| member.create_if_unknown(topic));
                 }
                 answer

@@ -59,7 +59,8 @@ impl Member {
 
     /// Whether the cluster counts on this life of the node: it is registered, has caught up, and is not fenced.
     pub(crate) fn takes_part(&self) -> bool {
-        self.membership.lock().standing() == MemberStanding::Unfenced
+        // With appointed leaders nobody registers, and nobody is fenced.
+        self.is_static() || self.membership.lock().standing() == MemberStanding::Unfenced
     }
 
     /// Calls `listener` for everything new, on the thread that brings it, with no lock held. It must be quick.

@@ -13,6 +13,7 @@
 
 mod adopt;
 mod apply;
+mod appointed;
 mod ask;
 mod clients;
 mod describe;
@@ -25,6 +26,7 @@ mod stop;
 mod tests;
 mod tick;
 
+pub(crate) use appointed::Answered;
 pub(crate) use describe::ClusterNews;
 
 use super::cluster::{Clients, FetchSessions, Fetchers, IsrProposals, NodeMembership};

@@ -4,7 +4,9 @@ use super::super::cluster::{
     FetchReplier, FetchSender, FetchSessions, FetchSettings, Fetchers, IsrProposals, NodeMembership,
     NodeMembershipSettings,
 };
-use super::super::metadata::{MetadataLog, MetadataPeers, MetadataPlace, MetadataRunner, MetadataSettings};
+use super::super::metadata::{
+    has_appointments, MetadataLog, MetadataPeers, MetadataPlace, MetadataRunner, MetadataSettings, StaticSettings,
+};
 use super::super::replica::Links;
 use super::super::{Alarm, Node, World};
 use super::describe::Listeners;
@@ -12,7 +14,7 @@ use super::links::{Link, Loopback, MemberLinks};
 use super::stop::MayLeave;
 use super::Member;
 use crate::client::{Calls, Client, ClientParts, ClientSettings, ClusterView};
-use crate::config::{ClusterConfig, EngineConfig};
+use crate::config::{ClusterConfig, ControllerMode, EngineConfig};
 use crate::controller::{ControllerConfig, Image, QuorumConfig};
 use crate::error::{Error, ErrorCode, Result};
 use crate::time::Instant;
@@ -21,7 +23,7 @@ use crate::types::NodeId;
 use parking_lot::{Mutex, RwLock};
 use std::num::NonZeroU64;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -80,13 +82,19 @@ impl Member {
             (randomness.u64(1..), randomness.u64(..))
         };
         let now = house.clock.monotonic();
-        let voters: Vec<NodeId> = config.voters.iter().map(|(voter, _)| *voter).collect();
+        let is_static = config.mode == ControllerMode::Static;
+        let voters: Vec<NodeId> = if is_static {
+            Vec::new() // nobody votes, and nobody is registered with
+        } else {
+            config.voters.iter().map(|(voter, _)| *voter).collect()
+        };
         let place = MetadataPlace {
             disk: Arc::clone(&house.disk),
             clock: Arc::clone(&house.clock),
             data_dir: house.dir.clone(),
             segment_bytes: MetadataPlace::SEGMENT_BYTES,
         };
+        check_mode(node, &place, is_static)?;
         if voters.contains(&me) {
             MetadataLog::bootstrap(&place, &voters)?;
         }
@@ -94,14 +102,22 @@ impl Member {
         let mut runner = None;
         let member = Arc::new_cyclic(|weak: &Weak<Member>| {
             let link = Link(Weak::clone(weak));
-            let settings = MetadataSettings {
-                me,
-                controller: controller_config(node.config()),
-                quorum: quorum_config(&config),
-                seed,
-            };
             let peers = Arc::new(link.clone()) as Arc<dyn MetadataPeers>;
-            runner = Some(MetadataRunner::open(place, settings, peers, now));
+            let controller = controller_config(node.config());
+            runner = Some(if is_static {
+                let settings = StaticSettings {
+                    me,
+                    incarnation,
+                    life: house.clock.realtime().0.unsigned_abs(),
+                    address: config.address().unwrap_or_default().to_owned(),
+                    nodes: config.voters.clone(),
+                    controller,
+                };
+                MetadataRunner::open_static(Arc::clone(&house.disk), &house.dir, settings, peers)
+            } else {
+                let settings = MetadataSettings { me, controller, quorum: quorum_config(&config), seed };
+                MetadataRunner::open(place, settings, peers, now).map(|runner| (runner, false))
+            });
             let alarm = Arc::new(NodeAlarm(Arc::downgrade(node))) as Arc<dyn Alarm>;
             let transport = Arc::new(Loopback { me, inner: transport, link: link.clone() }) as Arc<dyn Transport>;
             let first = NonZeroU64::new(incarnation >> 16).unwrap_or(NonZeroU64::MIN);
@@ -148,7 +164,8 @@ impl Member {
                 ))),
                 proposals: Mutex::new(IsrProposals::new(
                     me,
-                    voters,
+// A leader's ISR is its own.
+                    if is_static { vec![me] } else { voters },
                     config.fetch_backoff,
                     config.quorum_request_timeout,
                 )),
@@ -169,7 +186,8 @@ impl Member {
                 config,
             }
         });
-        let runner = runner.expect("was just opened")?;
+        let (runner, knows_all) = runner.expect("was just opened")?;
+        member.is_complete.store(knows_all, Ordering::Release);
         let _ = member.runner.set(runner); // nobody else has it yet
         Ok(member)
     }
@@ -181,9 +199,29 @@ impl Member {
         }
         self.transport.start(self.me, Inbox::new(link.clone()))?;
         self.runner().subscribe(link);
+        if self.is_static() {
+            self.begin_static();
+        }
         self.run_errands();
         Ok(())
     }
+}
+
+/// A directory has one authority for good: another one would not know its topics, and take them for deleted.
+fn check_mode(node: &Node, place: &MetadataPlace, is_static: bool) -> Result<()> {
+    let house = &node.house;
+    let is_appointed = has_appointments(&*house.disk, &house.dir)?;
+    let refuse = |text: &str| Err(Error::new(ErrorCode::INVALID_CONFIG, format!("{}: {text}", house.dir.display())));
+    if is_appointed && !is_static {
+        return refuse("its leaders were appointed; open it with controller.mode=static");
+    }
+    let has_quorum = house.disk.exists(&place.dir()).map_err(|e| Error::io("look for", &place.dir(), e))?;
+    if is_static && !is_appointed && (has_quorum || node.has_cluster_topics()) {
+        return refuse(
+            "it belongs to a cluster with a quorum; controller.mode=static begins with a directory of its own",
+        );
+    }
+    Ok(())
 }
 
 fn controller_config(config: &EngineConfig) -> ControllerConfig {

@@ -2,7 +2,10 @@
 
 use super::log::MetadataLog;
 use super::reports::{Report, Waiter};
-use crate::controller::{Controller, ControllerOutput, ControllerRequest, ControllerResponse, Persist, RaftMessage};
+use super::runner::Standing;
+use crate::controller::{
+    Appointment, Controller, ControllerOutput, ControllerRequest, ControllerResponse, Image, Persist, RaftMessage,
+};
 use crate::error::{Error, ErrorCode, Result};
 use crate::node::LogLevel;
 use crate::time::Instant;
@@ -18,6 +21,7 @@ pub(super) enum Call {
     Message { from: NodeId, message: RaftMessage },
     Request { from: NodeId, request_id: u64, request: ControllerRequest },
     Ask { request: ControllerRequest, waiter: Waiter },
+    Appoint { appointment: Appointment, waiter: Waiter },
     Tick,
 }
 
@@ -49,6 +53,7 @@ impl Core {
                 self.waiters.insert(self.asked, waiter);
                 self.controller.handle_request(self.me, self.asked, &request, now);
             }
+            Call::Appoint { waiter, .. } => reports.push(self.refuse_appointment(waiter)),
             Call::Tick if self.is_over => {}
             Call::Tick => {
                 if let Err(error) = self.log.handle_timeout(now) {
@@ -118,6 +123,26 @@ impl Core {
     fn fail(&mut self, error: Error, now: Instant) {
         self.is_over = true;
         self.controller.handle_storage_error(error, now);
+    }
+
+    pub fn standing(&self, image: Arc<Image>) -> Standing {
+        let controller = &self.controller;
+        Standing {
+            image,
+            leader: controller.leader(),
+            term: controller.term(),
+            is_active: controller.is_active() && !self.is_over,
+            membership: controller.membership().clone(),
+            timeout: controller.poll_timeout().filter(|_| !self.is_over),
+        }
+    }
+
+    fn refuse_appointment(&self, waiter: Waiter) -> Report {
+        let text = "leaders are elected here: only with controller.mode=static does the program appoint them";
+        let result = Err(Error::new(ErrorCode::STATE, text));
+        let metadata_offset = self.controller.image().offset();
+        let response = ControllerResponse { result, leader: self.controller.leader(), metadata_offset };
+        Report::Answer { waiter, response }
     }
 
     fn reply(&mut self, to: NodeId, request_id: u64, response: ControllerResponse) -> Report {

@@ -13,9 +13,13 @@
 //! ```
 //! An entry of raft with index n is the batch at offset n - 1, its term the batch's leader epoch; a snapshot at index n ends at offset n.
 //!
+//! With `controller.mode=static` there is no quorum and no such directory: the host's word is decided upon by the pure
+//! `AppointedController` (`static_core.rs`) and lies in one file, `kafkalog-appointments` (`appointments.rs`).
+//!
 //! No thread and no clock of its own, as [`Node`](super::Node).
 #![cfg_attr(not(test), allow(unused_imports))] // some are for the tests alone
 
+mod appointments;
 mod core;
 mod entries;
 mod envelope;
@@ -25,10 +29,13 @@ mod place;
 mod reports;
 mod runner;
 mod snapshots;
+mod static_core;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use appointments::has_appointments;
 pub(crate) use log::MetadataLog;
 pub(crate) use place::MetadataPlace;
 pub(crate) use reports::{MetadataPeers, MetadataSubscriber};
 pub(crate) use runner::{MetadataRunner, MetadataSettings};
+pub(crate) use static_core::{other_node, StaticSettings};

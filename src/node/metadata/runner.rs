@@ -8,15 +8,19 @@ use super::core::{Call, Core};
 use super::log::MetadataLog;
 use super::place::MetadataPlace;
 use super::reports::{MetadataPeers, MetadataSubscriber, Report, Waiter};
+use super::static_core::{StaticCore, StaticSettings};
 use crate::controller::{
-    Controller, ControllerConfig, ControllerRequest, ControllerResponse, Image, Membership, QuorumConfig, RaftMessage,
+    Appointment, Controller, ControllerConfig, ControllerRequest, ControllerResponse, Image, Membership, QuorumConfig,
+    RaftMessage,
 };
+use crate::disk::Disk;
 use crate::error::{Error, ErrorCode, Result};
 use crate::time::Instant;
 use crate::types::NodeId;
 use parking_lot::{Mutex, RwLock};
 use std::collections::VecDeque;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Calls that may wait while somebody works. Messages beyond are lost, as on any network; requests are refused.
@@ -46,9 +50,17 @@ pub(crate) struct MetadataSettings {
     pub seed: u64,
 }
 
-/// One node's metadata quorum. Every call from any thread.
+/// Who decides.
+enum AnyCore {
+    /// The voters, by majority.
+    Quorum(Box<Core>),
+    /// This node's host.
+    Static(StaticCore),
+}
+
+/// One node's part in the metadata. Every call from any thread.
 pub(crate) struct MetadataRunner {
-    core: Mutex<Core>,
+    core: Mutex<AnyCore>,
     inbox: Mutex<VecDeque<(Call, Instant)>>,
     standing: RwLock<Standing>,
     reports: Mutex<VecDeque<Report>>,
@@ -81,15 +93,35 @@ impl MetadataRunner {
         let mut core = Core::new(me, controller, log);
         let mut reports = Vec::new();
         core.carry_out(now, &mut reports);
-        let standing = RwLock::new(Standing::of(&core, Arc::new(core.controller.image().clone())));
-        Ok(MetadataRunner {
+        let image = Arc::new(core.controller.image().clone());
+        Ok(MetadataRunner::of(AnyCore::Quorum(Box::new(core)), image, reports, peers))
+    }
+
+    /// Opens what the host of this node has said so far; there is no quorum. Says also whether anything was there: then whatever the
+    /// image does not have is gone.
+    ///
+    /// # Errors
+    /// CORRUPT_MESSAGE, UNSUPPORTED_VERSION, KAFKA_STORAGE_ERROR: what was said before cannot be read, or this life not be noted.
+    pub fn open_static(
+        disk: Arc<dyn Disk>,
+        data_dir: &Path,
+        settings: StaticSettings,
+        peers: Arc<dyn MetadataPeers>,
+    ) -> Result<(MetadataRunner, bool)> {
+        let core = StaticCore::open(disk, data_dir, settings)?;
+        let (was_there, image) = (core.was_there(), Arc::new(core.image().clone()));
+        Ok((MetadataRunner::of(AnyCore::Static(core), image, Vec::new(), peers), was_there))
+    }
+
+    fn of(core: AnyCore, image: Arc<Image>, reports: Vec<Report>, peers: Arc<dyn MetadataPeers>) -> MetadataRunner {
+        MetadataRunner {
+            standing: RwLock::new(core.standing(image)),
             core: Mutex::new(core),
             inbox: Mutex::default(),
-            standing,
             reports: Mutex::new(reports.into()),
             subscribers: Mutex::default(),
             peers,
-        })
+        }
     }
 
     /// A message of another node's quorum.
@@ -111,6 +143,14 @@ impl MetadataRunner {
     /// It is dropped unheard if the runner is.
     pub fn ask(&self, request: ControllerRequest, waiter: Waiter, now: Instant) {
         if let Err(call) = self.post(Call::Ask { request, waiter }, now) {
+            self.refuse(*call);
+        }
+        self.work();
+    }
+
+    /// The host of this node appoints; as [`ask`](MetadataRunner::ask) otherwise. STATE where there is a quorum.
+    pub fn appoint(&self, appointment: Appointment, waiter: Waiter, now: Instant) {
+        if let Err(call) = self.post(Call::Appoint { appointment, waiter }, now) {
             self.refuse(*call);
         }
         self.work();
@@ -175,7 +215,9 @@ impl MetadataRunner {
         let Standing { image, leader, .. } = self.standing();
         let response = ControllerResponse { result: Err(error), leader, metadata_offset: image.offset() };
         match call {
-            Call::Ask { waiter, .. } => self.reports.lock().push_back(Report::Answer { waiter, response }),
+            Call::Ask { waiter, .. } | Call::Appoint { waiter, .. } => {
+                self.reports.lock().push_back(Report::Answer { waiter, response })
+            }
             Call::Request { from: to, request_id, .. } => {
                 self.reports.lock().push_back(Report::Reply { to, request_id, response });
             }
@@ -206,14 +248,14 @@ impl MetadataRunner {
     }
 
     /// Under the core's lock, so that images and reports keep their order.
-    fn publish(&self, core: &Core, reports: Vec<Report>) {
+    fn publish(&self, core: &AnyCore, reports: Vec<Report>) {
         let newest = reports.iter().rev().find_map(|report| match report {
             Report::Image { image, .. } => Some(image.clone()),
             _ => None,
         });
         let mut standing = self.standing.write();
         let image = newest.unwrap_or_else(|| standing.image.clone());
-        *standing = Standing::of(core, image);
+        *standing = core.standing(image);
         drop(standing);
         self.reports.lock().extend(reports);
     }
@@ -237,16 +279,28 @@ impl MetadataRunner {
     }
 }
 
-impl Standing {
-    fn of(core: &Core, image: Arc<Image>) -> Standing {
-        let controller = &core.controller;
-        Standing {
-            image,
-            leader: controller.leader(),
-            term: controller.term(),
-            is_active: controller.is_active() && !core.is_over,
-            membership: controller.membership().clone(),
-            timeout: controller.poll_timeout().filter(|_| !core.is_over),
+impl AnyCore {
+    fn handle(&mut self, call: Call, now: Instant, reports: &mut Vec<Report>) {
+        match self {
+            AnyCore::Quorum(core) => core.handle(call, now, reports),
+            AnyCore::Static(core) => core.handle(call, now, reports),
+        }
+    }
+
+    fn close(&mut self, now: Instant, reports: &mut Vec<Report>) -> Result<()> {
+        match self {
+            AnyCore::Quorum(core) => core.close(now, reports),
+            AnyCore::Static(core) => {
+                core.close();
+                Ok(())
+            }
+        }
+    }
+
+    fn standing(&self, image: Arc<Image>) -> Standing {
+        match self {
+            AnyCore::Quorum(core) => core.standing(image),
+            AnyCore::Static(core) => core.standing(image),
         }
     }
 }

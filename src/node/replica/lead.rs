@@ -143,14 +143,15 @@ impl Partition {
         let state = seat.state.lock();
         let others = match &state.role {
             Role::Leader(leader) => leader.follower_states(now),
-            Role::Follower(_) => Vec::new(),
-            Role::Absent | Role::Waiting => return Vec::new(),
+            Role::Follower(_) | Role::Waiting => Vec::new(),
+            Role::Absent => return Vec::new(),
         };
         let me = ReplicaProgress {
             node: seat.me,
             log_start: mine.log_start,
             log_end: mine.log_end,
             vouched: mine.vouched,
+            last_leader_epoch: log.latest_leader_epoch(),
             lag_records: mine.log_end.since(mine.vouched),
             lag: Some(Duration::ZERO),
             is_caught_up: true,
@@ -160,6 +161,7 @@ impl Partition {
             log_start: other.log_start,
             log_end: other.log_end,
             vouched: other.vouched,
+            last_leader_epoch: None,
             lag_records: mine.log_end.since(other.vouched),
             lag: other.lag,
             is_caught_up: other.is_in_sync,
@@ -186,6 +188,8 @@ pub(crate) struct ReplicaProgress {
     pub log_start: Offset,
     pub log_end: Offset,
     pub vouched: Offset,
+    /// The last epoch in its log; of another node's it is not known.
+    pub last_leader_epoch: Option<LeaderEpoch>,
     /// Records of the leader's log that it does not vouch for.
     pub lag_records: u64,
     /// How long it has not been at the leader's end; `None` when it never was.
