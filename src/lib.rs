@@ -39,7 +39,7 @@ mod testing;
 
 pub use config::{
     check as check_setting, default_of as default_of_setting, describe_json as describe_settings_json, settings,
-    validate as validate_setting, Scope, Setting, TopicConfig, TopicOverrides,
+    validate as validate_setting, Scope, Setting, SslConfig, TopicConfig, TopicOverrides,
 };
 pub use consumer::{
     AppendOptions, BatchFill, BatchRecords, Consumer, ConsumerBuilder, ConsumerRecord, ConsumerRecords, FetchedBatch,
@@ -59,7 +59,8 @@ pub use producer::{
 pub use record::{Header, Headers};
 pub use storage::LogOffsets;
 pub use transport::{
-    ChannelHub, ChannelTransport, Frame, Inbox, PeerStats, Receive, SocketSettings, SocketTransport, Transport,
+    ChannelHub, ChannelTransport, Frame, Inbox, PeerStats, Receive, SocketSettings, SocketTransport, TlsKeys,
+    Transport,
     BOOTSTRAP_ID_MIN, CLIENT_ID_MIN, FRAME_BYTES_MAX, FRAME_PARTS_MAX,
 };
 pub use types::{

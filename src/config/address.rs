@@ -9,7 +9,7 @@ pub(super) const VOTERS_MAX: usize = 100;
 pub(super) const BOOTSTRAP_MAX: usize = 1_000;
 
 pub(super) const URL_FORMS: &str =
-    "tcp://host:port, unix:///path, inproc://name, or the scheme of a transport of the program's own";
+    "tcp://host:port, tls://host:port, unix:///path, inproc://name, or the scheme of a transport of the program's own";
 
 /// Whether port 0, "a free one", makes sense.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,7 +25,7 @@ pub(super) fn is_url(text: &str, port: Port) -> bool {
         && scheme.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c));
     let is_line = !rest.is_empty() && !rest.contains(|c: char| c == ',' || c.is_whitespace() || c.is_control());
     let is_whole = match scheme {
-        "tcp" => rest.rsplit_once(':').is_some_and(|(host, number)| {
+        "tcp" | "tls" => rest.rsplit_once(':').is_some_and(|(host, number)| {
             let number = number.bytes().all(|b| b.is_ascii_digit()).then(|| number.parse::<u16>().ok()).flatten();
             !host.is_empty() && number.is_some_and(|number| number > 0 || port == Port::ZeroIsAFreeOne)
         }),
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn an_address_has_a_scheme_and_what_that_scheme_needs() {
         let legal = |text| is_url(text, Port::Real);
-        for text in ["tcp://a:1", "tcp://[::1]:65535", "unix:///run/log.sock", "inproc://one", "mesh+2://ring/7"] {
+        for text in ["tcp://a:1", "tls://a:1", "tcp://[::1]:65535", "unix:///run/log.sock", "inproc://one", "mesh+2://ring/7"] {
             assert!(legal(text), "{text}");
         }
         for text in [
@@ -80,6 +80,7 @@ mod tests {
             "tcp://a:65536",
             "tcp://a:+1",
             "tcp://a:0",
+            "tls://a",
             "unix://run",
             "unix:///",
             "inproc://",

@@ -2,6 +2,7 @@
 
 use super::address::urls;
 use super::lookup::{parse, refused, rows};
+use super::ssl::SslConfig;
 use super::table::Scope;
 use super::value::Value;
 use crate::error::Result;
@@ -17,6 +18,8 @@ pub struct ClientConfig {
     pub cluster_id: Option<ClusterId>,
     /// `cluster.secret`; `None` when none was given.
     pub secret: Option<Secret>,
+    /// `ssl.*`.
+    pub ssl: SslConfig,
     /// `client.id`; empty when none was given.
     pub client_id: String,
     /// `default.api.timeout.ms`.
@@ -41,6 +44,7 @@ impl Default for ClientConfig {
             bootstrap: Vec::new(),
             cluster_id: None,
             secret: None,
+            ssl: SslConfig::default(),
             client_id: String::new(),
             api_timeout: Duration::ZERO,
             request_timeout: Duration::ZERO,
@@ -95,7 +99,7 @@ impl ClientConfig {
             "metadata.max.age.ms" => self.metadata_max_age = value.millis(),
             "fetch.pinned.max.bytes" => self.fetch_pinned_bytes_max = value.u64(),
             "shutdown.timeout.ms" => self.shutdown_timeout = value.millis(),
-            other => unreachable!("{other} has a row and no field"),
+            other => assert!(self.ssl.apply(other, value), "{other} has a row and no field"),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::address::voters;
 use super::lookup::refused;
+use super::ssl::SslConfig;
 use super::value::Value;
 use crate::error::Result;
 use crate::types::{ClusterId, NodeId, Secret};
@@ -26,6 +27,8 @@ pub struct ClusterConfig {
     pub cluster_id: Option<ClusterId>,
     /// `cluster.secret`; `None` when none was given.
     pub secret: Option<Secret>,
+    /// `ssl.*`.
+    pub ssl: SslConfig,
     /// `controller.quorum.voters`, by number; empty for a node that is alone.
     pub voters: Vec<(NodeId, String)>,
     /// `listeners`.
@@ -79,6 +82,7 @@ impl ClusterConfig {
             mode: ControllerMode::Quorum,
             cluster_id: None,
             secret: None,
+            ssl: SslConfig::default(),
             voters: Vec::new(),
             listener: None,
             advertised_listener: None,
@@ -150,7 +154,7 @@ impl ClusterConfig {
             "auto.leader.rebalance.enable" => self.rebalances_leaders = value.bool(),
             "leader.imbalance.check.interval.seconds" => self.rebalance_interval = Duration::from_secs(value.u64()),
             "request.timeout.ms" => self.request_timeout = value.millis(),
-            other => unreachable!("{other} has a row and no field"),
+            other => assert!(self.ssl.apply(other, value), "{other} has a row and no field"),
         }
     }
 

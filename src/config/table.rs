@@ -130,6 +130,7 @@ const I64: i64 = i64::MAX;
 const HOUR: i64 = 3_600_000;
 const BOOL: Kind = Kind::Bool;
 const TEXT: Kind = Kind::Text;
+const PEM: Kind = Kind::OneOf(&["PEM"]);
 
 const fn int(min: i64, max: i64) -> Kind {
     Kind::Int { min, max, or: None }
@@ -166,6 +167,13 @@ pub(super) static ROWS: &[Setting] = &[
     row(Engine, "controller.mode", Kind::OneOf(&["quorum", "static"]), "quorum", "Who decides which node leads: the voters by majority, or the program, which appoints every leader itself. Ours."),
     row(Engine, "cluster.id", Kind::ClusterId, "", "The cluster that this node belongs to; empty takes the one of the directory. Nodes of other clusters are not let in. A file of Kafka's has it; for us it is a setting too."),
     row(Engine, "cluster.secret", TEXT, "", "What all members of the cluster know and nobody else; with one, both ends of a connection prove that they know it. Never shown. Ours.").secret(),
+    row(Engine, "ssl.keystore.location", TEXT, "", "For tls://: the PEM file with the certificate that this node shows, then those of the authorities between it and one that the others believe; also its private key, unless ssl.key.location has it. Read once, at the opening."),
+    row(Engine, "ssl.key.location", TEXT, "", "The PEM file with the private key (PKCS#8, PKCS#1 or SEC1, without a password) where it lies apart from the certificate. librdkafka's; Kafka has it in the keystore."),
+    row(Engine, "ssl.truststore.location", TEXT, "", "For tls://: the PEM file with the authorities one of which must have signed the certificate of whoever is at the other end."),
+    row(Engine, "ssl.keystore.type", PEM, "PEM", "The form of ssl.keystore.location. Kafka's default is JKS."),
+    row(Engine, "ssl.truststore.type", PEM, "PEM", "The form of ssl.truststore.location. Kafka's default is JKS."),
+    row(Engine, "ssl.client.auth", Kind::OneOf(&["required"]), "required", "Whether others must show a certificate too: always. Kafka's default is none."),
+    row(Engine, "ssl.endpoint.identification.algorithm", Kind::OneOf(&["https", "none"]), "https", "Whether a node's certificate must name the host of the address under which that node is known, at both ends of a connection; none believes every certificate of the authorities for every node. In Kafka none is an empty text."),
     row(Engine, "controller.quorum.voters", Kind::Voters, "", "Number and address of every node that votes, itself included if it does; empty for a node that is alone. With controller.mode=static: the other nodes."),
     row(Engine, "listeners", Kind::Url(Port::ZeroIsAFreeOne), "", "Where this node listens for others and for clients. One address only; Kafka takes several and has no unix:// and inproc://."),
     row(Engine, "advertised.listeners", Kind::Url(Port::Real), "", "The address that others are told; empty is that of listeners."),
@@ -265,6 +273,12 @@ pub(super) static ROWS: &[Setting] = &[
     row(Client, "bootstrap.servers", Kind::Urls, "", "Where to look for the cluster at first: addresses of some of its nodes, the more the surer. Kafka's have no scheme."),
     row(Client, "cluster.id", Kind::ClusterId, "", "The cluster that is meant; needed over sockets, whose nodes let nobody in who means another one. Ours; Kafka's clients take whatever answers."),
     row(Client, "cluster.secret", TEXT, "", "What all members of the cluster know and nobody else; needed where they have one. Never shown. Ours.").secret(),
+    row(Client, "ssl.keystore.location", TEXT, "", "For tls://: the PEM file with the certificate that this program shows, then those of the authorities between it and one that the others believe; also its private key, unless ssl.key.location has it. Read once, at the opening."),
+    row(Client, "ssl.key.location", TEXT, "", "The PEM file with the private key (PKCS#8, PKCS#1 or SEC1, without a password) where it lies apart from the certificate. librdkafka's; Kafka has it in the keystore."),
+    row(Client, "ssl.truststore.location", TEXT, "", "For tls://: the PEM file with the authorities one of which must have signed the certificate of a node."),
+    row(Client, "ssl.keystore.type", PEM, "PEM", "The form of ssl.keystore.location. Kafka's default is JKS."),
+    row(Client, "ssl.truststore.type", PEM, "PEM", "The form of ssl.truststore.location. Kafka's default is JKS."),
+    row(Client, "ssl.endpoint.identification.algorithm", Kind::OneOf(&["https", "none"]), "https", "Whether a node's certificate must name the host of the address that is dialled. In Kafka none is an empty text."),
     row(Client, "client.id", TEXT, "", "A name for logs and statistics."),
     row(Client, "default.api.timeout.ms", int(0, I32), "60000", "How long a call that asks the cluster may take, all its attempts together."),
     row(Client, "request.timeout.ms", int(0, I32), "30000", "How long one attempt may take."),
@@ -303,6 +317,7 @@ pub(super) static NOT_YET: &[&str] = &[
     "metrics.sample.window.ms", "partition.assignment.strategy", "partitioner.availability.timeout.ms",
     "partitioner.class", "receive.buffer.bytes", "reconnect.backoff.max.ms", "reconnect.backoff.ms",
     "sasl.jaas.config", "sasl.mechanism", "security.protocol",
-    "send.buffer.bytes", "session.timeout.ms", "ssl.keystore.location", "ssl.truststore.location",
-    "transaction.timeout.ms", "transactional.id", "value.deserializer", "value.serializer",
+    "send.buffer.bytes", "session.timeout.ms",
+    "ssl.cipher.suites", "ssl.enabled.protocols", "ssl.key.password", "ssl.keystore.certificate.chain", "ssl.keystore.key",
+    "ssl.keystore.password", "ssl.protocol", "ssl.truststore.certificates", "ssl.truststore.password", "transaction.timeout.ms", "transactional.id", "value.deserializer", "value.serializer",
 ];

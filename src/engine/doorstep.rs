@@ -3,7 +3,7 @@
 
 use crate::config::EngineConfig;
 use crate::error::{Error, ErrorCode, Result};
-use crate::transport::{SocketSettings, SocketTransport, Transport};
+use crate::transport::{SocketSettings, SocketTransport, TlsKeys, Transport};
 use std::sync::Arc;
 
 /// The sockets of an engine that was given no transport.
@@ -26,6 +26,7 @@ impl Doorstep {
         let socket = Arc::new(SocketTransport::new(SocketSettings {
             cluster: cluster.cluster_id.unwrap_or_default(),
             secret: cluster.secret.clone(),
+            tls: TlsKeys::load(&cluster.ssl)?,
             seed,
             ..SocketSettings::default()
         }));

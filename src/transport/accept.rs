@@ -1,7 +1,9 @@
 //! Letting others in: one thread a listener, one more for each connection, which handshakes and then reads.
 
-use super::handshake::{self, End, Hello, Refusal, HANDSHAKE_BYTES_MAX};
-use super::line::{Bounded, Line};
+use super::address::Address;
+use super::bounded::Bounded;
+use super::handshake::{self, End, Hello, Refusal, Role, HANDSHAKE_BYTES_MAX};
+use super::line::Line;
 use super::socket::Shared;
 use super::table::Listener;
 use socket2::Socket;
@@ -16,7 +18,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) fn accept_all(shared: &Arc<Shared>, listener: &Listener) {
     while !shared.is_stopping() {
         match listener.socket.accept() {
-            Ok((socket, _)) => let_in(shared, socket),
+            Ok((socket, _)) => let_in(shared, listener, socket),
             Err(_) if shared.is_stopping() => return,
             Err(error) => {
                 shared.notices.push(format!("accepting on {}: {error}", listener.address));
@@ -26,8 +28,15 @@ pub(super) fn accept_all(shared: &Arc<Shared>, listener: &Listener) {
     }
 }
 
-fn let_in(shared: &Arc<Shared>, socket: Socket) {
-    let line = Arc::new(Line::new(socket));
+fn let_in(shared: &Arc<Shared>, listener: &Listener, socket: Socket) {
+    let tls = match &listener.address {
+        Address::Tls(_) => shared.tls_keys().and_then(|keys| keys.listening()).map(Some),
+        Address::Tcp(_) | Address::Unix(_) => Ok(None),
+    };
+    let line = match tls {
+        Ok(tls) => Arc::new(Line::new(socket, tls)),
+        Err(error) => return shared.notices.push(format!("accepting on {}: {error}", listener.address)),
+    };
     let Some(half_open) = HalfOpen::new(shared, &line) else { return };
     let own = Arc::clone(shared);
     // Dropping what the thread would have owned closes the socket.
@@ -41,7 +50,17 @@ fn greet(shared: &Arc<Shared>, half_open: HalfOpen) {
     let Some(running) = shared.table.lock().running.clone() else { return };
     let mut stream = Bounded::new(&line, &shared.clock, shared.settings.handshake_timeout, HANDSHAKE_BYTES_MAX);
     let (greeted, chosen) = (Cell::new(None), Cell::new(false));
-    let number_for = |hello: &Hello| shared.table.lock().number_for(hello, &shared.settings);
+    let number_for = |hello: &Hello| {
+        let (number, address) = {
+            let mut table = shared.table.lock();
+            let number = table.number_for(hello, &shared.settings)?;
+            (number, table.peer(number).and_then(|peer| peer.address.clone()))
+        };
+        if hello.role == Role::Node && !line.may_be_at(address.as_ref()) {
+            return Err(Refusal::OtherName);
+        }
+        Ok(number)
+    };
     let admit = |peer, hello: &Hello, i_choose: bool| {
         let mut table = shared.table.lock();
         table.begin_greeting(peer);
@@ -53,9 +72,9 @@ fn greet(shared: &Arc<Shared>, half_open: HalfOpen) {
         chosen.set(true);
         Ok(Some(generation))
     };
-    let talked = line.tune().map_err(End::from);
+    let talked = line.tune().and_then(|()| stream.begin()).map_err(End::from);
     let outcome = talked.and_then(|()| handshake::accept(&mut stream, &running.me, number_for, admit));
-    let round_trip = stream.round_trip;
+    let round_trip = stream.round_trip();
     let key = half_open.through();
     let adopted = {
         let mut table = shared.table.lock();

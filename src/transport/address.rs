@@ -1,6 +1,7 @@
-//! Where a node is: `tcp://host:port`, `unix:///path`. Dialling and listening there.
+//! Where a node is: `tcp://host:port`, `tls://host:port`, `unix:///path`. Dialling and listening there.
 
 use super::errors::{host, invalid};
+use super::tls::NO_TLS;
 use crate::error::Result;
 use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 use std::fmt;
@@ -21,6 +22,7 @@ const UNCONFIRMED_MAX: Duration = Duration::from_secs(30);
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Address {
     Tcp(String),
+    Tls(String),
     Unix(PathBuf),
 }
 
@@ -34,15 +36,28 @@ impl Address {
         };
         match url.split_once("://") {
             Some(("tcp", rest)) if has_port(rest) => Ok(Address::Tcp(rest.to_owned())),
+            Some(("tls", _)) if !cfg!(feature = "tls") => Err(invalid(format!("'{url}': {NO_TLS}"))),
+            Some(("tls", rest)) if has_port(rest) => Ok(Address::Tls(rest.to_owned())),
             Some(("unix", path)) if path.starts_with('/') => Ok(Address::Unix(path.into())),
-            _ => Err(invalid(format!("'{url}' is neither tcp://host:port nor unix:///path"))),
+            _ => Err(invalid(format!("'{url}' is neither tcp://host:port, tls://host:port nor unix:///path"))),
+        }
+    }
+
+    /// The host, as a certificate would name it.
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            Address::Tcp(name) | Address::Tls(name) => {
+                let (host, _) = name.rsplit_once(':')?;
+                Some(host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host))
+            }
+            Address::Unix(_) => None,
         }
     }
 
     /// Everything that the name stands for. May ask the network.
     pub fn resolve(&self) -> io::Result<Vec<SockAddr>> {
         match self {
-            Address::Tcp(name) => Ok(name.to_socket_addrs()?.map(SockAddr::from).collect()),
+            Address::Tcp(name) | Address::Tls(name) => Ok(name.to_socket_addrs()?.map(SockAddr::from).collect()),
             Address::Unix(path) => Ok(vec![SockAddr::unix(path)?]),
         }
     }
@@ -74,6 +89,11 @@ impl Address {
         socket.listen(BACKLOG)?;
         let bound = match (self, socket.local_addr()?.as_socket()) {
             (Address::Tcp(_), Some(bound)) => Address::Tcp(bound.to_string()),
+            // The host stays as it is: a certificate names it.
+            (Address::Tls(name), Some(bound)) => {
+                let (host, _) = name.rsplit_once(':').unwrap_or((name, ""));
+                Address::Tls(format!("{host}:{}", bound.port()))
+            }
             _ => self.clone(),
         };
         Ok((socket, bound))
@@ -84,6 +104,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Address::Tcp(name) => write!(f, "tcp://{name}"),
+            Address::Tls(name) => write!(f, "tls://{name}"),
             Address::Unix(path) => write!(f, "unix://{}", path.display()),
         }
     }

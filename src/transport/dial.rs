@@ -1,8 +1,9 @@
 //! One thread a peer sees to it that there is a connection: it dials while there is none, and reads what it has dialled.
 
 use super::address::{new_socket, Address};
+use super::bounded::Bounded;
 use super::handshake::{self, Refusal, Wanted, HANDSHAKE_BYTES_MAX};
-use super::line::{Bounded, Line};
+use super::line::Line;
 use super::socket::Shared;
 use super::table::Running;
 use crate::time::{Clock, Instant};
@@ -53,7 +54,7 @@ impl From<io::Error> for End {
 fn dial(shared: &Arc<Shared>, running: &Running, wanted: Wanted, address: &Address) -> Result<(), End> {
     let mut outcome = Err(End::Failed("the name has no address".to_owned()));
     for at in address.resolve()? {
-        outcome = dial_one(shared, running, wanted, &at);
+        outcome = dial_one(shared, running, wanted, address, &at);
         if !matches!(outcome, Err(End::Failed(_))) {
             break;
         }
@@ -61,8 +62,18 @@ fn dial(shared: &Arc<Shared>, running: &Running, wanted: Wanted, address: &Addre
     outcome
 }
 
-fn dial_one(shared: &Arc<Shared>, running: &Running, wanted: Wanted, at: &SockAddr) -> Result<(), End> {
-    let line = Arc::new(Line::new(new_socket(at)?));
+fn dial_one(
+    shared: &Arc<Shared>,
+    running: &Running,
+    wanted: Wanted,
+    address: &Address,
+    at: &SockAddr,
+) -> Result<(), End> {
+    let tls = match address {
+        Address::Tls(_) => Some(shared.tls_keys()?.dialling(address.host().unwrap_or_default())?),
+        Address::Tcp(_) | Address::Unix(_) => None,
+    };
+    let line = Arc::new(Line::new(new_socket(at)?, tls));
     let Some(key) = shared.table.lock().add_line(&line) else { return Err(End::NotNeeded) };
     let outcome = converse(shared, running, wanted, &line, at);
     line.cut();
@@ -87,10 +98,11 @@ fn converse(
         chosen.set(generation.is_some());
         generation
     };
-    let outcome = handshake::dial(&mut stream, &running.me, wanted, is_needed, choose);
+    let talked = stream.begin().map_err(handshake::End::from);
+    let outcome = talked.and_then(|()| handshake::dial(&mut stream, &running.me, wanted, is_needed, choose));
     let adopted = {
         let mut table = shared.table.lock();
-        let adopted = outcome.map(|agreed| table.adopt(agreed, line, stream.round_trip, &shared.settings));
+        let adopted = outcome.map(|agreed| table.adopt(agreed, line, stream.round_trip(), &shared.settings));
         table.end_handshake(peer, false, chosen.get());
         adopted
     };

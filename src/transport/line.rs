@@ -1,18 +1,21 @@
 //! One socket as the rooms above see it: read by one thread, written by one at a time, cut by anybody.
 
-use crate::time::{Clock, Instant};
+use super::address::Address;
+use super::tls::Tls;
 use socket2::{SockAddr, Socket};
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice, Read};
 use std::net::Shutdown;
 use std::time::Duration;
 
 pub(super) struct Line {
     socket: Socket,
+    /// What is between the socket and everybody else, on `tls://`.
+    pub tls: Option<Tls>,
 }
 
 impl Line {
-    pub fn new(socket: Socket) -> Line {
-        Line { socket }
+    pub fn new(socket: Socket, tls: Option<Tls>) -> Line {
+        Line { socket, tls }
     }
 
     /// Connects; [`cut`](Line::cut) ends the wait.
@@ -32,14 +35,38 @@ impl Line {
         let _ = self.socket.shutdown(Shutdown::Both);
     }
 
-    /// Writes what the socket takes at once; `WouldBlock` when that is nothing.
+    /// Writes what the socket takes at once; `WouldBlock` when that is nothing. What was not written comes first the next time.
     pub fn try_write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.socket.send_vectored_with_flags(pieces, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
+        self.write_with(pieces, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
     }
 
-    /// Writes, and waits for the peer to make room.
+    /// Writes, and waits for the peer to make room. What was not written comes first the next time.
     pub fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.socket.send_vectored_with_flags(pieces, libc::MSG_NOSIGNAL)
+        self.write_with(pieces, libc::MSG_NOSIGNAL)
+    }
+
+    fn write_with(&self, pieces: &[IoSlice<'_>], flags: i32) -> io::Result<usize> {
+        match &self.tls {
+            None => self.socket.send_vectored_with_flags(pieces, flags),
+            Some(tls) => tls.write(pieces, |sealed| self.socket.send_with_flags(sealed, flags)),
+        }
+    }
+
+    /// What is on the socket itself, for at most so long.
+    pub fn read_raw(&self, into: &mut [u8], timeout: Duration) -> io::Result<usize> {
+        self.socket.set_read_timeout(Some(timeout))?;
+        (&self.socket).read(into)
+    }
+
+    /// Writes to the socket itself, and waits so long for room.
+    pub fn write_raw(&self, bytes: &[u8], timeout: Duration) -> io::Result<usize> {
+        self.socket.set_write_timeout(Some(timeout))?;
+        self.socket.send_with_flags(bytes, libc::MSG_NOSIGNAL)
+    }
+
+    /// Whether the other side may be the node that is known under this address: with TLS, its certificate has to name the host.
+    pub fn may_be_at(&self, address: Option<&Address>) -> bool {
+        self.tls.as_ref().is_none_or(|tls| tls.names(address.and_then(Address::host)))
     }
 
     /// From now on reading and writing wait as long as it takes.
@@ -51,60 +78,9 @@ impl Line {
 
 impl Read for &Line {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        (&self.socket).read(into)
-    }
-}
-
-/// A line during its handshake: so much time, so many bytes.
-pub(super) struct Bounded<'a> {
-    line: &'a Line,
-    clock: &'a dyn Clock,
-    until: Instant,
-    bytes_left: usize,
-    asked: Option<Instant>,
-    /// From the first writing to the first byte of an answer.
-    pub round_trip: Option<Duration>,
-}
-
-impl<'a> Bounded<'a> {
-    pub fn new(line: &'a Line, clock: &'a dyn Clock, time: Duration, bytes: usize) -> Bounded<'a> {
-        let until = clock.monotonic() + time;
-        Bounded { line, clock, until, bytes_left: bytes, asked: None, round_trip: None }
-    }
-
-    fn time_left(&self) -> io::Result<Duration> {
-        let left = self.until.since(self.clock.monotonic());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
+        match &self.tls {
+            None => (&self.socket).read(into),
+            Some(tls) => tls.read(into, |sealed| (&self.socket).read(sealed)),
         }
-        // The kernel counts in microseconds, and zero would be for ever.
-        Ok(left.max(Duration::from_millis(1)))
-    }
-}
-
-impl Read for Bounded<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.line.socket.set_read_timeout(Some(self.time_left()?))?;
-        let count = into.len().min(self.bytes_left);
-        if count == 0 && !into.is_empty() {
-            return Err(io::Error::other("too many bytes"));
-        }
-        let count = { self.line }.read(&mut into[..count])?;
-        self.bytes_left -= count;
-        let waited = self.asked.map(|asked| self.clock.monotonic().since(asked));
-        self.round_trip = self.round_trip.or(waited);
-        Ok(count)
-    }
-}
-
-impl Write for Bounded<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.line.socket.set_write_timeout(Some(self.time_left()?))?;
-        self.asked.get_or_insert(self.clock.monotonic());
-        self.line.write(&[IoSlice::new(bytes)])
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -21,11 +21,13 @@
 //! | `inbox` | the door to the node, which can be closed |
 //! | `channel`, `trampoline` | nodes of one process |
 //! | `handshake` | who is there? version, cluster, number, secret |
-//! | `address`, `line`, `outlet`, `connection` | one socket: dialled or accepted, written, read |
-//! | `table`, `dial`, `accept`, `socket` | all sockets of a node: `tcp://`, `unix://` |
+//! | `address`, `line`, `bounded`, `outlet`, `connection` | one socket: dialled or accepted, written, read |
+//! | `tls` | what may be between a socket and everybody else |
+//! | `table`, `dial`, `accept`, `socket` | all sockets of a node: `tcp://`, `tls://`, `unix://` |
 
 mod accept;
 mod address;
+mod bounded;
 mod channel;
 mod connection;
 mod dial;
@@ -45,6 +47,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod tls;
 mod trampoline;
 
 pub use channel::{ChannelHub, ChannelTransport};
@@ -52,6 +55,7 @@ pub use frame::{Frame, FRAME_BYTES_MAX, FRAME_PARTS_MAX};
 pub use inbox::Inbox;
 pub use settings::{ClusterId, Secret, SocketSettings};
 pub use socket::SocketTransport;
+pub use tls::TlsKeys;
 
 use crate::error::Result;
 use crate::types::NodeId;
@@ -83,7 +87,7 @@ pub trait Transport: Send + Sync + 'static {
     /// BROKER_NOT_AVAILABLE when no such peer is known. MESSAGE_TOO_LARGE. DESTROY after [`stop`](Transport::stop).
     fn send(&self, to: NodeId, frame: Frame) -> Result<()>;
 
-    /// Makes a peer known, under an address such as `tcp://host:9301`, `unix:///run/log.sock`, `inproc://name`, or moves it there;
+    /// Makes a peer known, under an address such as `tcp://host:9301`, `tls://host:9301`, `unix:///run/log.sock`, `inproc://name`, or moves it there;
     /// `None` removes it. Only known nodes are let in.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What a socket transport has to be told, and its limits.
 
-use super::FRAME_BYTES_MAX;
+use super::{TlsKeys, FRAME_BYTES_MAX};
 pub use crate::types::{ClusterId, Secret};
 use std::time::Duration;
 
@@ -10,6 +10,8 @@ pub struct SocketSettings {
     pub cluster: ClusterId,
     /// With one, both ends of a connection have to prove that they know it.
     pub secret: Option<Secret>,
+    /// For `tls://`, which is refused without them.
+    pub tls: Option<TlsKeys>,
     /// The longest payload that is sent or let in. A pair of nodes uses the smaller one of theirs.
     pub frame_bytes_max: u32,
     /// What may wait for one peer; beyond, `send` answers QUEUE_FULL. A frame that finds nothing waiting is always taken.
@@ -36,6 +38,7 @@ impl Default for SocketSettings {
         SocketSettings {
             cluster: ClusterId::default(),
             secret: None,
+            tls: None,
             frame_bytes_max: FRAME_BYTES_MAX,
             queue_bytes_max: 2 * FRAME_BYTES_MAX as usize,
             queue_frames_max: 16 * 1024,

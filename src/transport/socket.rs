@@ -6,7 +6,8 @@ use super::notices::Notices;
 use super::table::{Adopted, Listener, Running, Table};
 use super::threads::Threads;
 use super::{
-    accept, dial, errors, Frame, Inbox, PeerStats, SocketSettings, Transport, BOOTSTRAP_ID_MIN, CLIENT_ID_MIN,
+    accept, dial, errors, Frame, Inbox, PeerStats, SocketSettings, TlsKeys, Transport, BOOTSTRAP_ID_MIN,
+    CLIENT_ID_MIN,
 };
 use crate::error::Result;
 use crate::time::SystemClock;
@@ -22,7 +23,7 @@ use std::time::Duration;
 /// back, can take longer, and neither delivers any more.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Carries frames over `tcp://` and `unix://`.
+/// Carries frames over `tcp://`, `tls://` and `unix://`.
 ///
 /// Both ends of a pair dial; [`handshake`](super::handshake) says which connection survives. Each connection has a reader thread,
 /// which delivers, and a writer thread, which sends what a caller could not.
@@ -57,7 +58,7 @@ impl SocketTransport {
     /// # Errors
     /// INVALID_ARG for an address that makes no sense or a transport started as a client; TRANSPORT_HOST when the system refuses.
     pub fn listen(&self, url: &str) -> Result<String> {
-        let address = Address::parse(url)?;
+        let address = self.0.address(url)?;
         let (socket, address) = address.listen()?;
         let listener = Listener { socket: Arc::new(socket), address: address.clone() };
         let mut table = self.0.table.lock();
@@ -126,7 +127,7 @@ impl Transport for SocketTransport {
     }
 
     fn set_peer(&self, peer: NodeId, address: Option<&str>) -> Result<()> {
-        let address = address.map(Address::parse).transpose()?;
+        let address = address.map(|url| self.0.address(url)).transpose()?;
         let mut table = self.0.table.lock();
         if table.is_stopping {
             return Err(errors::stopped());
@@ -200,6 +201,21 @@ impl Drop for SocketTransport {
 }
 
 impl Shared {
+    /// Whoever has a `tls://` address has keys too: [`address`](Shared::address) has seen to it.
+    pub(super) fn tls_keys(&self) -> std::io::Result<&TlsKeys> {
+        self.settings.tls.as_ref().ok_or_else(|| std::io::Error::other("there are no certificates for tls://"))
+    }
+
+    /// An address that can be used with these settings.
+    fn address(&self, url: &str) -> Result<Address> {
+        match Address::parse(url)? {
+            Address::Tls(_) if self.settings.tls.is_none() => Err(errors::invalid(format!(
+                "'{url}' needs a certificate and authorities: ssl.keystore.location, ssl.truststore.location"
+            ))),
+            address => Ok(address),
+        }
+    }
+
     fn spawn_acceptor(self: &Arc<Self>, listener: Listener) -> Result<()> {
         let shared = Arc::clone(self);
         let spawned = self.threads.spawn("listen", move || accept::accept_all(&shared, &listener));

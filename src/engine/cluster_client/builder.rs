@@ -13,7 +13,7 @@ use crate::disk::{coarse_realtime_ms, fork_generation};
 use crate::error::{Error, ErrorCode, Result};
 use crate::node::Alarm;
 use crate::time::{Clock, SystemClock};
-use crate::transport::{Inbox, SocketSettings, SocketTransport, Transport, CLIENT_ID_MIN};
+use crate::transport::{Inbox, SocketSettings, SocketTransport, TlsKeys, Transport, CLIENT_ID_MIN};
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
@@ -40,7 +40,7 @@ impl ClusterClientBuilder {
         Ok(self)
     }
 
-    /// Frames to the nodes go this way. Without one, sockets are used (`tcp://`, `unix://`).
+    /// Frames to the nodes go this way. Without one, sockets are used (`tcp://`, `tls://`, `unix://`).
     #[must_use]
     pub fn transport(mut self, transport: Arc<dyn Transport>) -> ClusterClientBuilder {
         self.transport = Some(transport);
@@ -126,9 +126,9 @@ impl ClusterClientBuilder {
     }
 }
 
-/// What carries `tcp://` and `unix://`.
+/// What carries `tcp://`, `tls://` and `unix://`.
 fn sockets(config: &ClientConfig, seed: u64) -> Result<Arc<dyn Transport>> {
-    let is_ours = |url: &&String| url.starts_with("tcp://") || url.starts_with("unix://");
+    let is_ours = |url: &&String| ["tcp://", "tls://", "unix://"].iter().any(|scheme| url.starts_with(scheme));
     if let Some(other) = config.bootstrap.iter().find(|url| !is_ours(url)) {
         let text =
             format!("bootstrap.servers={other}: that needs a transport of its own (ClusterClientBuilder::transport)");
@@ -141,6 +141,7 @@ fn sockets(config: &ClientConfig, seed: u64) -> Result<Arc<dyn Transport>> {
     Ok(Arc::new(SocketTransport::new(SocketSettings {
         cluster,
         secret: config.secret.clone(),
+        tls: TlsKeys::load(&config.ssl)?,
         seed,
         ..SocketSettings::default()
     })))

@@ -91,10 +91,11 @@ pub(in crate::transport) enum Refusal {
     TooManyClients = 9,
     NotNeeded = 10,
     Unnamed = 11,
+    OtherName = 12,
 }
 
 impl Refusal {
-    const ALL: [Refusal; 10] = [
+    const ALL: [Refusal; 11] = [
         Refusal::NotOurs,
         Refusal::Version,
         Refusal::Cluster,
@@ -105,6 +106,7 @@ impl Refusal {
         Refusal::WrongSecret,
         Refusal::TooManyClients,
         Refusal::NotNeeded,
+        Refusal::OtherName,
     ];
 
     fn of(number: u8) -> Refusal {
@@ -125,6 +127,9 @@ impl fmt::Display for Refusal {
             Refusal::WrongSecret => "the two sides have different secrets",
             Refusal::TooManyClients => "too many clients are connected",
             Refusal::NotNeeded => "there is a connection already",
+            Refusal::OtherName => {
+                "the dialler's certificate does not name the host of the address under which that node is known"
+            }
             Refusal::Unnamed => "a reason that this version does not know",
         })
     }
