@@ -1124,8 +1124,9 @@ kafkalog_code_t kafkalog_topic_delete(kafkalog_engine_t *e,
 // Deletes, in each partition of the list, the records before its offset (KAFKALOG_OFFSET_END: all that may be read). Each entry gets a
 // code, and as offset the first one that is left.
 //
-// [MT], blocks for writing it down. Codes of entries: UNKNOWN_TOPIC_OR_PARTITION (3), OFFSET_OUT_OF_RANGE (1), KAFKA_STORAGE_ERROR
-// (56). Codes: _INVALID_ARG, _REENTRANT, _CLOSED, _FATAL.
+// [MT], blocks for writing it down, for leaders on other nodes up to `timeout_ms` in all. Codes of entries: UNKNOWN_TOPIC_OR_PARTITION
+// (3), OFFSET_OUT_OF_RANGE (1), REQUEST_TIMED_OUT (7), POLICY_VIOLATION (44; cleanup.policy), KAFKA_STORAGE_ERROR (56). Codes:
+// _INVALID_ARG, _REENTRANT, _CLOSED, _FATAL.
 kafkalog_code_t kafkalog_topic_delete_records(kafkalog_engine_t *e,
                                               kafkalog_tplist_t *before,
                                               int32_t timeout_ms,

@@ -18,7 +18,7 @@ impl Client {
     /// ticks.
     ///
     /// # Errors
-    /// What the answer says; TIMED_OUT when `deadline` passed: what was begun may go on.
+    /// What the answer says; REQUEST_TIMED_OUT when `deadline` passed: what was begun may go on.
     pub fn wait<T: Send + 'static>(&self, deadline: Instant, begin: impl FnOnce(Done<T>)) -> Result<T> {
         let slot = Arc::new(Slot { answer: Mutex::new(None), came: Condvar::new() });
         let theirs = Arc::clone(&slot);
@@ -35,7 +35,7 @@ impl Client {
             }
             let left = deadline.since(self.clock().monotonic());
             if left.is_zero() {
-                return Err(Error::new(ErrorCode::TIMED_OUT, "the cluster has not answered in time"));
+                return Err(Error::new(ErrorCode::REQUEST_TIMED_OUT, "the cluster has not answered in time"));
             }
             slot.came.wait_for(&mut answer, left);
         }

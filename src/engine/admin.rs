@@ -104,19 +104,21 @@ impl Engine {
         self.core.node.partition(topic, partition)?.offsets()
     }
 
-    /// Deletes the records of a partition below `before`; durable on return, which is the new log start.
+    /// Deletes the records of a partition below `before`, or below its high watermark (`None`); durable on return, which is the new
+    /// log start.
     ///
     /// # Errors
     /// OFFSET_OUT_OF_RANGE past the high watermark, UNKNOWN_TOPIC_OR_PARTITION, KAFKA_STORAGE_ERROR; REQUEST_TIMED_OUT in a cluster, where
-    /// the leader is asked, wherever it is.
-    pub fn delete_records(&self, topic: &str, partition: u32, before: Offset) -> Result<Offset> {
+    /// the leader is asked, wherever it is ([`within`](Engine::within) says for how long).
+    pub fn delete_records(&self, topic: &str, partition: u32, before: impl Into<Option<Offset>>) -> Result<Offset> {
         self.core.check()?;
+        let before = before.into();
         let partition = self.core.node.partition(topic, partition)?;
         #[cfg(feature = "quorum")]
         if !partition.is_leading() {
             return self.delete_records_elsewhere(partition.id(), before);
         }
-        partition.delete_records(Some(before))
+        partition.delete_records(before)
     }
 
     /// Topics, partitions, offsets and settings as JSON; all topics for `None`. Fields are only ever added:

@@ -258,9 +258,14 @@ impl Engine {
         member.set_peer(node, url)
     }
 
-    pub(super) fn delete_records_elsewhere(&self, partition: &TopicPartition, before: Offset) -> Result<Offset> {
-        let (client, deadline) = self.core.way_to_others()?;
-        client.wait(deadline, |done| client.delete_records(partition, Some(before), deadline, done))
+    pub(super) fn delete_records_elsewhere(
+        &self,
+        partition: &TopicPartition,
+        before: Option<Offset>,
+    ) -> Result<Offset> {
+        let (client, by) = self.core.way_to_others()?;
+        let deadline = self.patience.map_or(by, |patience| self.core.node.clock().monotonic() + patience);
+        client.wait(deadline, |done| client.delete_records(partition, before, deadline, done))
     }
 
     /// In the words of Kafka's metadata: who leads, who replicates, who is in sync.

@@ -122,7 +122,7 @@ impl Engine {
     }
 
     /// A handle of the same engine, whose changes of topics and of the cluster may take this long instead of `request.timeout.ms` where a
-    /// controller decides them. What took too long may be decided all the same.
+    /// controller or another node decides them. What took too long may be decided all the same.
     #[must_use]
     pub fn within(&self, timeout: Duration) -> Engine {
         Engine { core: Arc::clone(&self.core), patience: Some(timeout) }

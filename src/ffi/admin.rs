@@ -6,11 +6,12 @@ use super::engine::kafkalog_engine_t;
 use super::error::kafkalog_error_t;
 use super::guard::{borrow, borrow_or_none, guard, guard_new};
 use super::kafkalog_code_t;
-use super::pointers::{duration, invalid, output, text, text_or_none, time_limit, Signed};
+use super::pointers::{duration, invalid, output, text, text_or_none, Signed};
 use super::tplist::{kafkalog_tplist_t, KAFKALOG_OFFSET_END};
 use crate::{Engine, Error, ErrorCode, Offset, Result, TopicConfig, TopicPartition};
 use std::ffi::c_char;
 use std::ptr::null_mut;
+use std::time::Instant;
 
 /// The number of partitions that a caller asks for; 0 is judged where all topics are made.
 fn partition_count(number: i32) -> Result<u32> {
@@ -124,17 +125,18 @@ pub unsafe extern "C" fn kafkalog_topic_alter(
     // SAFETY: every pointer is NULL or as the header asks.
     unsafe {
         guard(e, err, |handle| {
-            time_limit(timeout_ms)?;
+            let limit = duration(timeout_ms)?;
             let (topic, key) = (text(topic, "topic")?, text(key, "key")?);
-            handle.core.alive()?.engine.alter_topic(topic, key, text_or_none(value_or_null, "value_or_null")?)
+            let value = text_or_none(value_or_null, "value_or_null")?;
+            handle.core.alive()?.engine.within(limit).alter_topic(topic, key, value)
         })
     }
 }
 
 fn delete_before(engine: &Engine, id: &TopicPartition, before: i64) -> Result<i64> {
     let before = match before {
-        KAFKALOG_OFFSET_END => engine.offsets(&id.topic, id.partition)?.high_watermark,
-        0.. => Offset(before.unsigned_abs()),
+        KAFKALOG_OFFSET_END => None,
+        0.. => Some(Offset(before.unsigned_abs())),
         _ => return Err(invalid(format!("offset is {before}; legal are -1 (all that may be read), 0 and more"))),
     };
     Ok(engine.delete_records(&id.topic, id.partition, before)?.0.signed())
@@ -143,8 +145,9 @@ fn delete_before(engine: &Engine, id: &TopicPartition, before: i64) -> Result<i6
 /// Deletes, in each partition of the list, the records before its offset (KAFKALOG_OFFSET_END: all that may be read). Each entry gets a
 /// code, and as offset the first one that is left.
 ///
-/// [MT], blocks for writing it down. Codes of entries: UNKNOWN_TOPIC_OR_PARTITION (3), OFFSET_OUT_OF_RANGE (1), KAFKA_STORAGE_ERROR
-/// (56). Codes: _INVALID_ARG, _REENTRANT, _CLOSED, _FATAL.
+/// [MT], blocks for writing it down, for leaders on other nodes up to `timeout_ms` in all. Codes of entries: UNKNOWN_TOPIC_OR_PARTITION
+/// (3), OFFSET_OUT_OF_RANGE (1), REQUEST_TIMED_OUT (7), POLICY_VIOLATION (44; cleanup.policy), KAFKA_STORAGE_ERROR (56). Codes:
+/// _INVALID_ARG, _REENTRANT, _CLOSED, _FATAL.
 #[no_mangle]
 pub unsafe extern "C" fn kafkalog_topic_delete_records(
     e: *mut kafkalog_engine_t,
@@ -155,11 +158,12 @@ pub unsafe extern "C" fn kafkalog_topic_delete_records(
     // SAFETY: every pointer is NULL or as the header asks.
     unsafe {
         guard(e, err, |handle| {
-            time_limit(timeout_ms)?;
+            let (limit, began) = (duration(timeout_ms)?, Instant::now());
             let mut entries = borrow(before, "before")?.write()?;
             let engine = &handle.core.alive()?.engine;
             for entry in entries.iter_mut() {
-                let left = entry.topic_partition().and_then(|id| delete_before(engine, &id, entry.offset));
+                let engine = engine.within(limit.saturating_sub(began.elapsed()));
+                let left = entry.topic_partition().and_then(|id| delete_before(&engine, &id, entry.offset));
                 entry.settle(left);
             }
             Ok(())

@@ -184,14 +184,19 @@ pub fn check(path: &Path, scope: CheckScope) -> Result<CheckReport> {
         check_segment(path, base, scope, tail, &mut ProducerStates::new(), &mut report)?;
         return Ok(report);
     }
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    match parse_dir_name(name) {
-        Some((id, _)) if !segment_bases(path)?.is_empty() => {
+    match partition_named(path) {
+        Some(id) if !segment_bases(path)?.is_empty() => {
             check_partition(&id, path, scope, &Known::default(), &mut report)?;
         }
         _ => check_data_dir(path, scope, &mut report)?,
     }
     Ok(report)
+}
+
+/// The partition that a directory is named after; `.` and links are asked for their own name too.
+pub(super) fn partition_named(dir: &Path) -> Option<TopicPartition> {
+    let named = |dir: &Path| Some(parse_dir_name(dir.file_name()?.to_str()?)?.0);
+    named(dir).or_else(|| named(&std::fs::canonicalize(dir).ok()?))
 }
 
 /// What the data directory's checkpoints say about one partition.

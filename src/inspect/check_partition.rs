@@ -9,7 +9,7 @@ use crate::storage::checkpoint::{LOG_START_FILE, RECOVERY_POINT_FILE};
 use crate::storage::leader_epochs::LEADER_EPOCH_FILE;
 use crate::storage::names::{file_name, parse_file_name, FileKind, FileState};
 use crate::storage::partition_metadata::{self, PARTITION_METADATA_FILE};
-use crate::storage::{read_flushed_mark, AbortedTxn, LeaderEpochs, ProducerStates, MARK_FILE};
+use crate::storage::{read_flushed_mark, AbortedTxn, LeaderEpochs, OffsetCheckpoint, ProducerStates, MARK_FILE};
 use crate::types::{LeaderEpoch, Offset, TopicPartition};
 use std::path::Path;
 
@@ -61,7 +61,7 @@ pub(super) fn check_partition(
     report_gaps(&gaps, whole.has_holes, report);
     check_ends(id, dir, known, marked, whole.end, report);
     if scope == CheckScope::All {
-        check_epochs(dir, &whole, report)?;
+        check_epochs(id, dir, known, &whole, report)?;
         check_small_files(dir, &bases, report)?;
     }
     Ok(())
@@ -112,8 +112,8 @@ fn check_ends(
     }
 }
 
-/// The epochs of the batches and those of the file have to tell the same story.
-fn check_epochs(dir: &Path, whole: &Found, report: &mut CheckReport) -> Result<()> {
+/// The epochs of the batches and those of the file have to tell the same story, from the log start on.
+fn check_epochs(id: &TopicPartition, dir: &Path, known: &Known, whole: &Found, report: &mut CheckReport) -> Result<()> {
     let file = dir.join(LEADER_EPOCH_FILE);
     let (epochs, unreadable) = LeaderEpochs::open(&real_disk(), dir)?;
     let mut bad = |what: String| {
@@ -124,14 +124,18 @@ fn check_epochs(dir: &Path, whole: &Found, report: &mut CheckReport) -> Result<(
         bad(error.message().to_owned());
         return Ok(());
     }
-    let disagrees = |(epoch, start): &&(LeaderEpoch, Offset)| epochs.epoch_for_offset(*start) != Some(*epoch);
-    if let Some((epoch, start)) = whole.epochs.iter().find(disagrees) {
-        let written = epochs.epoch_for_offset(*start).map(|epoch| epoch.0);
-        bad(format!("offset {start} was written in epoch {}, the file says {written:?}", epoch.0));
-        return Ok(());
+    if let Some((epoch, start)) = first_disagreement(&epochs, whole, known.log_start) {
+        // Records were perhaps deleted while we looked, or this is a partition's directory alone: what does the checkpoint say now?
+        let log_start = log_start_now(id, dir);
+        if first_disagreement(&epochs, whole, known.log_start.max(log_start)).is_some() {
+            let written = epochs.epoch_for_offset(start).map(|epoch| epoch.0);
+            bad(format!("offset {start} was written in epoch {}, the file says {written:?}", epoch.0));
+            return Ok(());
+        }
     }
-    // A leader that has not written yet stands behind the last batch; nothing else may stand where no batch begins.
-    let unheard = epochs.entries().iter().find(|(epoch, start)| {
+    // A leader that has not written yet stands behind the last batch, and the first epoch begins where the log does; nothing else
+    // may stand where no batch begins.
+    let unheard = epochs.entries().iter().skip(1).find(|(epoch, start)| {
         *start < whole.end
             && whole.first.is_some_and(|first| *start > first)
             && !whole.epochs.contains(&(*epoch, *start))
@@ -140,6 +144,27 @@ fn check_epochs(dir: &Path, whole: &Found, report: &mut CheckReport) -> Result<(
         bad(format!("it lets epoch {} begin at offset {start}, the log does not", epoch.0));
     }
     Ok(())
+}
+
+/// Where a batch is of another epoch than the file says. What lies below the log start was deleted, and is in the file no more.
+fn first_disagreement(
+    epochs: &LeaderEpochs,
+    whole: &Found,
+    log_start: Option<Offset>,
+) -> Option<(LeaderEpoch, Offset)> {
+    let log_start = log_start.unwrap_or(Offset::ZERO);
+    let ends = whole.epochs.iter().skip(1).map(|(_, start)| *start).chain([whole.end]);
+    let mut left = whole.epochs.iter().zip(ends).filter(|(_, end)| *end > log_start);
+    let found = left.find_map(|((epoch, start), _)| {
+        let start = (*start).max(log_start);
+        (epochs.epoch_for_offset(start) != Some(*epoch)).then_some((*epoch, start))
+    });
+    found
+}
+
+fn log_start_now(id: &TopicPartition, dir: &Path) -> Option<Offset> {
+    let (starts, _) = OffsetCheckpoint::read_lenient(&crate::disk::RealDisk, &dir.join("..").join(LOG_START_FILE));
+    starts.offsets.get(id).copied()
 }
 
 fn check_small_files(dir: &Path, bases: &[Offset], report: &mut CheckReport) -> Result<()> {

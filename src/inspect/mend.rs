@@ -84,9 +84,8 @@ impl Mender {
         // Durable before the original changes, its name included.
         let kept = std::fs::File::open(&copy).and_then(|file| file.sync_all());
         kept.map_err(|e| Error::io("sync", &copy, e))?;
-        for around in
-            copy.ancestors().skip(1).take_while(|around| around.starts_with(self.dir.parent().unwrap_or(around)))
-        {
+        let beside = self.real_dir()?.parent().map(Path::to_owned).unwrap_or_default();
+        for around in copy.ancestors().skip(1).take_while(|around| around.starts_with(&beside)) {
             self.disk.sync_dir(around).map_err(|e| Error::io("sync", around, e))?;
         }
         self.copies.insert(file.to_owned(), copy);
@@ -99,7 +98,7 @@ impl Mender {
             return Ok(dir.clone());
         }
         for n in 1.. {
-            let mut name = self.dir.as_os_str().to_owned();
+            let mut name = self.real_dir()?.into_os_string();
             name.push(format!(".damaged-{n}"));
             let path = PathBuf::from(name);
             match std::fs::create_dir(&path) {
@@ -112,6 +111,11 @@ impl Mender {
             }
         }
         unreachable!("the numbers do not end before the names are all taken")
+    }
+
+    /// The directory under its own name: `data/`, `.` and a link have none that something could lie beside.
+    fn real_dir(&self) -> Result<PathBuf> {
+        std::fs::canonicalize(&self.dir).map_err(|e| Error::io("find", &self.dir, e))
     }
 
     /// Takes back every promise that everything of this log up to its end is sound, before it is cut: the next open then

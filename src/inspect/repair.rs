@@ -1,5 +1,6 @@
 //! Mending on request: first the plan, then, if the user agrees, the doing.
 
+use super::check::partition_named;
 use super::mend::Mender;
 use super::{check, CheckReport, CheckScope, Damage, DamageKind, Severity};
 use crate::error::{Error, ErrorCode, Result};
@@ -51,9 +52,7 @@ impl Repair {
     /// As for [`check`](super::check); `INVALID_ARG` for a partition's own directory or a file: repair needs the lock of the
     /// whole data directory.
     pub fn plan(dir: &Path) -> Result<Repair> {
-        let name = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let is_partition =
-            crate::storage::names::parse_dir_name(name).is_some() && dir.join(LEADER_EPOCH_FILE).exists();
+        let is_partition = partition_named(dir).is_some() && dir.join(LEADER_EPOCH_FILE).exists();
         if is_partition || dir.is_file() {
             let message = format!("{} is not a data directory; repair works on the whole of one", dir.display());
             return Err(Error::new(ErrorCode::INVALID_ARG, message));

@@ -25,8 +25,23 @@ fn what_is_sent_by_any_member_is_read_by_any_member() {
     let refused = [engine.offsets("t", 0).expect_err("is elsewhere"), engine.log("t", 0).expect_err("is elsewhere")];
     assert!(refused.iter().all(|error| error.code() == ErrorCode::NOT_LEADER_OR_FOLLOWER), "{refused:?}");
     assert_eq!(engine.delete_records("t", 0, Offset(1)).expect("the leader does"), Offset(1));
+    assert_eq!(engine.delete_records("t", 0, None).expect("the leader does"), Offset(3));
     let dir = cluster.engine(stranger).dir().join("t-0");
     assert!(!dir.exists(), "{}", dir.display());
+}
+
+#[test]
+fn deleting_records_elsewhere_takes_no_longer_than_the_caller_waits() {
+    let mut cluster = Cluster::new();
+    cluster.create("t", 2);
+    let stranger = cluster.stranger("t");
+    put(&producer(cluster.engine(stranger)), "t", "v").expect("is acknowledged");
+    cluster.cut_off(cluster.leader("t"));
+    let engine = cluster.engine(stranger);
+    let late = engine.within(Duration::ZERO).delete_records("t", 0, Offset(1)).expect_err("nobody answers at once");
+    assert_eq!(late.code(), ErrorCode::REQUEST_TIMED_OUT, "{late}");
+    // Who has patience hears of the next leader.
+    assert_eq!(engine.within(PATIENCE).delete_records("t", 0, None).expect("another leads"), Offset(1));
 }
 
 #[test]

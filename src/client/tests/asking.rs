@@ -289,7 +289,7 @@ fn whoever_blocks_gets_the_answer_or_the_end_of_its_time() {
     world.answer(&world.only_sent(), listed(Ok(None), None));
     assert_eq!(waiter.join().unwrap().unwrap(), None);
     let late = world.client.wait::<()>(world.now(), std::mem::forget);
-    assert_eq!(late.unwrap_err().code(), ErrorCode::TIMED_OUT);
+    assert_eq!(late.unwrap_err().code(), ErrorCode::REQUEST_TIMED_OUT);
     let dropped = world.client.wait::<()>(deadline, drop);
     assert_eq!(dropped.unwrap_err().code(), ErrorCode::DESTROY);
 }
