@@ -92,7 +92,8 @@ fn record(file: &str, words: &[String]) -> Outcome {
     };
     let (for_producers, for_consumers) = (of("producer."), of("consumer."));
     let mut builder = ClusterClient::builder();
-    for (name, value) in settings.iter().filter(|(name, _)| !name.starts_with("producer.") && !name.starts_with("consumer."))
+    for (name, value) in
+        settings.iter().filter(|(name, _)| !name.starts_with("producer.") && !name.starts_with("consumer."))
     {
         builder = builder.set(name, value)?;
     }
@@ -265,7 +266,8 @@ impl Run {
         let records = match consumer.poll(POLL) {
             Ok(records) => records,
             Err(error) if error.is_retriable() || error.code() == ErrorCode::REQUEST_TIMED_OUT => {
-                self.history.say(&json!({ "e": "note", "t": self.history.now(), "cons": name, "error": error.to_string() }));
+                self.history
+                    .say(&json!({ "e": "note", "t": self.history.now(), "cons": name, "error": error.to_string() }));
                 return Ok(());
             }
             Err(error) => return Err(format!("{name}: {error}").into()),
@@ -291,7 +293,11 @@ impl Run {
     fn read_to_the_end(&self, name: &str, consumer: &mut Consumer, partitions: &[TopicPartition]) -> Outcome {
         let ends = consumer.end_offsets(partitions)?;
         let began = Instant::now();
-        while partitions.iter().zip(&ends).any(|(partition, end)| consumer.position(partition).is_none_or(|at| at < *end)) {
+        while partitions
+            .iter()
+            .zip(&ends)
+            .any(|(partition, end)| consumer.position(partition).is_none_or(|at| at < *end))
+        {
             if began.elapsed() > DRAIN_MAX {
                 return Err(format!("{name} does not come to the end: {ends:?}").into());
             }

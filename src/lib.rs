@@ -60,8 +60,7 @@ pub use record::{Header, Headers};
 pub use storage::LogOffsets;
 pub use transport::{
     ChannelHub, ChannelTransport, Frame, Inbox, PeerStats, Receive, SocketSettings, SocketTransport, TlsKeys,
-    Transport,
-    BOOTSTRAP_ID_MIN, CLIENT_ID_MIN, FRAME_BYTES_MAX, FRAME_PARTS_MAX,
+    Transport, BOOTSTRAP_ID_MIN, CLIENT_ID_MIN, FRAME_BYTES_MAX, FRAME_PARTS_MAX,
 };
 pub use types::{
     Acks, ClusterId, Codec, LeaderEpoch, NodeId, Offset, Position, ProducerStamp, Rung, Secret, Timestamp,

@@ -67,7 +67,9 @@ mod tests {
     #[test]
     fn an_address_has_a_scheme_and_what_that_scheme_needs() {
         let legal = |text| is_url(text, Port::Real);
-        for text in ["tcp://a:1", "tls://a:1", "tcp://[::1]:65535", "unix:///run/log.sock", "inproc://one", "mesh+2://ring/7"] {
+        for text in
+            ["tcp://a:1", "tls://a:1", "tcp://[::1]:65535", "unix:///run/log.sock", "inproc://one", "mesh+2://ring/7"]
+        {
             assert!(legal(text), "{text}");
         }
         for text in [

@@ -6,8 +6,7 @@ use super::notices::Notices;
 use super::table::{Adopted, Listener, Running, Table};
 use super::threads::Threads;
 use super::{
-    accept, dial, errors, Frame, Inbox, PeerStats, SocketSettings, TlsKeys, Transport, BOOTSTRAP_ID_MIN,
-    CLIENT_ID_MIN,
+    accept, dial, errors, Frame, Inbox, PeerStats, SocketSettings, TlsKeys, Transport, BOOTSTRAP_ID_MIN, CLIENT_ID_MIN,
 };
 use crate::error::Result;
 use crate::time::SystemClock;

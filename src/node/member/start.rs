@@ -164,7 +164,7 @@ impl Member {
                 ))),
                 proposals: Mutex::new(IsrProposals::new(
                     me,
-// A leader's ISR is its own.
+                    // A leader's ISR is its own.
                     if is_static { vec![me] } else { voters },
                     config.fetch_backoff,
                     config.quorum_request_timeout,

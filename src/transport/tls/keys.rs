@@ -123,7 +123,11 @@ fn private_key(setting: &str, path: &Path) -> Result<PrivateKeyDer<'static>> {
     let text = read(setting, path)?;
     PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
         if text.windows(b"ENCRYPTED".len()).any(|word| word == b"ENCRYPTED") {
-            return of_file(setting, path, &"its private key needs a password; a key without one is wanted (openssl pkey)");
+            return of_file(
+                setting,
+                path,
+                &"its private key needs a password; a key without one is wanted (openssl pkey)",
+            );
         }
         match error {
             rustls::pki_types::pem::Error::NoItemsFound => {

@@ -25,8 +25,7 @@ pub(in crate::transport) struct Tls {
 impl Tls {
     pub(super) fn new(mut session: Session, checks_names: bool) -> Tls {
         session.set_buffer_limit(Some(SEALED_BYTES_MAX));
-        let incoming =
-            Incoming { bytes: vec![0; INCOMING_BYTES].into_boxed_slice(), start: 0, end: 0, fault: None };
+        let incoming = Incoming { bytes: vec![0; INCOMING_BYTES].into_boxed_slice(), start: 0, end: 0, fault: None };
         Tls { session: Mutex::new(session), incoming: Mutex::new(incoming), outgoing: Mutex::default(), checks_names }
     }
 

@@ -44,7 +44,9 @@ fn of_certificate(fault: &CertificateError) -> String {
             format!("the other side's certificate names another host ({fault})")
         }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            format!("the other side's certificate may not be used for this (serverAuth and clientAuth are needed; {fault})")
+            format!(
+                "the other side's certificate may not be used for this (serverAuth and clientAuth are needed; {fault})"
+            )
         }
         _ => format!("the other side's certificate: {fault}"),
     }
