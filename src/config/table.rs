@@ -263,7 +263,7 @@ pub(super) static ROWS: &[Setting] = &[
 
     // Programs that host no data.
     row(Client, "bootstrap.servers", Kind::Urls, "", "Where to look for the cluster at first: addresses of some of its nodes, the more the surer. Kafka's have no scheme."),
-    row(Client, "cluster.id", Kind::ClusterId, "", "The cluster that is meant; needed over sockets, whose nodes let nobody in who means another one. Ours; Kafka's clients take whatever answers."),
+    row(Client, "cluster.id", Kind::ClusterId, "", "The cluster that is meant: nodes of another one are not spoken with. Empty takes whichever answers, as Kafka's clients do. Ours."),
     row(Client, "cluster.secret", TEXT, "", "What all members of the cluster know and nobody else; needed where they have one. Never shown. Ours.").secret(),
     row(Client, "client.id", TEXT, "", "A name for logs and statistics."),
     row(Client, "default.api.timeout.ms", int(0, I32), "60000", "How long a call that asks the cluster may take, all its attempts together."),

@@ -106,6 +106,7 @@ impl AppointedController {
             ControllerRequest::CreateTopic(_)
             | ControllerRequest::CreatePartitions { .. }
             | ControllerRequest::DeleteTopic { .. }
+            | ControllerRequest::DescribeConfigs { .. }
             | ControllerRequest::AlterTopicConfig { .. } => {
                 let sessions = Sessions::fresh(&self.image, self.config.session_timeout, now);
                 let decider = Decider {

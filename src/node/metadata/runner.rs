@@ -9,7 +9,8 @@ use super::log::MetadataLog;
 use super::place::MetadataPlace;
 use super::reports::{MetadataPeers, MetadataSubscriber, Report, Waiter};
 use crate::controller::{
-    Controller, ControllerConfig, ControllerRequest, ControllerResponse, Image, Membership, QuorumConfig, RaftMessage,
+    Controller, ControllerConfig, ControllerRequest, ControllerResponse, Image, Membership, QuorumConfig,
+    QuorumProgress, RaftMessage,
 };
 use crate::error::{Error, ErrorCode, Result};
 use crate::time::Instant;
@@ -138,6 +139,14 @@ impl MetadataRunner {
     /// What this node knows now.
     pub fn standing(&self) -> Standing {
         self.standing.read().clone()
+    }
+
+    /// How far everybody's copy is, by number; empty where this node does not lead.
+    pub fn quorum_replicas(&self) -> Vec<QuorumProgress> {
+        let replicas = self.core.lock().controller.quorum_replicas();
+        // Whoever found the core taken has left his call.
+        self.work();
+        replicas
     }
 
     /// Leaves the quorum in order. Requests that come later are answered NOT_CONTROLLER.
