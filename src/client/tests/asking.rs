@@ -218,10 +218,6 @@ fn how_far_the_replicas_are_is_asked_of_whoever_turns_out_to_lead() {
     let led = LedReplicas { leader_epoch: LeaderEpoch(8), high_watermark: Offset(5), states: vec![] };
     world.answer(&sent, answer(Ok(led.clone()), None));
     assert_eq!(outcomes.only().unwrap(), led);
-    let outcomes = Outcomes::new();
-    world.client.describe_replicas(&logs(), world.in_ms(1_000), outcomes.done());
-    world.answer(&world.only_sent(), Response::DescribeReplicas(DescribeReplicasResponse { partitions: vec![] }));
-    assert_eq!(outcomes.only().unwrap_err().code(), ErrorCode::CORRUPT_MESSAGE);
 }
 
 fn create(world: &World, id: u8, ms: u64) -> Outcomes<Reply> {
