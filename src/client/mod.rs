@@ -17,7 +17,7 @@
 //! | `calls`, `promise` | outstanding requests by their number: each is answered exactly once |
 //! | `view` | nodes, controller, topics, leaders |
 //! | `client`, `peers`, `refresh`, `later`, `latest` | the whole; who is to be connected; when to ask for the metadata and whom; what is to be tried again; who wants to know how it is now |
-//! | `produce`, `offsets`, `admin`, `errand` | what is asked; `errand` tries again until a deadline |
+//! | `produce`, `offsets`, `replicas`, `admin`, `errand` | what is asked; `errand` tries again until a deadline |
 //! | `fetch`, `aborted` | a partition elsewhere, for a reader |
 //! | `wait` | for callers that may block |
 #![cfg_attr(not(all(test, feature = "quorum")), allow(dead_code))]
@@ -37,6 +37,7 @@ mod peers;
 mod produce;
 mod promise;
 mod refresh;
+mod replicas;
 #[cfg(all(test, feature = "quorum"))]
 mod tests;
 mod view;

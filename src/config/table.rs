@@ -271,7 +271,7 @@ pub(super) static ROWS: &[Setting] = &[
 
     // Programs that host no data.
     row(Client, "bootstrap.servers", Kind::Urls, "", "Where to look for the cluster at first: addresses of some of its nodes, the more the surer. Kafka's have no scheme."),
-    row(Client, "cluster.id", Kind::ClusterId, "", "The cluster that is meant; needed over sockets, whose nodes let nobody in who means another one. Ours; Kafka's clients take whatever answers."),
+    row(Client, "cluster.id", Kind::ClusterId, "", "The cluster that is meant: nodes of another one are not spoken with. Empty takes whichever answers, as Kafka's clients do. Ours."),
     row(Client, "cluster.secret", TEXT, "", "What all members of the cluster know and nobody else; needed where they have one. Never shown. Ours.").secret(),
     row(Client, "ssl.keystore.location", TEXT, "", "For tls://: the PEM file with the certificate that this program shows, then those of the authorities between it and one that the others believe; also its private key, unless ssl.key.location has it. Read once, at the opening."),
     row(Client, "ssl.key.location", TEXT, "", "The PEM file with the private key (PKCS#8, PKCS#1 or SEC1, without a password) where it lies apart from the certificate. librdkafka's; Kafka has it in the keystore."),

@@ -69,7 +69,7 @@ struct Active {
 pub(crate) struct Controller {
     config: ControllerConfig,
     snapshot_entries: u64,
-    quorum: Quorum,
+    pub(super) quorum: Quorum,
     image: Image,
     active: Option<Active>,
     pending: VecDeque<Pending>,
@@ -181,6 +181,11 @@ impl Controller {
         }
         if let ControllerRequest::ChangeVoters { node, seat } = request {
             return self.change_voters(*node, *seat, asked);
+        }
+        if let ControllerRequest::DescribeQuorum = request {
+            let state = self.describe_quorum().ok_or_else(not_controller)?;
+            self.answer(asked, Ok(Reply::Quorum(state)), self.image.offset());
+            return Ok(());
         }
         let outcome = self.with_decider(now, |decider| decider.decide(request)).ok_or_else(not_controller)??;
         if let ControllerRequest::Heartbeat(heartbeat) = request {

@@ -180,6 +180,7 @@ impl AppointedController {
             }
             ControllerRequest::DeleteTopic { .. }
             | ControllerRequest::AlterTopicConfig { .. }
+            | ControllerRequest::DescribeConfigs { .. }
             | ControllerRequest::UnregisterNode { .. } => 0,
             _ => {
                 return Err(invalid("controller.mode=static: leaders and nodes are appointed, and no quorum decides"));

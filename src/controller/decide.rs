@@ -78,7 +78,7 @@ pub(crate) struct Decider<'a> {
 }
 
 impl<'a> Decider<'a> {
-    /// Answers a request, except for ChangeVoters, which is the quorum's.
+    /// Answers a request, except for ChangeVoters and DescribeQuorum, which are the quorum's.
     ///
     /// # Errors
     /// By Kafka's codes; nothing is to be committed then.
@@ -101,7 +101,9 @@ impl<'a> Decider<'a> {
             }
             ControllerRequest::DecommissionNode { node } => self.decommission_node(*node),
             ControllerRequest::UnregisterNode { node } => self.unregister_node(*node),
+            ControllerRequest::DescribeConfigs { topics } => self.describe_configs(topics),
             ControllerRequest::ChangeVoters { .. } => Err(invalid("voters are changed at the quorum")),
+            ControllerRequest::DescribeQuorum => Err(invalid("the quorum describes itself")),
         }
     }
 

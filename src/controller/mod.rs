@@ -22,6 +22,7 @@ mod appointed;
 mod change;
 mod codec;
 mod decide;
+mod describe;
 mod elect;
 mod fields;
 mod image;
@@ -65,7 +66,8 @@ pub(crate) use metadata::{
 };
 pub(crate) use request::{
     AlterPartition, AlterPartitionResult, ControllerEvent, ControllerRequest, ControllerResponse, CreateTopic,
-    Heartbeat, IsrMember, PartitionResult, RegisterNode, Reply,
+    Heartbeat, IsrMember, PartitionResult, QuorumProgress, QuorumState, RegisterNode, RegisteredNode, Reply,
+    TopicConfigs,
 };
 pub use request::{ElectionType, NodeSeat};
 pub(crate) use sessions::Sessions;

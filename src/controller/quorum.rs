@@ -12,7 +12,7 @@ use super::raft_message::{
     HardState, Persist, RaftMessage, RaftSnapshot, RaftVerb, Restored, ENTRY_BYTES_MAX, SNAPSHOT_BYTES_MAX,
 };
 use super::raft_store::RaftStore;
-use super::request::NodeSeat;
+use super::request::{NodeSeat, QuorumProgress};
 use super::rounds::Unpersisted;
 use super::timing::{QuorumConfig, Timing};
 use crate::error::{Error, ErrorCode, Result};
@@ -282,6 +282,19 @@ impl Quorum {
     /// Who votes now, as far as this node has applied the log.
     pub fn membership(&self) -> &Membership {
         self.memberships.values().next_back().expect("there is always one")
+    }
+
+    /// How far everybody's log is, by number, as the leader knows; empty elsewhere.
+    pub fn replicas(&self) -> Vec<QuorumProgress> {
+        let Some(raw) = self.raw.as_ref().filter(|_| self.is_leader()) else { return Vec::new() };
+        let voters = &self.membership().voters;
+        let all = raw.raft.prs().iter().filter_map(|(id, progress)| {
+            let node = node_of(*id)?;
+            Some(QuorumProgress { node, log_end: progress.matched + 1, is_voter: voters.contains(&node) })
+        });
+        let mut all: Vec<QuorumProgress> = all.collect();
+        all.sort_unstable_by_key(|replica| replica.node);
+        all
     }
 
     /// The index after the last entry, committed or not: where the next proposal will stand.

@@ -1,6 +1,6 @@
 //! What the controller is asked, and what it answers.
 
-use super::metadata::{LeaderRecovery, PartitionState, TopicId, TopicSetting};
+use super::metadata::{LeaderRecovery, NodeStanding, PartitionState, TopicId, TopicSetting};
 use crate::error::{ErrorCode, Result};
 use crate::types::{LeaderEpoch, NodeId};
 use std::sync::Arc;
@@ -53,6 +53,12 @@ pub(crate) enum ControllerRequest {
     ChangeVoters {
         node: NodeId,
         seat: NodeSeat,
+    },
+    /// Who votes, how far everybody's copy of the metadata is, and who is registered (Kafka's DescribeQuorum).
+    DescribeQuorum,
+    /// The settings that these topics have of their own (Kafka's DescribeConfigs).
+    DescribeConfigs {
+        topics: Vec<Arc<str>>,
     },
 }
 
@@ -146,13 +152,65 @@ pub(crate) struct AlterPartitionResult {
 /// An answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Reply {
-    Registered { node_epoch: u64 },
-    Heartbeat { is_fenced: bool, is_caught_up: bool, should_shut_down: bool },
+    Registered {
+        node_epoch: u64,
+    },
+    Heartbeat {
+        is_fenced: bool,
+        is_caught_up: bool,
+        should_shut_down: bool,
+    },
     AlterPartition(Vec<AlterPartitionResult>),
-    TopicCreated { id: TopicId },
+    TopicCreated {
+        id: TopicId,
+    },
     Partitions(Vec<PartitionResult>),
-    Decommission { replicas_left: u64 },
+    Decommission {
+        replicas_left: u64,
+    },
     Done,
+    Quorum(QuorumState),
+    /// In the order in which they were asked for.
+    Configs(Vec<TopicConfigs>),
+}
+
+/// The metadata quorum as its leader knows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct QuorumState {
+    pub leader: NodeId,
+    pub term: u64,
+    /// Offset of the last committed entry that the leader has applied.
+    pub metadata_offset: u64,
+    /// By number.
+    pub replicas: Vec<QuorumProgress>,
+    /// Every node that is registered, by number.
+    pub nodes: Vec<RegisteredNode>,
+}
+
+/// One node's copy of the metadata log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct QuorumProgress {
+    pub node: NodeId,
+    /// Behind the last entry that it is known to have on its disk.
+    pub log_end: u64,
+    pub is_voter: bool,
+}
+
+/// A node that is registered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct RegisteredNode {
+    pub node: NodeId,
+    pub address: String,
+    pub rack: Option<String>,
+    pub standing: NodeStanding,
+    pub epoch: u64,
+}
+
+/// What a topic has set for itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct TopicConfigs {
+    pub topic: Arc<str>,
+    pub settings: Vec<TopicSetting>,
 }
 
 /// An answer with what everybody should know: who leads, and where the metadata stand that it speaks of. Whoever adopts a partition's

@@ -1,7 +1,7 @@
 //! The engine as one node of a cluster: what it is asked about the others, and what it asks of the controller.
 
 use super::cluster_types::{
-    ClusterDescription, ClusterEvent, NodeDescription, PartitionOutcome, PartitionReplicas, ReplicaState,
+    ClusterDescription, ClusterEvent, NodeDescription, PartitionOutcome, PartitionReplicas, QuorumReplica, ReplicaState,
 };
 use super::core::Core;
 use super::replicated::ReplicatedTopic;
@@ -113,7 +113,8 @@ impl Engine {
     /// # Errors
     /// STATE where the engine is alone; CLOSED.
     pub fn describe_cluster(&self) -> Result<ClusterDescription> {
-        let state = self.member()?.describe();
+        let member = self.member()?;
+        let state = member.describe();
         let nodes = state.image.nodes().map(|node| NodeDescription {
             id: node.registration.node,
             address: node.registration.address.clone(),
@@ -131,7 +132,7 @@ impl Engine {
             quorum_leader: state.controller,
             quorum_epoch: state.term,
             metadata_offset: state.image.offset(),
-            quorum_replicas: Vec::new(),
+            quorum_replicas: member.quorum_replicas().iter().map(QuorumReplica::of).collect(),
         })
     }
 

@@ -1,5 +1,6 @@
 //! What a cluster says of itself: plain data, as [`Engine`](super::Engine) hands it out.
 
+use crate::controller::QuorumProgress;
 use crate::types::{ClusterId, LeaderEpoch, NodeId, Offset, TopicPartition};
 
 /// A cluster as one of its nodes, or a client, sees it now. Others may be ahead of it, or behind.
@@ -18,9 +19,10 @@ pub struct ClusterDescription {
     pub quorum_leader: Option<NodeId>,
     /// Which leadership that is; grows with every election.
     pub quorum_epoch: u64,
-    /// The end of the committed metadata, as far as they were applied here.
+    /// Offset of the last committed entry of the metadata that was applied here.
     pub metadata_offset: u64,
-    /// How far each voter and learner is, by number. Only the quorum's leader knows; empty elsewhere.
+    /// How far each voter and learner is, by number. Only the quorum's leader knows
+    /// ([`ClusterClient::describe_quorum`](super::ClusterClient::describe_quorum) asks it); empty elsewhere.
     pub quorum_replicas: Vec<QuorumReplica>,
 }
 
@@ -44,9 +46,15 @@ pub struct NodeDescription {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct QuorumReplica {
     pub node: NodeId,
-    /// Where its copy ends.
+    /// Behind the last entry that its copy is known to have: one more than `metadata_offset` where everything is committed everywhere.
     pub log_end: u64,
     pub is_voter: bool,
+}
+
+impl QuorumReplica {
+    pub(super) fn of(replica: &QuorumProgress) -> QuorumReplica {
+        QuorumReplica { node: replica.node, log_end: replica.log_end, is_voter: replica.is_voter }
+    }
 }
 
 /// One partition and its replicas, as its leader sees it; elsewhere `states` has only what that node knows itself.

@@ -81,8 +81,8 @@ impl Engine {
     }
 
     /// Connects with a cluster that this program hosts no data of: `bootstrap` are addresses of some of its nodes
-    /// (`bootstrap.servers`, here without commas), `settings` those of a client by Kafka's names. Over sockets `cluster.id` is needed; a
-    /// transport of one's own is given to [`ClusterClient::builder`]. Does not wait for the cluster.
+    /// (`bootstrap.servers`, here without commas), `settings` those of a client by Kafka's names. A transport of one's own is given
+    /// to [`ClusterClient::builder`]. Does not wait for the cluster.
     ///
     /// # Errors
     /// As [`ClusterClientBuilder::connect`].

@@ -78,6 +78,6 @@ fn outcome_of(code: ErrorCode, topic: &str, partition: u32) -> Result<()> {
     Err(Error::new(code, format!("{topic}-{partition}: the controller refused it")))
 }
 
-fn not_expected(reply: &Reply) -> Error {
+pub(super) fn not_expected(reply: &Reply) -> Error {
     Error::new(ErrorCode::CORRUPT_MESSAGE, format!("an answer of another kind: {reply:?}"))
 }

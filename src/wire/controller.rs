@@ -1,10 +1,11 @@
 //! What the active controller is asked and answers. The types are the controller's; here are their bytes.
 
 use super::field::{layout, listed, variants};
-use super::limits::PARTITIONS_MAX;
+use super::limits::{NODES_MAX, PARTITIONS_MAX, TOPICS_MAX};
 use crate::controller::{
     AlterPartition, AlterPartitionResult, ControllerRequest, ControllerResponse, CreateTopic, ElectionType, Heartbeat,
-    IsrMember, LeaderRecovery, NodeSeat, PartitionResult, PartitionState, RegisterNode, Reply, TopicId, TopicSetting,
+    IsrMember, LeaderRecovery, NodeSeat, NodeStanding, PartitionResult, PartitionState, QuorumProgress, QuorumState,
+    RegisterNode, RegisteredNode, Reply, TopicConfigs, TopicId, TopicSetting,
 };
 use crate::error::{Error, ErrorCode};
 use crate::types::{LeaderEpoch, NodeId};
@@ -24,6 +25,8 @@ variants! {
         10 DecommissionNode { node: NodeId },
         11 UnregisterNode { node: NodeId },
         12 ChangeVoters { node: NodeId, seat: NodeSeat },
+        13 DescribeQuorum,
+        14 DescribeConfigs { topics: Vec<Arc<str>> },
     }
     Reply, "controller reply" {
         1 Registered { node_epoch: u64 },
@@ -33,10 +36,13 @@ variants! {
         5 Partitions(results: Vec<PartitionResult>),
         6 Decommission { replicas_left: u64 },
         7 Done,
+        8 Quorum(state: QuorumState),
+        9 Configs(topics: Vec<TopicConfigs>),
     }
     ElectionType, "election type" { 0 Preferred, 1 Unclean, }
     NodeSeat, "seat" { 0 Voter, 1 Learner, 2 None, }
     LeaderRecovery, "leader recovery state" { 0 Recovered, 1 Recovering, }
+    NodeStanding, "standing" { 0 Fenced, 1 Unfenced, 2 InControlledShutdown, }
 }
 
 layout! {
@@ -81,11 +87,24 @@ layout! {
         recovery: LeaderRecovery,
     }
     PartitionResult { name: Arc<str>, partition: u32, code: ErrorCode }
+    QuorumState {
+        leader: NodeId,
+        term: u64,
+        metadata_offset: u64,
+        replicas: Vec<QuorumProgress>,
+        nodes: Vec<RegisteredNode>,
+    }
+    QuorumProgress { node: NodeId, log_end: u64, is_voter: bool }
+    RegisteredNode { node: NodeId, address: String, rack: Option<String>, standing: NodeStanding, epoch: u64 }
+    TopicConfigs { topic: Arc<str>, settings: Vec<TopicSetting> }
 }
 
 listed! {
     AlterPartition: PARTITIONS_MAX, "partitions";
     AlterPartitionResult: PARTITIONS_MAX, "partitions";
     PartitionResult: PARTITIONS_MAX, "partitions";
-    IsrMember: super::limits::NODES_MAX, "nodes";
+    IsrMember: NODES_MAX, "nodes";
+    QuorumProgress: NODES_MAX, "nodes";
+    RegisteredNode: NODES_MAX, "nodes";
+    TopicConfigs: TOPICS_MAX, "topics";
 }

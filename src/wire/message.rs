@@ -8,6 +8,7 @@ use super::metadata::{MetadataRequest, MetadataResponse};
 use super::offsets::{DeleteRecordsRequest, DeleteRecordsResponse, ListOffsetsRequest, ListOffsetsResponse};
 use super::produce::{ProduceRequest, ProduceResponse};
 use super::replica_fetch::{ReplicaFetchRequest, ReplicaFetchResponse};
+use super::replicas::{DescribeReplicasRequest, DescribeReplicasResponse};
 #[cfg(feature = "quorum")]
 use crate::controller::RaftMessage;
 use crate::controller::{ControllerRequest, ControllerResponse};
@@ -37,7 +38,7 @@ pub(crate) enum Message {
 const FAILED: u8 = 0;
 #[cfg(feature = "quorum")]
 const RAFT: u8 = 8;
-const KIND_MAX: u8 = if cfg!(feature = "quorum") { 8 } else { 7 };
+const KIND_MAX: u8 = 9;
 
 macro_rules! messages {
     ($($kind:literal $name:ident($request:ident, $response:ident), $what:literal;)*) => {
@@ -96,6 +97,7 @@ messages! {
     5 ListOffsets(ListOffsetsRequest, ListOffsetsResponse), "list offsets";
     6 DeleteRecords(DeleteRecordsRequest, DeleteRecordsResponse), "delete records";
     7 Metadata(MetadataRequest, MetadataResponse), "metadata";
+    9 DescribeReplicas(DescribeReplicasRequest, DescribeReplicasResponse), "describe replicas";
 }
 
 /// The frame of a message. Long record batches become parts of the frame and are not copied.

@@ -54,6 +54,8 @@ pub(crate) struct MetadataPartition {
     pub leader_epoch: LeaderEpoch,
     pub replicas: Vec<NodeId>,
     pub isr: Vec<NodeId>,
+    /// Eligible leader replicas (KIP-966).
+    pub elr: Vec<NodeId>,
     /// Replicas of nodes that are not alive.
     pub offline_replicas: Vec<NodeId>,
 }
@@ -76,6 +78,7 @@ layout! {
         leader_epoch: LeaderEpoch,
         replicas: Vec<NodeId>,
         isr: Vec<NodeId>,
+        elr: Vec<NodeId>,
         offline_replicas: Vec<NodeId>,
     }
 }

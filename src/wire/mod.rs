@@ -8,6 +8,7 @@
 //!
 //!  type   0 Failed (response only)   1 ReplicaFetch    2 Controller     3 Produce    4 ConsumerFetch
 //!         5 ListOffsets              6 DeleteRecords   7 Metadata       8 Raft (one way; drawn in `controller/raft_message.rs`)
+//!         9 DescribeReplicas
 //! ```
 //!
 //! A body is the fields of its struct in the order of its `layout!`, nothing between them and nothing after the last:
@@ -52,7 +53,7 @@
 //! | `envelope`, `message` | the first twelve bytes; all messages and their numbers |
 //! | `fields`, `field`, `limits` | bytes; values and their bytes; how much of everything |
 //! | `replica_fetch`, `controller` | between nodes |
-//! | `produce`, `consumer_fetch`, `offsets`, `metadata` | between clients and nodes |
+//! | `produce`, `consumer_fetch`, `offsets`, `metadata`, `replicas` | between clients and nodes |
 #![cfg_attr(not(all(test, feature = "quorum")), allow(unused_imports))] // some are for the tests alone
 #![cfg_attr(not(feature = "quorum"), allow(dead_code))]
 
@@ -69,6 +70,7 @@ mod metadata;
 mod offsets;
 mod produce;
 mod replica_fetch;
+mod replicas;
 #[cfg(all(test, feature = "quorum"))]
 mod tests;
 
@@ -93,4 +95,7 @@ pub(crate) use produce::{
 pub(crate) use replica_fetch::{
     FetchSession, FetchSessionEpoch, FetchSessionId, ReplicaFetchPartition, ReplicaFetchPartitionResponse,
     ReplicaFetchRequest, ReplicaFetchResponse, TopicIdPartition,
+};
+pub(crate) use replicas::{
+    DescribeReplicasPartitionResponse, DescribeReplicasRequest, DescribeReplicasResponse, LedReplica, LedReplicas,
 };

@@ -7,12 +7,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{channel, Receiver};
 use std::time::{Duration, Instant};
 
-const CLUSTER_ID: &str = "4L6g3nShT-eMCtK--X86sw";
+pub const CLUSTER_ID: &str = "4L6g3nShT-eMCtK--X86sw";
 /// Far more than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A process whose lines are read as they come. Killed when dropped.
-struct Process {
+pub struct Process {
     child: Child,
     lines: Receiver<String>,
     said: Vec<String>,
@@ -29,7 +29,7 @@ impl Process {
 
     /// The next line that is meant; those before it are kept.
     #[track_caller]
-    fn hears(&mut self, is_meant: impl Fn(&str) -> bool) -> String {
+    pub fn hears(&mut self, is_meant: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
@@ -46,20 +46,20 @@ impl Process {
 
     /// As [`hears`](Process::hears), unless it has said so already: lines of different matters come in any order.
     #[track_caller]
-    fn has_said(&mut self, is_meant: impl Fn(&str) -> bool) {
+    pub fn has_said(&mut self, is_meant: impl Fn(&str) -> bool) {
         if !self.said.iter().any(|line| is_meant(line)) {
             self.hears(is_meant);
         }
     }
 
     #[track_caller]
-    fn hears_of(&mut self, words: &str) -> String {
+    pub fn hears_of(&mut self, words: &str) -> String {
         self.hears(|line| line.contains(words))
     }
 
     /// Asks it to end; everything that it still said.
     #[track_caller]
-    fn end(mut self) -> Vec<String> {
+    pub fn end(mut self) -> Vec<String> {
         Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         let deadline = Instant::now() + PATIENCE;
         while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
@@ -70,7 +70,7 @@ impl Process {
     }
 
     /// SIGKILL.
-    fn kill(mut self) {
+    pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -84,14 +84,14 @@ impl Drop for Process {
 }
 
 /// Three places: a directory and an address each.
-struct Places {
-    root: PathBuf,
-    urls: [String; 3],
+pub struct Places {
+    pub root: PathBuf,
+    pub urls: [String; 3],
     _dir: Dir,
 }
 
 impl Places {
-    fn over_unix() -> Places {
+    pub fn over_unix() -> Places {
         let dir = Dir::new();
         let root = dir.file("secret", "open sesame\n").parent().unwrap().to_owned();
         let urls = [1, 2, 3].map(|node| format!("unix://{}", root.join(format!("{node}.sock")).display()));
@@ -106,7 +106,7 @@ impl Places {
         Places { urls, ..Places::over_unix() }
     }
 
-    fn data(&self, node: usize) -> PathBuf {
+    pub fn data(&self, node: usize) -> PathBuf {
         self.root.join(format!("data-{node}"))
     }
 
@@ -122,7 +122,7 @@ impl Places {
         command
     }
 
-    fn serve(&self, node: usize, words: &[&str]) -> Process {
+    pub fn serve(&self, node: usize, words: &[&str]) -> Process {
         let mut command = self.verb("serve", node);
         command.args(words);
         let mut process = Process::start(command);

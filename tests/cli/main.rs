@@ -1,6 +1,7 @@
 //! The command line, run as users run it: the real program, its output and its exit statuses.
 
 mod bad_input;
+mod clients;
 mod cluster;
 mod console;
 mod demo;

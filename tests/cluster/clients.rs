@@ -119,6 +119,45 @@ fn a_topic_is_created_by_a_send_where_the_cluster_does_that() {
 }
 
 #[test]
+fn what_only_the_controller_and_the_leaders_know_is_told_to_whoever_asks() {
+    let mut cluster = Cluster::new();
+    cluster.create("t", 3);
+    let client = connect(&cluster);
+    let sender = producer(&client);
+    put(&sender, "t", "one").expect("is acknowledged");
+    put(&sender, "t", "two").expect("is acknowledged");
+    let quorum = until("everybody has all metadata", || {
+        let now = client.describe_quorum().expect("is told");
+        now.quorum_replicas.iter().all(|replica| replica.log_end == now.metadata_offset + 1).then_some(now)
+    });
+    assert_eq!(
+        (quorum.cluster_id.to_string(), quorum.voters),
+        (crate::world::CLUSTER_ID.to_owned(), vec![NodeId(1), NodeId(2), NodeId(3)])
+    );
+    assert_eq!(quorum.quorum_replicas.len(), 3);
+    assert!(quorum.nodes.iter().all(|node| !node.is_fenced && node.epoch > 0), "{:?}", quorum.nodes);
+    let leader = quorum.quorum_leader.expect("somebody leads").0;
+    let own = cluster.engine(leader).describe_cluster().expect("describes");
+    assert_eq!(own.quorum_replicas.len(), 3, "its leader knows it without asking");
+
+    let replicas = until("the followers have said that they have it", || {
+        let now = client.describe_replicas("t", 0).expect("is told");
+        now.states.iter().all(|state| state.lag_records == 0).then_some(now)
+    });
+    assert_eq!((replicas.high_watermark, replicas.isr.len()), (Some(Offset(2)), 3));
+    assert_eq!(replicas.states.iter().map(|state| state.log_end).collect::<Vec<_>>(), [Offset(2); 3]);
+    assert!(client.offset_of_max_timestamp("t", 0).expect("is told").is_some());
+    assert_eq!(client.describe_replicas("t", 1).expect_err("none").code(), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+
+    let other = (1..=3).find(|id| *id != leader).expect("there are three");
+    cluster.cut_off(other);
+    until("it is known to be gone", || {
+        let now = client.describe_quorum().expect("is told");
+        now.nodes.iter().find(|node| node.id.0 == other).filter(|node| node.is_fenced).map(|_| ())
+    });
+}
+
+#[test]
 fn an_operator_needs_no_node_of_his_own() {
     let cluster = Cluster::new();
     let client = connect(&cluster);
@@ -134,6 +173,15 @@ fn an_operator_needs_no_node_of_his_own() {
     assert_eq!(
         client.alter_topic("t", "retention.ms", Some("soon")).expect_err("is no number").code(),
         ErrorCode::INVALID_CONFIG
+    );
+    let configs = client.describe_configs(&["t"]).expect("is told");
+    assert_eq!(
+        configs[0].iter().map(|(key, value)| (key.as_str(), value.as_str())).collect::<Vec<_>>(),
+        [("retention.ms", "1000")]
+    );
+    assert_eq!(
+        client.describe_configs(&["t", "u"]).expect_err("there is no u").code(),
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
     );
     for outcome in client.elect_leaders(ElectionType::Preferred, None).expect("is decided") {
         assert!(

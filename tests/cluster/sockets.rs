@@ -31,8 +31,7 @@ fn a_client_works_over_tcp_and_goes_on_without_the_leader() {
             set.fold(builder, |builder, (name, value)| builder.set(name, value).expect("legal")).open().expect("opens")
         })
         .collect();
-    let settings = [("cluster.id", CLUSTER_ID), ("cluster.secret", "sesame")];
-    let client = Engine::connect(&urls, &settings).expect("connects");
+    let client = Engine::connect(&urls, &[("cluster.secret", "sesame")]).expect("connects");
     until("the members take part", || {
         let nodes = client.describe_cluster().expect("is told").nodes;
         (nodes.len() == 3).then_some(())
@@ -51,6 +50,10 @@ fn a_client_works_over_tcp_and_goes_on_without_the_leader() {
     let refused = stranger.expect("begins").describe_cluster().expect_err("is not let in");
     assert_eq!(refused.code(), ErrorCode::REQUEST_TIMED_OUT, "{refused}");
     assert!(refused.message().contains(&urls[0]), "{refused}");
+    let other =
+        [("cluster.id", "a2Fma2Fsb2ctZGVtby1pZA"), ("cluster.secret", "sesame"), ("default.api.timeout.ms", "2000")];
+    let refused = Engine::connect(&urls, &other).expect("begins").describe_cluster().expect_err("is another cluster");
+    assert!(refused.message().contains("another cluster"), "{refused}");
     assert!(client.close_timeout(PATIENCE).expect("closes").is_clean());
     for engine in engines {
         let _ = engine.close_timeout(PATIENCE);

@@ -57,6 +57,5 @@ fn settings_that_make_no_sense_are_refused_at_once() {
     assert_eq!(refused(&[], &[]).code(), ErrorCode::INVALID_CONFIG);
     assert!(refused(&["localhost:9092"], &[]).message().contains("tcp://host:port"));
     assert!(refused(&["inproc://n1"], &[]).message().contains("transport"));
-    assert!(refused(&["tcp://localhost:9301"], &[]).message().contains("cluster.id"));
     assert!(refused(&["tcp://localhost:9301"], &[("group.id", "g")]).message().contains("not supported yet"));
 }

@@ -1,23 +1,18 @@
 //! `configs`: Kafka's kafka-configs.sh for topics, and the table of every setting.
 
 use crate::failure::{Failure, Outcome, Status};
-use crate::target::{close, open_read_only, property, Property, Writing};
-use crate::{print, reading};
+use crate::print;
+use crate::target::{Property, Source, Writing};
 use clap::ValueEnum;
-use kafkalog::{settings, validate_setting, ReadOnlyEngine, Scope, TopicDescription};
+use kafkalog::{settings, validate_setting, Scope, TopicDescription};
 use serde_json::{json, Value};
 use std::io::Write;
-use std::path::PathBuf;
 
 #[derive(clap::Args, Debug)]
 #[command(group(clap::ArgGroup::new("action").required(true).args(["describe", "alter", "explain"])))]
 pub struct Args {
-    /// The data directory
-    #[arg(long, value_name = "DIR", required_unless_present = "explain")]
-    dir: Option<PathBuf>,
-    /// A setting of the engine; may be repeated
-    #[arg(long = "engine-property", value_name = "K=V", value_parser = property)]
-    properties: Vec<Property>,
+    #[command(flatten)]
+    at: Writing,
     /// Print the settings that a topic has of its own; with --all every setting
     #[arg(long)]
     describe: bool,
@@ -27,7 +22,7 @@ pub struct Args {
     /// Print every setting there is, with type, legal range, default and a sentence (needs no directory)
     #[arg(long, value_name = "SCOPE")]
     explain: Option<ScopeName>,
-    /// Only topics have settings that are kept in the directory
+    /// Only topics have settings that are kept
     #[arg(long, value_name = "TYPE", default_value = "topics", value_parser = ["topics"])]
     entity_type: String,
     /// The topic
@@ -57,18 +52,18 @@ pub fn run(args: &Args, json: bool) -> Outcome {
     if let Some(scope) = args.explain {
         return explain(scope, json);
     }
-    let dir = args.dir.clone().expect("clap requires it");
     if args.describe {
-        return describe(args, &open_read_only(&dir)?, json);
+        return describe(args, &args.at.look()?, json);
     }
-    alter(args, Writing { dir, engine_properties: args.properties.clone() }, json)
+    alter(args, json)
 }
 
-fn describe(args: &Args, engine: &ReadOnlyEngine, json: bool) -> Outcome {
+fn describe(args: &Args, source: &Source, json: bool) -> Outcome {
     let topics = match &args.entity_name {
-        Some(name) => vec![reading::topic(engine, name)?],
-        None => engine.topics()?,
+        Some(name) => vec![source.topic(name)?],
+        None => source.topics()?,
     };
+    let topics = source.with_configs(topics)?;
     if json {
         let rows: Vec<Value> = topics
             .iter()
@@ -106,7 +101,7 @@ fn configs(topic: &TopicDescription, all: bool) -> Vec<(String, String, &'static
     configs
 }
 
-fn alter(args: &Args, at: Writing, json: bool) -> Outcome {
+fn alter(args: &Args, json: bool) -> Outcome {
     let name = args.entity_name.as_deref().expect("clap requires it");
     let added = args.add_config.as_deref().map_or(Ok(Vec::new()), pairs)?;
     if added.is_empty() && args.delete_config.is_empty() {
@@ -121,14 +116,14 @@ fn alter(args: &Args, at: Writing, json: bool) -> Outcome {
             return Err(Failure::new(Status::Usage, format!("{key:?} is not a setting of the topic")));
         }
     }
-    let engine = at.open_existing()?;
+    let target = args.at.open_existing()?;
     for (key, value) in &added {
-        engine.alter_topic(name, key, Some(value))?;
+        target.alter_topic(name, key, Some(value))?;
     }
     for key in &args.delete_config {
-        engine.alter_topic(name, key, None)?;
+        target.alter_topic(name, key, None)?;
     }
-    close(engine)?;
+    target.close()?;
     if json {
         return Ok(print::json(&json!({ "topic": name, "result": "altered" }))?);
     }

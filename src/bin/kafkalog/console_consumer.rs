@@ -1,10 +1,10 @@
 //! `console-consumer`: prints records, as Kafka's kafka-console-consumer.sh does, and follows a directory that another
-//! process is writing.
+//! process is writing, or a cluster.
 
 use crate::failure::{Failure, Outcome};
 use crate::print;
 use crate::reading::{self, POLL};
-use crate::target::{property, Looking, Property};
+use crate::target::{property, LookingAnywhere, Property};
 use kafkalog::{ConsumerRecord, Offset, StartAt, TimestampType};
 use serde_json::{Map, Value};
 use std::io::{self, Write};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 #[derive(clap::Args, Debug)]
 pub struct Args {
     #[command(flatten)]
-    at: Looking,
+    at: LookingAnywhere,
     /// The topic to read
     #[arg(long)]
     topic: String,
@@ -47,9 +47,9 @@ pub struct Args {
 pub fn run(args: &Args, json: bool) -> Outcome {
     let format = Format::of(&args.properties)?;
     let start = start(args)?;
-    let engine = args.at.open()?;
-    let topic = reading::topic(&engine, &args.topic)?;
-    let mut builder = engine.consumer();
+    let source = args.at.open()?;
+    let topic = source.topic(&args.topic)?;
+    let mut builder = source.consumer();
     for partition in reading::partitions(&topic, &args.partitions)? {
         builder = builder.assign(partition, start);
     }

@@ -8,7 +8,7 @@
 use crate::failure::{Failure, Outcome};
 use crate::membership::{wait_to_take_part, Membership};
 use crate::print;
-use crate::target::{close, property, Property, Writing};
+use crate::target::{property, Property, Target, Writing};
 use kafkalog::{Delivery, Header, Producer, Record, RecordMetadata};
 use serde_json::json;
 use std::collections::VecDeque;
@@ -49,11 +49,13 @@ pub struct Args {
 
 pub fn run(args: &Args, json: bool) -> Outcome {
     let format = LineFormat::of(&args.properties)?;
-    let engine = args.at.open_as(&args.membership)?;
-    if args.membership.is_wanted() && !wait_to_take_part(&engine, JOIN_MAX)? {
-        return Err(Failure::failed("the nodes of the cluster could not be reached"));
+    let target = args.at.open_as(&args.membership)?;
+    if let Target::Node(engine) = &target {
+        if args.membership.is_wanted() && !wait_to_take_part(engine, JOIN_MAX)? {
+            return Err(Failure::failed("the nodes of the cluster could not be reached"));
+        }
     }
-    let mut builder = engine.producer();
+    let mut builder = target.producer();
     if let Some(codec) = &args.compression_codec {
         builder = builder.set("compression.type", codec)?;
     }
@@ -72,7 +74,7 @@ pub fn run(args: &Args, json: bool) -> Outcome {
     let read = console.send_lines(&format);
     console.settle(0)?;
     console.producer.close(CLOSE_TIMEOUT)?;
-    close(engine)?;
+    target.close()?;
     if json {
         print::json(&json!({ "summary": { "acked": console.acked, "failed": console.failed } }))?;
     }

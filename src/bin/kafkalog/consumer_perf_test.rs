@@ -4,7 +4,7 @@ use crate::failure::{Failure, Outcome};
 use crate::histogram::Latencies;
 use crate::print;
 use crate::reading;
-use crate::target::{property, Looking, Property};
+use crate::target::{property, LookingAnywhere, Property};
 use crate::wall_clock::{date_time, now_ms};
 use kafkalog::{Consumer, StartAt};
 use serde_json::json;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 #[derive(clap::Args, Debug)]
 pub struct Args {
     #[command(flatten)]
-    at: Looking,
+    at: LookingAnywhere,
     /// The topic to read
     #[arg(long)]
     topic: String,
@@ -53,10 +53,10 @@ struct Read {
 }
 
 pub fn run(args: &Args, json: bool) -> Outcome {
-    let engine = args.at.open()?;
-    let topic = reading::topic(&engine, &args.topic)?;
+    let source = args.at.open()?;
+    let topic = source.topic(&args.topic)?;
     let start = if args.from_latest { StartAt::Latest } else { StartAt::Earliest };
-    let mut builder = engine.consumer();
+    let mut builder = source.consumer();
     for partition in reading::partitions(&topic, &[])? {
         builder = builder.assign(partition, start);
     }

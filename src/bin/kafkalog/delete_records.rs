@@ -2,8 +2,8 @@
 
 use crate::failure::{Failure, Outcome};
 use crate::print;
-use crate::target::{close, Writing};
-use kafkalog::{Engine, Offset, TopicPartition};
+use crate::target::{Target, Writing};
+use kafkalog::{Offset, TopicPartition};
 use serde_json::{json, Value};
 use std::io::Write;
 use std::path::PathBuf;
@@ -36,13 +36,13 @@ pub fn run(args: &Args, json: bool) -> Outcome {
         }
         (None, None) => unreachable!("clap requires one of both"),
     };
-    let engine = args.at.open_existing()?;
+    let target = args.at.open_existing()?;
     let mut rows = Vec::new();
     for (at, before) in wanted {
-        let outcome = delete(&engine, &at, before);
+        let outcome = delete(&target, &at, before);
         rows.push((at, outcome));
     }
-    close(engine)?;
+    target.close()?;
     let has_failed = rows.iter().any(|(_, outcome)| outcome.is_err());
     if json {
         let rows: Vec<Value> = rows
@@ -70,12 +70,12 @@ pub fn run(args: &Args, json: bool) -> Outcome {
     Ok(())
 }
 
-fn delete(engine: &Engine, at: &TopicPartition, before: Option<Offset>) -> kafkalog::Result<Offset> {
+fn delete(target: &Target, at: &TopicPartition, before: Option<Offset>) -> kafkalog::Result<Offset> {
     let before = match before {
         Some(offset) => offset,
-        None => engine.offsets(&at.topic, at.partition)?.high_watermark,
+        None => target.high_watermark(&at.topic, at.partition)?,
     };
-    engine.delete_records(&at.topic, at.partition, before)
+    target.delete_records(&at.topic, at.partition, before)
 }
 
 /// `None` for -1: up to the high watermark.

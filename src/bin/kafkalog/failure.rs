@@ -14,7 +14,8 @@ Exit status:
   0  it went well; nothing wrong was found
   1  it failed on the way, or damage was found
   2  the command line or a setting is wrong; nothing was done
-  3  the directory or file could not be opened (absent, locked, newer, no permission); nothing was done";
+  3  the directory or file could not be opened (absent, locked, newer, no permission), or no node was reached;
+     nothing was done";
 
 /// The exit status of a failure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +66,16 @@ impl Failure {
             text if text.contains(&*path.to_string_lossy()) => text.to_owned(),
             text => format!("{}: {text}", path.display()),
         };
+        Failure { status, code: Some(error.code()), message: Some(message), is_unheard: false }
+    }
+
+    /// No node of a cluster was reached, or let us in.
+    pub fn connecting(servers: &str, error: &Error) -> Failure {
+        let status = match status_of(error.code()) {
+            Status::Usage => Status::Usage,
+            _ => Status::CannotOpen,
+        };
+        let message = format!("{servers}: {}", error.message());
         Failure { status, code: Some(error.code()), message: Some(message), is_unheard: false }
     }
 

@@ -1,7 +1,7 @@
 //! `get-offsets`: Kafka's kafka-get-offsets.sh.
 
 use crate::failure::{Failure, Outcome};
-use crate::target::Looking;
+use crate::target::{LookingAnywhere, Source};
 use crate::{print, reading};
 use kafkalog::inspect::DataDirView;
 use kafkalog::{Consumer, Timestamp, TopicPartition};
@@ -12,7 +12,7 @@ use std::path::Path;
 #[derive(clap::Args, Debug)]
 pub struct Args {
     #[command(flatten)]
-    at: Looking,
+    at: LookingAnywhere,
     /// The topic; all when none is named
     #[arg(long)]
     topic: Option<String>,
@@ -34,16 +34,22 @@ enum Time {
 
 pub fn run(args: &Args, json: bool) -> Outcome {
     let time = time(&args.time)?;
-    let engine = args.at.open()?;
+    let source = args.at.open()?;
     let topics = match &args.topic {
-        Some(name) => vec![reading::topic(&engine, name)?],
-        None => engine.topics()?,
+        Some(name) => vec![source.topic(name)?],
+        None => source.topics()?,
     };
-    let consumer = engine.consumer().open()?;
+    let consumer = source.consumer().open()?;
     let mut found = Vec::new();
     for topic in &topics {
         for partition in reading::partitions(topic, &args.partitions)? {
-            let offset = offset(&args.at.dir, &consumer, &partition, time)?;
+            let offset = match (&source, time) {
+                (Source::Cluster(client), Time::MaxTimestamp) => {
+                    let found = client.offset_of_max_timestamp(&partition.topic, partition.partition)?;
+                    found.map(|(offset, _)| offset.0)
+                }
+                _ => offset(args.at.dir.as_deref(), &consumer, &partition, time)?,
+            };
             found.push((partition, offset));
         }
     }
@@ -64,13 +70,13 @@ pub fn run(args: &Args, json: bool) -> Outcome {
     Ok(out.flush()?)
 }
 
-fn offset(dir: &Path, consumer: &Consumer, partition: &TopicPartition, time: Time) -> Outcome<Option<u64>> {
+fn offset(dir: Option<&Path>, consumer: &Consumer, partition: &TopicPartition, time: Time) -> Outcome<Option<u64>> {
     let one = std::slice::from_ref(partition);
     let at = match time {
         Time::Latest => return Ok(Some(consumer.end_offsets(one)?[0].0)),
         Time::Earliest => return Ok(Some(consumer.beginning_offsets(one)?[0].0)),
         Time::At(at) => at,
-        Time::MaxTimestamp => match max_timestamp(dir, partition)? {
+        Time::MaxTimestamp => match max_timestamp(dir.expect("clusters answer that"), partition)? {
             Some(at) => at,
             None => return Ok(None),
         },

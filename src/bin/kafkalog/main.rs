@@ -1,10 +1,11 @@
-//! The command line: Kafka's verbs and flags over a data directory, `--dir` instead of `--bootstrap-server`.
+//! The command line: Kafka's verbs and flags over a data directory, `--dir`, or a running cluster, `--bootstrap-server`.
 //!
 //! One file a verb. Results go to stdout, errors to stderr in one line, and the exit status says how it went
 //! ([`failure`]). Verbs that only look take no lock and are safe beside a live writer.
 
 mod cache;
 mod check;
+mod cluster;
 mod completions;
 mod configs;
 mod console_consumer;
@@ -17,12 +18,15 @@ mod dump_log;
 mod failure;
 mod get_offsets;
 mod histogram;
+mod leader_election;
 mod log_dirs;
 mod membership;
 mod print;
 mod producer_perf_test;
+mod quorum;
 mod reading;
 mod repair;
+mod replicas;
 mod serve;
 mod stats;
 mod target;
@@ -35,7 +39,7 @@ use clap::{Parser, Subcommand};
 use failure::Outcome;
 use std::process::ExitCode;
 
-/// An embedded, Kafka-compatible append log: Kafka's verbs over a directory.
+/// An embedded, Kafka-compatible append log: Kafka's verbs over a directory or a running cluster.
 #[derive(Parser)]
 #[command(name = "kafkalog", version, disable_help_subcommand = true, after_help = failure::HELP)]
 struct Cli {
@@ -88,6 +92,12 @@ enum Verb {
     Stats(stats::Args),
     /// Run one node of a cluster until SIGTERM or SIGINT
     Serve(serve::Args),
+    /// Elect the preferred leaders of a running cluster's partitions, or any where nobody leads
+    LeaderElection(leader_election::Args),
+    /// Describe the metadata quorum of a running cluster
+    Quorum(quorum::Args),
+    /// Print how far each replica of a running cluster's partitions is
+    Replicas(replicas::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -125,6 +135,9 @@ fn run(verb: Verb, json: bool) -> Outcome {
         Verb::VerifiableConsumer(args) => verifiable_consumer::run(&args, json),
         Verb::Stats(args) => stats::run(&args, json),
         Verb::Serve(args) => serve::run(&args, json),
+        Verb::LeaderElection(args) => leader_election::run(&args, json),
+        Verb::Quorum(args) => quorum::run(&args, json),
+        Verb::Replicas(args) => replicas::run(&args, json),
         Verb::Completions(args) => completions::run(&args, json),
     }
 }

@@ -1,10 +1,10 @@
 //! This process as one node of a cluster: `--node-id`, `--listen`, `--peer` and their like, for the verbs that can be one.
 
-use crate::failure::{Failure, Outcome, Status};
-use crate::target::{property, Property};
+use crate::cluster::Keys;
+use crate::failure::{Failure, Outcome};
+use crate::target::{property, Property, Target};
 use clap::Args;
 use kafkalog::{Engine, ErrorCode, TopicConfig};
-use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,12 +28,6 @@ pub struct Membership {
     /// Another node that votes; may be repeated. This node may stand among them, so that all nodes can be given the same
     #[arg(long = "peer", value_name = "ID=URL", value_parser = property, requires = "node_id")]
     peers: Vec<Property>,
-    /// The cluster's id, 22 characters; needed before the first start of each node of a new cluster
-    #[arg(long, value_name = "ID", requires = "listen")]
-    cluster_id: Option<String>,
-    /// A file with the cluster's secret
-    #[arg(long, value_name = "FILE", requires = "listen")]
-    secret_file: Option<PathBuf>,
 }
 
 impl Membership {
@@ -43,8 +37,11 @@ impl Membership {
     }
 
     /// The settings of the engine; one that is given by a flag and among `properties` is refused.
-    pub fn settings(&self, properties: &[Property]) -> Outcome<Vec<Property>> {
-        let Some(listen) = &self.listen else { return Ok(properties.to_vec()) };
+    pub fn settings(&self, keys: &Keys, properties: &[Property]) -> Outcome<Vec<Property>> {
+        let Some(listen) = &self.listen else {
+            keys.goes_with("--listen")?;
+            return Ok(properties.to_vec());
+        };
         let mut settings = vec![("listeners".to_owned(), listen.clone())];
         let mut put = |name: &str, value: String| settings.push((name.to_owned(), value));
         let names_voters = properties.iter().any(|(name, _)| name == "controller.quorum.voters");
@@ -62,12 +59,7 @@ impl Membership {
         if let Some(url) = &self.advertise {
             put("advertised.listeners", url.clone());
         }
-        if let Some(id) = &self.cluster_id {
-            put("cluster.id", id.clone());
-        }
-        if let Some(path) = &self.secret_file {
-            put("cluster.secret", secret(path)?);
-        }
+        settings.extend(keys.settings()?);
         for (name, value) in properties {
             if settings.iter().any(|(other, _)| other == name) {
                 return Err(Failure::usage(format!("{name} is set by a flag and as a property")));
@@ -80,13 +72,13 @@ impl Membership {
 
 /// Creates a topic that is not there yet; true when it was this call that did. In a cluster it waits until there is a controller and as
 /// many nodes as the topic has replicas, as long as `patience` says.
-pub fn create_topic(engine: &Engine, name: &str, config: &TopicConfig, patience: Duration) -> kafkalog::Result<bool> {
+pub fn create_topic(target: &Target, name: &str, config: &TopicConfig, patience: Duration) -> kafkalog::Result<bool> {
     let began = Instant::now();
     loop {
-        match engine.create_topic(name, config.clone()) {
+        match target.create_topic(name, config.clone()) {
             Ok(()) => return Ok(true),
             Err(error) if error.code() == ErrorCode::TOPIC_ALREADY_EXISTS => return Ok(false),
-            Err(error) if can_come_right(engine, &error) && began.elapsed() < patience => thread::sleep(RETRY),
+            Err(error) if can_come_right(target, &error) && began.elapsed() < patience => thread::sleep(RETRY),
             Err(error) => return Err(error),
         }
     }
@@ -104,9 +96,9 @@ pub fn wait_to_take_part(engine: &Engine, patience: Duration) -> kafkalog::Resul
     Ok(true)
 }
 
-fn can_come_right(engine: &Engine, error: &kafkalog::Error) -> bool {
+fn can_come_right(target: &Target, error: &kafkalog::Error) -> bool {
     let lacks_nodes = error.code() == ErrorCode::INVALID_REPLICATION_FACTOR;
-    engine.listener().is_some() && (lacks_nodes || error.is_retriable())
+    target.is_in_cluster() && (lacks_nodes || error.is_retriable())
 }
 
 /// All voters, this node among them.
@@ -118,31 +110,25 @@ fn voters(peers: &[Property], own: Property) -> String {
     voters.iter().map(|(node, url)| format!("{node}@{url}")).collect::<Vec<_>>().join(",")
 }
 
-/// The first line of a file: what comes behind it (most editors leave a line end) is no part of a secret.
-fn secret(path: &Path) -> Outcome<String> {
-    let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
-    match text.lines().next().map(str::trim_end) {
-        Some(secret) if !secret.is_empty() => Ok(secret.to_owned()),
-        _ => Err(Failure::new(Status::CannotOpen, format!("{}: there is no secret in its first line", path.display()))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Status;
     use clap::Parser;
 
     #[derive(Parser)]
     struct Line {
         #[command(flatten)]
         membership: Membership,
+        #[command(flatten)]
+        keys: Keys,
         #[arg(long = "property", value_parser = property)]
         properties: Vec<Property>,
     }
 
     fn settings(words: &str) -> Outcome<Vec<Property>> {
         let line = Line::try_parse_from(format!("verb {words}").split_whitespace()).unwrap();
-        line.membership.settings(&line.properties)
+        line.membership.settings(&line.keys, &line.properties)
     }
 
     fn of(name: &str, value: &str) -> Property {
@@ -174,22 +160,12 @@ mod tests {
             assert_eq!(failure.status(), Status::Usage);
         }
         assert_eq!(settings("--listen tcp://a:1").unwrap_err().status(), Status::Usage);
-        for lacks_an_address in
-            ["--node-id 1", "--cluster-id x", "--secret-file f", "--listen tcp://a:1 --peer 2=tcp://b:1"]
-        {
+        for lacks_an_address in ["--cluster-id x", "--secret-file f"] {
+            assert_eq!(settings(lacks_an_address).unwrap_err().status(), Status::Usage);
+        }
+        for lacks_an_address in ["--node-id 1", "--listen tcp://a:1 --peer 2=tcp://b:1"] {
             let words = format!("verb {lacks_an_address}");
             assert!(Line::try_parse_from(words.split_whitespace()).is_err(), "{words}");
         }
-    }
-
-    #[test]
-    fn a_secret_is_the_first_line_of_its_file() {
-        let path = std::env::temp_dir().join(format!("kafkalog-secret-{}", std::process::id()));
-        std::fs::write(&path, "open sesame\r\nnot this\n").unwrap();
-        assert_eq!(secret(&path).unwrap(), "open sesame");
-        std::fs::write(&path, "\nnot this\n").unwrap();
-        assert_eq!(secret(&path).unwrap_err().status(), Status::CannotOpen);
-        std::fs::remove_file(&path).unwrap();
-        assert!(secret(&path).is_err());
     }
 }

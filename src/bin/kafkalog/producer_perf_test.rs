@@ -3,7 +3,7 @@
 use crate::failure::{Failure, Outcome};
 use crate::histogram::Latencies;
 use crate::print;
-use crate::target::{close, property, Property, Writing};
+use crate::target::{property, Property, Target, Writing};
 use kafkalog::{DeliveryReport, DeliverySink, Producer, Record};
 use parking_lot::Mutex;
 use serde_json::{json, Value};
@@ -54,7 +54,10 @@ pub fn run(args: &Args, json: bool) -> Outcome {
     if args.throughput == 0.0 || args.throughput.is_nan() || (args.throughput < 0.0 && args.throughput != -1.0) {
         return Err(Failure::usage(format!("--throughput {}: legal: -1 or a number above 0", args.throughput)));
     }
-    let engine = args.at.open()?;
+    let target = args.at.open()?;
+    if args.print_metrics && matches!(target, Target::Cluster(_)) {
+        return Err(Failure::usage("--print-metrics prints figures of an engine: it goes with --dir"));
+    }
     let tally = Arc::new(Tally {
         counts: Mutex::new(Counts::new()),
         start: Instant::now(),
@@ -62,7 +65,7 @@ pub fn run(args: &Args, json: bool) -> Outcome {
         is_quiet: json,
         value_bytes: payloads.mean_bytes(args.num_records),
     });
-    let mut builder = engine.producer().delivery_sink(tally.clone());
+    let mut builder = target.producer().delivery_sink(tally.clone());
     for (name, value) in &args.producer_props {
         builder = builder.set(name, value)?;
     }
@@ -70,8 +73,11 @@ pub fn run(args: &Args, json: bool) -> Outcome {
     let refused = send_all(args, &producer, payloads, &tally);
     producer.close(Duration::from_secs(300))?;
     let elapsed = tally.start.elapsed();
-    let metrics = args.print_metrics.then(|| engine.stats_json());
-    close(engine)?;
+    let metrics = match &target {
+        Target::Node(engine) => args.print_metrics.then(|| engine.stats_json()),
+        Target::Cluster(_) => None,
+    };
+    target.close()?;
 
     let counts = tally.counts.lock();
     if json {

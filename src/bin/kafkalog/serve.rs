@@ -12,14 +12,17 @@
 //! Node 1 has ended in order
 //! ```
 
+use crate::cluster::Keys;
 use crate::failure::{Failure, Outcome};
 use crate::membership::{create_topic, wait_to_take_part, Membership};
-use crate::target::{close, property, Property};
+use crate::quorum::numbers;
+use crate::target::{close, property, Property, Target};
 use kafkalog::door::EndSignals;
-use kafkalog::{ClusterEvent, Engine, LogLevel, LogSink, NodeId, TopicConfig, TopicPartition};
+use kafkalog::{ClusterEvent, Engine, LogLevel, LogSink, TopicConfig, TopicPartition};
 use serde_json::{json, Value};
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{sync_channel, Receiver};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -37,6 +40,8 @@ pub struct Args {
     dir: PathBuf,
     #[command(flatten)]
     membership: Membership,
+    #[command(flatten)]
+    keys: Keys,
     /// A topic that is created as soon as the cluster is there, unless it is there already; may be repeated, and given to every node.
     /// Settings follow, as in orders:3:3:min.insync.replicas=2
     #[arg(long = "topic", value_name = "NAME:PARTITIONS:REPLICAS[:K=V]...", value_parser = wanted)]
@@ -44,6 +49,9 @@ pub struct Args {
     /// A setting of the engine (see `configs --explain engine`); may be repeated
     #[arg(long = "property", alias = "engine-property", value_name = "K=V", value_parser = property)]
     properties: Vec<Property>,
+    /// End in order also when standard input ends: with whoever started it
+    #[arg(long)]
+    end_with_stdin: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -86,7 +94,7 @@ impl LogSink for Stderr {
 }
 
 pub fn run(args: &Args, json: bool) -> Outcome {
-    let settings = args.membership.settings(&args.properties)?;
+    let settings = args.membership.settings(&args.keys, &args.properties)?;
     let topics: Vec<(String, TopicConfig)> =
         args.topics.iter().map(|topic| Ok((topic.name.clone(), topic.config()?))).collect::<Outcome<_>>()?;
     // Before any thread is started, so that every one of them leaves these signals to this one.
@@ -114,7 +122,16 @@ pub fn run(args: &Args, json: bool) -> Outcome {
         let _ = close(engine.clone()); // the first failure is the one to be told
         Err(failure)
     };
-    while !signals.wait(LOOK) {
+    let is_alone = Arc::new(AtomicBool::new(false));
+    if args.end_with_stdin {
+        let is_alone = Arc::clone(&is_alone);
+        thread::spawn(move || {
+            // Whatever is said there is none of our business; an error is an end, too.
+            let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+            is_alone.store(true, Ordering::Release);
+        });
+    }
+    while !signals.wait(LOOK) && !is_alone.load(Ordering::Acquire) {
         if let Some(failure) = failed.lock().expect("nobody panics with it").take() {
             return stop(failure);
         }
@@ -148,7 +165,7 @@ fn take_part(engine: &Engine, heard: Receiver<ClusterEvent>, topics: &[(String, 
     say_how_it_is(engine, json)?;
     thread::spawn(move || say_events(&heard, json));
     for (name, config) in topics {
-        let created = match create_topic(engine, name, config, Duration::MAX) {
+        let created = match create_topic(&Target::Node(engine.clone()), name, config, Duration::MAX) {
             Err(error) if error.code() == kafkalog::ErrorCode::CLOSED => return Ok(()),
             Err(error) => return Err(Failure::from(error)),
             Ok(created) => created,
@@ -196,10 +213,6 @@ fn sentence(event: &ClusterEvent) -> String {
         }
         ClusterEvent::IsrChanged { partition, isr, .. } => format!("Partition {partition}: in sync {}", numbers(isr)),
     }
-}
-
-fn numbers(nodes: &[NodeId]) -> String {
-    nodes.iter().map(NodeId::to_string).collect::<Vec<_>>().join(",")
 }
 
 /// One line, with one write: rust's standard output is buffered by lines.

@@ -1,9 +1,10 @@
 //! `topics`: Kafka's kafka-topics.sh.
 
 use crate::failure::{Failure, Outcome};
-use crate::target::{close, open_read_only, property, Property, Writing};
-use crate::{print, reading};
-use kafkalog::{Engine, ReadOnlyEngine, TopicConfig, TopicDescription};
+use crate::print;
+use crate::quorum::{number, numbers};
+use crate::target::{property, Property, Source, Target, Writing};
+use kafkalog::{NodeId, TopicConfig, TopicDescription};
 use serde_json::{json, Value};
 use std::io::Write;
 
@@ -52,23 +53,23 @@ pub struct Args {
 
 pub fn run(args: &Args, json: bool) -> Outcome {
     if args.list || args.describe {
-        let engine = open_read_only(&args.at.dir)?;
-        return if args.list { list(&engine, json) } else { describe(args, &engine, json) };
+        let source = args.at.look()?;
+        return if args.list { list(&source, json) } else { describe(args, &source, json) };
     }
     let name = args.topic.as_deref().expect("clap requires it");
-    let engine = if args.create { args.at.open()? } else { args.at.open_existing()? };
-    let exists = engine.topics()?.iter().any(|topic| &*topic.name == name);
+    let target = if args.create { args.at.open()? } else { args.at.open_existing()? };
+    let exists = target.topics()?.iter().any(|topic| &*topic.name == name);
     let skip = if args.create { exists && args.if_not_exists } else { !exists && args.if_exists };
     let done = match () {
         () if skip => "left as it is",
-        () if args.create => create(args, name, &engine)?,
+        () if args.create => create(args, name, &target)?,
         () if args.delete => {
-            engine.delete_topic(name)?;
+            target.delete_topic(name)?;
             "deleted"
         }
-        () => alter(args, name, &engine)?,
+        () => alter(args, name, &target)?,
     };
-    close(engine)?;
+    target.close()?;
     if json {
         print::json(&json!({ "topic": name, "result": done }))?;
     } else if args.create && !skip {
@@ -79,7 +80,7 @@ pub fn run(args: &Args, json: bool) -> Outcome {
     Ok(())
 }
 
-fn create(args: &Args, name: &str, engine: &Engine) -> Outcome<&'static str> {
+fn create(args: &Args, name: &str, target: &Target) -> Outcome<&'static str> {
     if !args.delete_configs.is_empty() {
         return Err(Failure::usage("--delete-config goes with --alter only"));
     }
@@ -93,11 +94,11 @@ fn create(args: &Args, name: &str, engine: &Engine) -> Outcome<&'static str> {
     for (name, value) in &args.configs {
         config = config.set(name, value)?;
     }
-    engine.create_topic(name, config)?;
+    target.create_topic(name, config)?;
     Ok("created")
 }
 
-fn alter(args: &Args, name: &str, engine: &Engine) -> Outcome<&'static str> {
+fn alter(args: &Args, name: &str, target: &Target) -> Outcome<&'static str> {
     if args.replication_factor.is_some() {
         return Err(Failure::usage("the replication factor of a topic cannot be altered"));
     }
@@ -108,19 +109,19 @@ fn alter(args: &Args, name: &str, engine: &Engine) -> Outcome<&'static str> {
         kafkalog::validate_setting(kafkalog::Scope::Topic, key, value)?;
     }
     if let Some(total) = args.partitions {
-        engine.add_partitions(name, total)?;
+        target.add_partitions(name, total)?;
     }
     for (key, value) in &args.configs {
-        engine.alter_topic(name, key, Some(value))?;
+        target.alter_topic(name, key, Some(value))?;
     }
     for key in &args.delete_configs {
-        engine.alter_topic(name, key, None)?;
+        target.alter_topic(name, key, None)?;
     }
     Ok("altered")
 }
 
-fn list(engine: &ReadOnlyEngine, json: bool) -> Outcome {
-    let names: Vec<String> = engine.topics()?.iter().map(|topic| topic.name.to_string()).collect();
+fn list(source: &Source, json: bool) -> Outcome {
+    let names: Vec<String> = source.topics()?.iter().map(|topic| topic.name.to_string()).collect();
     if json {
         return Ok(print::json(&json!({ "topics": names }))?);
     }
@@ -131,22 +132,26 @@ fn list(engine: &ReadOnlyEngine, json: bool) -> Outcome {
     Ok(out.flush()?)
 }
 
-fn describe(args: &Args, engine: &ReadOnlyEngine, json: bool) -> Outcome {
+fn describe(args: &Args, source: &Source, json: bool) -> Outcome {
     let topics = match &args.topic {
-        None => engine.topics()?,
-        Some(name) => match reading::topic(engine, name) {
+        None => source.topics()?,
+        Some(name) => match source.topic(name) {
             Ok(topic) => vec![topic],
             Err(_) if args.if_exists => Vec::new(),
             Err(failure) => return Err(failure),
         },
     };
-    let node = engine.node_id().map_or(0, |node| node.0);
+    let mut described = Vec::new();
+    for topic in source.with_configs(topics)? {
+        let partitions = (0..topic.partition_count).map(|partition| Place::of(source, &topic, partition));
+        described.push((partitions.collect::<Outcome<Vec<Place>>>()?, topic));
+    }
     if json {
-        let topics: Vec<Value> = topics.iter().map(|topic| as_json(topic, node)).collect();
+        let topics: Vec<Value> = described.iter().map(|(places, topic)| as_json(topic, places)).collect();
         return Ok(print::json(&json!({ "topics": topics }))?);
     }
     let mut out = print::stdout();
-    for topic in topics {
+    for (places, topic) in described {
         let configs: Vec<String> = topic.overrides.iter().map(|(name, value)| format!("{name}={value}")).collect();
         writeln!(
             out,
@@ -157,17 +162,58 @@ fn describe(args: &Args, engine: &ReadOnlyEngine, json: bool) -> Outcome {
             topic.replication_factor,
             configs.join(",")
         )?;
-        for partition in 0..topic.partition_count {
-            let name = &topic.name;
-            writeln!(out, "\tTopic: {name}\tPartition: {partition}\tLeader: {node}\tReplicas: {node}\tIsr: {node}")?;
+        for (partition, place) in places.iter().enumerate() {
+            let (name, leader) = (&topic.name, number(place.leader));
+            let (replicas, isr) = (numbers(&place.replicas), numbers(&place.isr));
+            write!(out, "\tTopic: {name}\tPartition: {partition}\tLeader: {leader}\tReplicas: {replicas}\tIsr: {isr}")?;
+            match &place.elr {
+                Some(elr) => writeln!(out, "\tElr: {}", numbers(elr))?,
+                None => writeln!(out)?,
+            }
         }
     }
     Ok(out.flush()?)
 }
 
-fn as_json(topic: &TopicDescription, node: u32) -> Value {
-    let partitions: Vec<Value> = (0..topic.partition_count)
-        .map(|partition| json!({ "partition": partition, "leader": node, "replicas": [node], "isr": [node] }))
+/// Who leads a partition, and who has it.
+struct Place {
+    leader: Option<NodeId>,
+    replicas: Vec<NodeId>,
+    isr: Vec<NodeId>,
+    /// `None` where nobody keeps one.
+    elr: Option<Vec<NodeId>>,
+}
+
+impl Place {
+    fn of(source: &Source, topic: &TopicDescription, partition: u32) -> Outcome<Place> {
+        Ok(match source {
+            Source::Dir(engine) => {
+                let node = engine.node_id().unwrap_or_default();
+                Place { leader: Some(node), replicas: vec![node], isr: vec![node], elr: None }
+            }
+            Source::Cluster(client) => {
+                let known = client.describe_partition(&topic.name, partition)?;
+                Place { leader: known.leader, replicas: known.replicas, isr: known.isr, elr: Some(known.elr) }
+            }
+        })
+    }
+}
+
+fn as_json(topic: &TopicDescription, places: &[Place]) -> Value {
+    let numbers = |nodes: &[NodeId]| nodes.iter().map(|node| node.0).collect::<Vec<u32>>();
+    let partitions: Vec<Value> = places
+        .iter()
+        .enumerate()
+        .map(|(partition, place)| {
+            let mut fields = json!({
+                "partition": partition, "leader": place.leader.map(|node| node.0),
+                "replicas": numbers(&place.replicas), "isr": numbers(&place.isr),
+            });
+            if let Some(elr) = &place.elr {
+                fields["elr"] = json!(numbers(elr));
+            }
+            fields
+        })
         .collect();
     json!({
         "topic": &*topic.name,

@@ -1,23 +1,20 @@
 //! `verifiable-consumer`: the check of the fault tools. It opens a directory (which recovers it), prints every record in the
-//! order of the log, as `verifiable-producer` printed it, and `!corrupt why` for everything that is wrong.
+//! order of the log, as `verifiable-producer` printed it, and `!corrupt why` for everything that is wrong. With --bootstrap-server it
+//! reads what a running cluster has, whose files it does not see.
 
 use crate::failure::{Failure, Outcome};
 use crate::print;
-use crate::target::{close, open_read_only, property, Property, Writing};
+use crate::target::{close, Target, Writing};
 use crate::{check, reading};
 use kafkalog::inspect::{check as check_files, CheckScope, Severity};
 use kafkalog::{ConsumerBuilder, ConsumerRecord, StartAt, TopicDescription, TopicPartition};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::Path;
 
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// The data directory
-    #[arg(long, value_name = "DIR")]
-    dir: PathBuf,
-    /// A setting of the engine; may be repeated
-    #[arg(long = "engine-property", value_name = "K=V", value_parser = property)]
-    properties: Vec<Property>,
+    #[command(flatten)]
+    at: Writing,
     /// One topic only
     #[arg(long)]
     topic: Option<String>,
@@ -31,20 +28,18 @@ pub struct Args {
 
 pub fn run(args: &Args, _json: bool) -> Outcome {
     let mut corrupt = 0;
-    if args.read_only {
-        let engine = open_read_only(&args.dir)?;
-        corrupt += print_topics(args, &engine.topics()?, || engine.consumer())?;
-    } else {
-        let at = Writing { dir: args.dir.clone(), engine_properties: args.properties.clone() };
-        let engine = at.open()?;
+    if args.read_only || args.at.dir.is_none() {
+        let source = args.at.look()?;
+        corrupt += print_topics(args, &source.topics()?, || source.consumer())?;
+    } else if let Target::Node(engine) = args.at.open()? {
         corrupt += print_topics(args, &engine.topics()?, || engine.consumer())?;
         // Nothing was written here, so whatever closing could not do (a full disk takes no snapshot) corrupts nothing.
         if let Err(failure) = close(engine) {
             writeln!(print::stdout(), "# {failure}")?;
         }
     }
-    if !args.no_check {
-        corrupt += print_damages(args)?;
+    if let Some(dir) = args.at.dir.as_deref().filter(|_| !args.no_check) {
+        corrupt += print_damages(dir)?;
     }
     match corrupt {
         0 => Ok(()),
@@ -100,8 +95,8 @@ fn print_record(record: &ConsumerRecord<'_>, out: &mut impl Write) -> std::io::R
     writeln!(out, "{}/{}/{} {crc:08x}", record.topic, record.partition, record.offset)
 }
 
-fn print_damages(args: &Args) -> Outcome<u64> {
-    let report = check_files(&args.dir, CheckScope::All)?;
+fn print_damages(dir: &Path) -> Outcome<u64> {
+    let report = check_files(dir, CheckScope::All)?;
     let mut out = print::stdout();
     let mut count = 0;
     for damage in &report.damages {

@@ -9,17 +9,16 @@
 //! With --times a claim ends in ` @` and the milliseconds since the start, taken after the acknowledgement: `.ci/flush-window` needs to know
 //! how old a lost record was.
 //!
-//! With --listen the process is a node of a cluster, and produces to the leaders wherever they are.
+//! With --listen the process is a node of a cluster, with --bootstrap-server a client of one; it produces to the leaders wherever they are.
 //!
 //! With one producer and one partition the lines come in the order of the log.
 
 use crate::failure::{Failure, Outcome};
 use crate::membership::{create_topic, Membership};
-use crate::target::{close, open, Property};
-use kafkalog::{Delivery, Engine, Producer, Record, Rung, TopicConfig};
+use crate::target::{Property, Target, Writing};
+use kafkalog::{Delivery, Producer, Record, Rung, TopicConfig};
 use std::collections::VecDeque;
 use std::io::Write;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -30,12 +29,8 @@ const JOIN_MAX: Duration = Duration::from_secs(60);
 
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// The data directory
-    #[arg(long, value_name = "DIR")]
-    dir: PathBuf,
-    /// A setting of the engine; may be repeated
-    #[arg(long = "engine-property", value_name = "K=V", value_parser = crate::target::property)]
-    properties: Vec<Property>,
+    #[command(flatten)]
+    at: Writing,
     #[command(flatten)]
     membership: Membership,
     /// The topic; created when it is not there
@@ -93,17 +88,17 @@ pub struct Args {
 
 pub fn run(args: &Args, _json: bool) -> Outcome {
     let config = topic_config(args)?;
-    let engine = open(&args.dir, &args.membership.settings(&args.properties)?)?;
-    create_topic(&engine, &args.topic, &config, JOIN_MAX)?;
+    let target = args.at.open_as(&args.membership)?;
+    create_topic(&target, &args.topic, &config, JOIN_MAX)?;
     let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
-    let run = &Run { args, engine: &engine, began: Instant::now(), next, stop };
+    let run = &Run { args, target: &target, began: Instant::now(), next, stop };
     let outcome = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..args.producers).map(|number| scope.spawn(move || run.produce(number))).collect();
         let outcomes: Vec<Outcome> =
             threads.into_iter().map(|thread| thread.join().expect("a panic has been reported by its thread")).collect();
         outcomes.into_iter().collect::<Outcome>()
     });
-    let closed = close(engine);
+    let closed = target.close();
     outcome?;
     closed?;
     Ok(())
@@ -129,7 +124,7 @@ fn topic_config(args: &Args) -> Outcome<TopicConfig> {
 
 struct Run<'a> {
     args: &'a Args,
-    engine: &'a Engine,
+    target: &'a Target,
     began: Instant,
     /// Number of the next record, over all producers.
     next: AtomicU64,
@@ -147,7 +142,7 @@ impl Run<'_> {
 
     fn produce_until_stopped(&self, number: u32) -> Outcome {
         let args = self.args;
-        let mut builder = self.engine.producer().set("acks", &args.acks)?;
+        let mut builder = self.target.producer().set("acks", &args.acks)?;
         builder = builder.set("linger.ms", &args.linger_ms.to_string())?.set("compression.type", &args.codec)?;
         if let Some(bytes) = args.batch_size {
             builder = builder.set("batch.size", &bytes.to_string())?;
@@ -178,7 +173,7 @@ impl Run<'_> {
 
     /// A topic that was there already may have another number of partitions than was asked for.
     fn partitions(&self) -> Outcome<u32> {
-        let topics = self.engine.topics()?;
+        let topics = self.target.topics()?;
         let own = topics.iter().find(|topic| *topic.name == *self.args.topic);
         own.map(|topic| topic.partition_count).ok_or_else(|| Failure::failed("the topic is gone"))
     }

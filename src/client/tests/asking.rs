@@ -7,9 +7,9 @@ use crate::controller::{ControllerRequest, ControllerResponse, CreateTopic, Repl
 use crate::error::{Error, ErrorCode};
 use crate::types::{Acks, LeaderEpoch, Offset, Rung, TopicPartition};
 use crate::wire::{
-    encode, CurrentLeader, DeleteRecordsPartitionResponse, DeleteRecordsResponse, ListOffsetsPartitionResponse,
-    ListOffsetsResponse, ListedOffset, Message, OffsetSpec, ProducePartitionResponse, ProduceResponse, Produced,
-    Request, Response,
+    encode, CurrentLeader, DeleteRecordsPartitionResponse, DeleteRecordsResponse, DescribeReplicasPartitionResponse,
+    DescribeReplicasResponse, LedReplicas, ListOffsetsPartitionResponse, ListOffsetsResponse, ListedOffset, Message,
+    OffsetSpec, ProducePartitionResponse, ProduceResponse, Produced, Request, Response,
 };
 use bytes::Bytes;
 
@@ -198,6 +198,26 @@ fn records_are_deleted_at_the_leader() {
     let partitions = vec![DeleteRecordsPartitionResponse { partition: logs(), low_watermark, current_leader: None }];
     world.answer(&sent, Response::DeleteRecords(DeleteRecordsResponse { partitions }));
     assert_eq!(outcomes.only().unwrap(), Offset(5));
+}
+
+#[test]
+fn how_far_the_replicas_are_is_asked_of_whoever_turns_out_to_lead() {
+    let (world, outcomes) = (World::knowing(), Outcomes::new());
+    world.client.describe_replicas(&logs(), world.in_ms(1_000), outcomes.done());
+    let answer = |replicas, current_leader| {
+        let partitions = vec![DescribeReplicasPartitionResponse { partition: logs(), replicas, current_leader }];
+        Response::DescribeReplicas(DescribeReplicasResponse { partitions })
+    };
+    let sent = world.only_sent();
+    assert_eq!(sent.to, ONE);
+    let refusal = Error::new(ErrorCode::NOT_LEADER_OR_FOLLOWER, "not here");
+    world.answer(&sent, answer(Err(refusal), Some(leads(TWO, 8))));
+    world.pass(100);
+    let sent = world.only_sent();
+    assert_eq!(sent.to, TWO);
+    let led = LedReplicas { leader_epoch: LeaderEpoch(8), high_watermark: Offset(5), states: vec![] };
+    world.answer(&sent, answer(Ok(led.clone()), None));
+    assert_eq!(outcomes.only().unwrap(), led);
 }
 
 fn create(world: &World, id: u8, ms: u64) -> Outcomes<Reply> {

@@ -105,6 +105,7 @@ pub fn metadata(metadata_offset: u64, leader: Option<NodeId>, epoch: u32) -> Met
         leader_epoch: LeaderEpoch(epoch),
         replicas: vec![ONE, TWO],
         isr: vec![ONE, TWO],
+        elr: vec![],
         offline_replicas: vec![],
     };
     let description = Ok(MetadataTopicDescription { id: ID, partitions: vec![partition] });

@@ -9,10 +9,11 @@ use crate::controller::{ControllerRequest, ControllerResponse, Reply};
 use crate::error::{Error, ErrorCode, Result};
 use crate::record::batches;
 use crate::transport::BOOTSTRAP_ID_MIN;
-use crate::types::{Acks, NodeId, Offset, Rung};
+use crate::types::{Acks, LeaderEpoch, NodeId, Offset, Rung};
 use crate::wire::{
-    CurrentLeader, DeleteRecordsPartitionResponse, DeleteRecordsResponse, ListOffsetsPartitionResponse,
-    ListOffsetsResponse, OffsetSpec, ProducePartitionResponse, ProduceResponse, Produced, Request, Response,
+    CurrentLeader, DeleteRecordsPartitionResponse, DeleteRecordsResponse, DescribeReplicasPartitionResponse,
+    DescribeReplicasResponse, LedReplicas, ListOffsetsPartitionResponse, ListOffsetsResponse, OffsetSpec,
+    ProducePartitionResponse, ProduceResponse, Produced, Request, Response,
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -71,6 +72,12 @@ impl Cluster {
                 let low_watermark = verdict(refusal).map(|()| Offset(0));
                 let answer = DeleteRecordsPartitionResponse { partition: logs(), low_watermark, current_leader };
                 Response::DeleteRecords(DeleteRecordsResponse { partitions: vec![answer] })
+            }
+            Request::DescribeReplicas(_) => {
+                let (leader_epoch, high_watermark) = (LeaderEpoch(0), Offset(0));
+                let replicas = verdict(refusal).map(|()| LedReplicas { leader_epoch, high_watermark, states: vec![] });
+                let answer = DescribeReplicasPartitionResponse { partition: logs(), replicas, current_leader };
+                Response::DescribeReplicas(DescribeReplicasResponse { partitions: vec![answer] })
             }
             Request::Controller(_) => {
                 let elsewhere = Err(Error::new(ErrorCode::NOT_CONTROLLER, "not here"));

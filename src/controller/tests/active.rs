@@ -82,6 +82,32 @@ fn nothing_is_decided_before_the_controller_is_active() {
 }
 
 #[test]
+fn the_active_controller_describes_its_quorum_and_what_topics_have_set() {
+    let mut lone = Lone::open();
+    lone.ask(1, &ControllerRequest::DescribeQuorum);
+    assert_eq!(lone.answers(), [(1, Err(ErrorCode::NOT_CONTROLLER))]);
+    let mut lone = Lone::active();
+    lone.ask(1, &registration(3, 1, None, None));
+    lone.write();
+    lone.replies.clear();
+    lone.ask(2, &ControllerRequest::DescribeQuorum);
+    let Ok(Reply::Quorum(state)) = &lone.last_response().result else { panic!("{:?}", lone.replies) };
+    let metadata_offset = lone.controller.image().offset();
+    assert_eq!((state.leader, state.metadata_offset), (NodeId(0), metadata_offset));
+    let own = QuorumProgress { node: NodeId(0), log_end: metadata_offset + 1, is_voter: true };
+    assert_eq!(state.replicas, [own], "all of it is on its own disk");
+    assert_eq!(
+        state.nodes.iter().map(|node| (node.node, node.standing)).collect::<Vec<_>>(),
+        [(NodeId(3), NodeStanding::Fenced)]
+    );
+    lone.replies.clear();
+    lone.ask(3, &ControllerRequest::DescribeConfigs { topics: Vec::new() });
+    lone.ask(4, &ControllerRequest::DescribeConfigs { topics: vec![TOPIC.into()] });
+    let expected = [(3, Ok(Reply::Configs(Vec::new()))), (4, Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION))];
+    assert_eq!(lone.answers(), expected);
+}
+
+#[test]
 fn an_answer_waits_until_its_records_are_durable_and_the_next_decision_does_not() {
     let mut lone = Lone::active();
     lone.ask(1, &registration(3, 1, None, None));

@@ -1,8 +1,6 @@
 //! What an operator asks of a cluster from outside.
 
-use super::super::cluster_types::{
-    ClusterDescription, NodeDescription, PartitionEnds, PartitionOutcome, PartitionReplicas,
-};
+use super::super::cluster_types::{PartitionEnds, PartitionOutcome};
 use super::super::orders;
 use super::ClusterClient;
 use crate::config::{IsolationLevel, TopicConfig};
@@ -50,7 +48,8 @@ impl ClusterClient {
         self.core.ask_controller(orders::alter_topic(name, key, value)?).map(|_| ())
     }
 
-    /// Every topic as of now, by name. Their settings are not told to clients: `overrides` is empty.
+    /// Every topic as of now, by name. Their settings are not among what every client is told, so `overrides` is empty:
+    /// [`describe_configs`](ClusterClient::describe_configs) asks for them.
     ///
     /// # Errors
     /// None of its own.
@@ -105,53 +104,6 @@ impl ClusterClient {
     pub fn delete_records(&self, topic: &str, partition: u32, before: Offset) -> Result<Offset> {
         let id = TopicPartition::new(topic, partition);
         self.core.wait(|deadline, done| self.core.client.delete_records(&id, Some(before), deadline, done))
-    }
-
-    /// The cluster as of now. Clients are told of nodes that are alive, and not of the quorum: voters and epochs are left out.
-    ///
-    /// # Errors
-    /// None of its own.
-    pub fn describe_cluster(&self) -> Result<ClusterDescription> {
-        self.core.look()?;
-        let view = self.core.client.view();
-        let nodes = view.nodes().into_iter().map(|node| NodeDescription {
-            id: node.node,
-            address: node.address,
-            rack: node.rack,
-            is_fenced: false,
-            is_shutting_down: false,
-            epoch: 0,
-        });
-        Ok(ClusterDescription {
-            cluster_id: view.cluster().unwrap_or_default(),
-            controller: view.controller(),
-            nodes: nodes.collect(),
-            voters: Vec::new(),
-            learners: Vec::new(),
-            quorum_leader: view.controller(),
-            quorum_epoch: 0,
-            metadata_offset: view.metadata_offset().unwrap_or(0),
-            quorum_replicas: Vec::new(),
-        })
-    }
-
-    /// One partition as of now: who leads, who replicates, who is in sync. How far each replica is, clients are not told.
-    ///
-    /// # Errors
-    /// UNKNOWN_TOPIC_OR_PARTITION.
-    pub fn describe_replicas(&self, topic: &str, partition: u32) -> Result<PartitionReplicas> {
-        self.core.look()?;
-        let found = self.core.client.view().partition(&TopicPartition::new(topic, partition))?;
-        Ok(PartitionReplicas {
-            leader: found.leader,
-            leader_epoch: found.leader_epoch,
-            replicas: found.replicas,
-            isr: found.isr,
-            elr: Vec::new(),
-            offline: found.offline_replicas,
-            high_watermark: None,
-            states: Vec::new(),
-        })
     }
 
     /// As [`Engine::elect_leaders`](super::super::Engine::elect_leaders).

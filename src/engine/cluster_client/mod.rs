@@ -7,6 +7,7 @@
 mod admin;
 mod builder;
 mod core;
+mod describe;
 mod thread;
 mod topics;
 

@@ -16,7 +16,8 @@ use crate::storage::{Fetch, UpTo};
 use crate::time::Instant;
 use crate::types::{Acks, LeaderEpoch, NodeId, Offset, Rung, Timestamp, TopicPartition};
 use crate::wire::{
-    AbortedTransaction, CorrelationId, CurrentLeader, Message, MetadataResponse, MetadataTopic, Request, Response,
+    AbortedTransaction, CorrelationId, CurrentLeader, LedReplica, LedReplicas, Message, MetadataResponse,
+    MetadataTopic, Request, Response,
 };
 use bytes::Bytes;
 use std::sync::Arc;
@@ -218,6 +219,26 @@ impl ClientPartition for Partition {
 
     fn delete_records(&self, before: Option<Offset>) -> Result<Offset> {
         Partition::delete_records(self, before)
+    }
+
+    fn replicas(&self) -> Result<LedReplicas> {
+        self.check_reign(None)?;
+        let leader_epoch = Partition::leader_epoch(self);
+        let states = self.replica_states().into_iter().map(|replica| LedReplica {
+            node: replica.node,
+            log_start: replica.log_start,
+            log_end: replica.log_end,
+            vouched: replica.vouched,
+            last_leader_epoch: replica.last_leader_epoch,
+            lag_records: replica.lag_records,
+            lag_ms: replica.lag.map(|lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX)),
+            is_caught_up: replica.is_caught_up,
+        });
+        let states = states.collect();
+        let high_watermark = self.offsets()?.high_watermark;
+        // Whoever has lost its leadership meanwhile knows of nobody but itself.
+        self.check_reign(Some(leader_epoch))?;
+        Ok(LedReplicas { leader_epoch, high_watermark, states })
     }
 
     fn low_watermark(&self) -> Result<Option<Offset>> {

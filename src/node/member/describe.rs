@@ -3,7 +3,7 @@
 use super::super::cluster::MemberStanding;
 use super::super::notices::Level;
 use super::Member;
-use crate::controller::{ControllerEvent, Image, Membership, PartitionState};
+use crate::controller::{ControllerEvent, Image, Membership, PartitionState, QuorumProgress};
 use crate::transport::{ClusterId, PeerStats};
 use crate::types::{LeaderEpoch, NodeId, TopicPartition};
 use parking_lot::Mutex;
@@ -55,6 +55,11 @@ impl Member {
     #[cfg_attr(not(any(test, feature = "sim")), allow(dead_code))]
     pub(crate) fn image_offset(&self) -> u64 {
         self.runner().image_offset()
+    }
+
+    /// How far everybody's copy of the metadata is, by number; empty where this node does not lead the quorum. May wait for this node's disk.
+    pub(crate) fn quorum_replicas(&self) -> Vec<QuorumProgress> {
+        self.runner().quorum_replicas()
     }
 
     /// Whether the cluster counts on this life of the node: it is registered, has caught up, and is not fenced.

@@ -11,7 +11,7 @@ use super::reports::{MetadataPeers, MetadataSubscriber, Report, Waiter};
 use super::static_core::{StaticCore, StaticSettings};
 use crate::controller::{
     Appointment, Controller, ControllerConfig, ControllerRequest, ControllerResponse, Image, Membership, QuorumConfig,
-    RaftMessage,
+    QuorumProgress, RaftMessage,
 };
 use crate::disk::Disk;
 use crate::error::{Error, ErrorCode, Result};
@@ -183,6 +183,17 @@ impl MetadataRunner {
     /// How far the metadata are known.
     pub fn image_offset(&self) -> u64 {
         self.standing.read().image.offset()
+    }
+
+    /// How far everybody's copy is, by number; empty where this node does not lead.
+    pub fn quorum_replicas(&self) -> Vec<QuorumProgress> {
+        let replicas = match &*self.core.lock() {
+            AnyCore::Quorum(core) => core.controller.quorum_replicas(),
+            AnyCore::Static(_) => Vec::new(),
+        };
+        // Whoever found the core taken has left his call.
+        self.work();
+        replicas
     }
 
     /// Leaves the quorum in order. Requests that come later are answered NOT_CONTROLLER.

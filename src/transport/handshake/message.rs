@@ -8,7 +8,8 @@
 //!
 //!  1 Hello    0 version min u16   2 version max u16   4 role u8 (0 node, 1 client)   5 flags u8 (1: knows a secret,
 //!              2: insists)
-//!             6 cluster 16 bytes  22 number u32       26 number expected at the other end u32 (0xffffffff: any,
+//!             6 cluster 16 bytes (zeros: any, clients only)
+//!            22 number u32       26 number expected at the other end u32 (0xffffffff: any,
 //!              clients only)
 //!            30 incarnation u64   38 frame bytes max u32   42 nonce 32 bytes   74 end; a newer version may add more
 //!  2 Proof    0 hmac 32 bytes     32 generation u64 (0: yours to choose)   40 number u32   44 end

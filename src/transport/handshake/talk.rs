@@ -7,6 +7,9 @@ use crate::types::NodeId;
 use std::fmt;
 use std::io::{self, Read, Write};
 
+/// What a client says that takes whichever cluster it finds.
+const ANY_CLUSTER: [u8; 16] = [0; 16];
+
 /// This side.
 #[derive(Clone, Debug)]
 pub(in crate::transport) struct Me {
@@ -196,7 +199,7 @@ fn judge(me: &Me, theirs: &Hello) -> Result<u16, Refusal> {
     if version < theirs.version_min || !VERSIONS.contains(&version) {
         return Err(Refusal::Version);
     }
-    if theirs.cluster != me.cluster {
+    if !may_be_the_same_cluster(me, theirs) {
         return Err(Refusal::Cluster);
     }
     if theirs.role == Role::Node && theirs.number == me.number {
@@ -206,6 +209,12 @@ fn judge(me: &Me, theirs: &Hello) -> Result<u16, Refusal> {
         return Err(Refusal::SecretMissing);
     }
     Ok(version)
+}
+
+/// A client need not know the name of the cluster that it looks for.
+fn may_be_the_same_cluster(me: &Me, theirs: &Hello) -> bool {
+    let is_any = |role: Role, cluster: [u8; 16]| role == Role::Client && cluster == ANY_CLUSTER;
+    theirs.cluster == me.cluster || is_any(me.role, me.cluster) || is_any(theirs.role, theirs.cluster)
 }
 
 fn say(stream: &mut impl Write, message: &Message) -> Result<Vec<u8>, End> {

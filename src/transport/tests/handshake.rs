@@ -85,6 +85,18 @@ fn a_client_is_given_a_number() {
     assert_eq!((accepted.peer, accepted.role), (NodeId(CLIENT_ID_MIN.0 + 1), Role::Client));
 }
 
+#[test]
+fn a_client_takes_whichever_cluster_it_finds_and_a_node_does_not() {
+    let anywhere = |number| Me { cluster: [0; 16], ..me(number, Some("a")) };
+    let (dialled, accepted, _) = meet(anywhere(CLIENT_ID_MIN.0), me(2, Some("a")), 2);
+    assert_eq!((dialled.unwrap().peer, accepted.unwrap().role), (NodeId(2), Role::Client));
+    refused(meet(anywhere(1), me(2, Some("a")), 2), false, Refusal::Cluster);
+    refused(meet(me(1, Some("a")), anywhere(2), 2), false, Refusal::Cluster);
+    refused(meet(me(CLIENT_ID_MIN.0, Some("a")), anywhere(2), 2), false, Refusal::Cluster);
+    let stranger = Me { cluster: [0; 16], ..me(CLIENT_ID_MIN.0, Some("b")) };
+    refused(meet(stranger, me(2, Some("a")), 2), false, Refusal::WrongSecret);
+}
+
 #[track_caller]
 fn refused((dialled, accepted, _): (Outcome, Outcome, Vec<u8>), by_dialler: bool, why: Refusal) {
     let (dialled, accepted) = (dialled.unwrap_err(), accepted.unwrap_err());

@@ -70,9 +70,9 @@ fn a_newer_message_is_refused_by_naming_both_versions_and_can_be_answered() {
     assert_eq!((envelope.version, envelope.kind, envelope.is_response), (2, 7, false));
     assert_eq!(envelope.correlation, Some(CorrelationId(77.try_into().unwrap())));
 
-    let unknown = decode(with(&metadata_request(), 2, &[9]).into()).unwrap_err();
+    let unknown = decode(with(&metadata_request(), 2, &[10]).into()).unwrap_err();
     assert_eq!(unknown.code(), ErrorCode::UNSUPPORTED_VERSION);
-    let both = "a request of type 9 in wire version 1; this program knows types up to 8 in version 1";
+    let both = "a request of type 10 in wire version 1; this program knows types up to 9 in version 1";
     assert_eq!(unknown.message(), both);
     for (at, byte) in [(1, 0), (1, 255), (2, 0), (2, 255), (3, 2), (3, 0x81)] {
         assert_eq!(refused(&with(&metadata_request(), at, &[byte])), ErrorCode::UNSUPPORTED_VERSION, "{at} {byte}");

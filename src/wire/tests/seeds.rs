@@ -12,7 +12,8 @@ fn name_of(bytes: &[u8]) -> String {
     let envelope = Envelope::read(bytes).unwrap();
     let kinds =
         ["failed", "replica-fetch", "controller", "produce", "consumer-fetch", "list-offsets", "delete-records"];
-    let kind = kinds.into_iter().chain(["metadata", "raft"]).nth(usize::from(envelope.kind)).unwrap();
+    let kind =
+        kinds.into_iter().chain(["metadata", "raft", "describe-replicas"]).nth(usize::from(envelope.kind)).unwrap();
     let direction = if envelope.is_response { "response" } else { "request" };
     match (kind, envelope.is_response) {
         ("controller", false) => format!("{kind}-{direction}-{}", bytes[12]),

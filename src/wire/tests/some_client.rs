@@ -97,6 +97,28 @@ some! {
         current_leader: option::of(leader()),
     }
     delete_response -> DeleteRecordsResponse { partitions: vec(deleted_partition(), 0..3) }
+    replicas_request -> DescribeReplicasRequest { partitions: vec(place(), 0..3) }
+    led_replica -> LedReplica {
+        node: some_node(),
+        log_start: some_offset(),
+        log_end: some_offset(),
+        vouched: some_offset(),
+        last_leader_epoch: option::of(some_epoch()),
+        lag_records: any::<u64>(),
+        lag_ms: option::of(any::<u64>()),
+        is_caught_up: any::<bool>(),
+    }
+    led_replicas -> LedReplicas {
+        leader_epoch: some_epoch(),
+        high_watermark: some_offset(),
+        states: vec(led_replica(), 0..4),
+    }
+    described_partition -> DescribeReplicasPartitionResponse {
+        partition: place(),
+        replicas: result_of(led_replicas(), some_error()),
+        current_leader: option::of(leader()),
+    }
+    replicas_response -> DescribeReplicasResponse { partitions: vec(described_partition(), 0..3) }
     metadata_request -> MetadataRequest { topics: option::of(vec(some_name(), 0..4)) }
     metadata_node -> MetadataNode { node: some_node(), address: some_text(), rack: option::of(some_text()) }
     metadata_partition -> MetadataPartition {
@@ -105,6 +127,7 @@ some! {
         leader_epoch: some_epoch(),
         replicas: some_nodes(),
         isr: some_nodes(),
+        elr: some_nodes(),
         offline_replicas: some_nodes(),
     }
     description -> MetadataTopicDescription { id: any::<[u8; 16]>(), partitions: vec(metadata_partition(), 0..3) }
@@ -130,6 +153,8 @@ pub fn some_client_message() -> BoxedStrategy<Message> {
         response(delete_response().prop_map(Response::DeleteRecords)),
         request(metadata_request().prop_map(Request::Metadata)),
         response(metadata_response().prop_map(Response::Metadata)),
+        request(replicas_request().prop_map(Request::DescribeReplicas)),
+        response(replicas_response().prop_map(Response::DescribeReplicas)),
     ]
     .boxed()
 }

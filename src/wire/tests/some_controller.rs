@@ -61,6 +61,22 @@ some! {
         partition: any::<u32>(),
         state: result_of(state(), some_code()),
     }
+    progress -> QuorumProgress { node: some_node(), log_end: any::<u64>(), is_voter: any::<bool>() }
+    registered -> RegisteredNode {
+        node: some_node(),
+        address: some_text(),
+        rack: option::of(some_text()),
+        standing: select(vec![NodeStanding::Fenced, NodeStanding::Unfenced, NodeStanding::InControlledShutdown]),
+        epoch: any::<u64>(),
+    }
+    quorum -> QuorumState {
+        leader: some_node(),
+        term: any::<u64>(),
+        metadata_offset: any::<u64>(),
+        replicas: vec(progress(), 0..4),
+        nodes: vec(registered(), 0..3),
+    }
+    configs -> TopicConfigs { topic: some_name(), settings: vec((some_text(), some_text()), 0..3) }
     partition_result -> PartitionResult { name: some_name(), partition: any::<u32>(), code: some_code() }
     some_controller_response -> ControllerResponse {
         result: result_of(reply(), some_error()),
@@ -93,6 +109,8 @@ pub fn some_controller_request() -> BoxedStrategy<ControllerRequest> {
         some_node().prop_map(|node| UnregisterNode { node }),
         (some_node(), select(vec![NodeSeat::Voter, NodeSeat::Learner, NodeSeat::None]))
             .prop_map(|(node, seat)| ChangeVoters { node, seat }),
+        Just(DescribeQuorum),
+        vec(some_name(), 0..4).prop_map(|topics| DescribeConfigs { topics }),
     ]
     .boxed()
 }
@@ -110,6 +128,8 @@ fn reply() -> BoxedStrategy<Reply> {
         vec(partition_result(), 0..3).prop_map(Reply::Partitions),
         any::<u64>().prop_map(|replicas_left| Reply::Decommission { replicas_left }),
         Just(Reply::Done),
+        quorum().prop_map(Reply::Quorum),
+        vec(configs(), 0..3).prop_map(Reply::Configs),
     ]
     .boxed()
 }

@@ -22,6 +22,7 @@ pub(crate) fn describe(
             leader_epoch: state.leader_epoch,
             replicas: state.replicas.clone(),
             isr: state.isr.clone(),
+            elr: state.elr.clone(),
             offline_replicas: state.replicas.iter().copied().filter(|node| !is_alive(*node)).collect(),
         });
         let description = Ok(MetadataTopicDescription { id: topic.id, partitions: partitions.collect() });

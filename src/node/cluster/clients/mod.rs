@@ -17,10 +17,11 @@
 //! | `requests` | who answers what; the answers' way out |
 //! | `purgatory` | requests that wait |
 //! | `produce`, `fetch`, `delete_records` | what may wait: the attempt, another look, the end of its time |
-//! | `list_offsets`, `metadata` | what never waits |
+//! | `list_offsets`, `metadata`, `describe_replicas` | what never waits |
 #![cfg_attr(not(test), allow(unused_imports))] // some are for the tests alone
 
 mod delete_records;
+mod describe_replicas;
 mod fetch;
 mod list_offsets;
 mod metadata;

@@ -4,7 +4,7 @@ use crate::config::IsolationLevel;
 use crate::error::Result;
 use crate::replication::AckVerdict;
 use crate::types::{Acks, LeaderEpoch, Offset, Rung, Timestamp, TopicPartition};
-use crate::wire::{AbortedTransaction, CurrentLeader, MetadataResponse};
+use crate::wire::{AbortedTransaction, CurrentLeader, LedReplicas, MetadataResponse};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -94,6 +94,9 @@ pub(crate) trait ClientPartition: Send + Sync {
     /// Raises the log's start to `before`, or to the high watermark, and says to which. OFFSET_OUT_OF_RANGE behind the high watermark,
     /// POLICY_VIOLATION where records are not to be deleted.
     fn delete_records(&self, before: Option<Offset>) -> Result<Offset>;
+
+    /// How far every replica is.
+    fn replicas(&self) -> Result<LedReplicas>;
 
     /// The least log start of the replicas that are alive; `None` while one of them has not said.
     fn low_watermark(&self) -> Result<Option<Offset>>;

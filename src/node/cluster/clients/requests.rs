@@ -1,6 +1,7 @@
 //! A client's request comes in, its answer goes out.
 
 use super::delete_records::DeleteRecords;
+use super::describe_replicas::describe_replicas;
 use super::fetch::ConsumerFetch;
 use super::list_offsets::list_offsets;
 use super::partition::ClientPartitions;
@@ -80,6 +81,12 @@ impl Clients {
             Request::Metadata(request) => {
                 if let Some(asker) = asker {
                     self.answer(asker, Response::Metadata(partitions.metadata(request.topics.as_deref())));
+                }
+            }
+            Request::DescribeReplicas(request) => {
+                if let Some(asker) = asker {
+                    let described = describe_replicas(request, &**partitions);
+                    self.answer(asker, Response::DescribeReplicas(described));
                 }
             }
             other => return Some(other),

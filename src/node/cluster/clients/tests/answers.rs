@@ -6,9 +6,9 @@ use crate::error::ErrorCode;
 use crate::types::{Acks, LeaderEpoch, Offset, Rung, Timestamp};
 use crate::wire::{
     ConsumerFetchPartition, ConsumerFetchPartitionResponse, ConsumerFetchRequest, CurrentLeader,
-    DeleteRecordsPartition, DeleteRecordsRequest, ListOffsetsPartition, ListOffsetsPartitionResponse,
-    ListOffsetsRequest, ListedOffset, MetadataRequest, OffsetSpec, ProducePartition, ProducePartitionResponse,
-    ProduceRequest, Request, Response,
+    DeleteRecordsPartition, DeleteRecordsRequest, DescribeReplicasRequest, ListOffsetsPartition,
+    ListOffsetsPartitionResponse, ListOffsetsRequest, ListedOffset, MetadataRequest, OffsetSpec, ProducePartition,
+    ProducePartitionResponse, ProduceRequest, Request, Response,
 };
 use bytes::Bytes;
 
@@ -310,6 +310,26 @@ fn a_new_leader_tells_no_end_before_its_high_watermark_has_reached_its_epoch() {
     assert_eq!(found(OffsetSpec::Timestamp(Timestamp(10))), listed(0, Some(10), 0), "below what is committed");
     world.change(0, |log| log.leader = Some(OTHER));
     assert_eq!(list(&world, OffsetSpec::Latest, ReadUncommitted).current_leader.unwrap().node, OTHER);
+}
+
+#[test]
+fn how_far_the_replicas_are_its_leader_says_and_others_say_who_that_is() {
+    let world = World::new();
+    let ask = |world: &World| {
+        world.ask(Request::DescribeReplicas(DescribeReplicasRequest { partitions: vec![part(0), part(9)] }));
+        match world.heard.only() {
+            Response::DescribeReplicas(answer) => answer.partitions,
+            other => panic!("{other:?}"),
+        }
+    };
+    let answer = ask(&world);
+    let led = answer[0].replicas.as_ref().unwrap();
+    assert_eq!((led.leader_epoch, led.high_watermark, led.states[0].log_end), (LeaderEpoch(1), Offset(3), Offset(3)));
+    assert_eq!(answer[1].replicas.as_ref().unwrap_err().code(), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    world.change(0, |log| (log.leader, log.epoch) = (Some(OTHER), 2));
+    let answer = ask(&world);
+    assert_eq!(answer[0].replicas.as_ref().unwrap_err().code(), ErrorCode::NOT_LEADER_OR_FOLLOWER);
+    assert_eq!(answer[0].current_leader.unwrap().node, OTHER);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::replication::{check_leader_epoch, AckVerdict};
 use crate::time::Instant;
 use crate::transport::ClusterId;
 use crate::types::{Acks, LeaderEpoch, NodeId, Offset, Rung, Timestamp, TopicPartition};
-use crate::wire::{CorrelationId, CurrentLeader, MetadataResponse, Request, Response};
+use crate::wire::{CorrelationId, CurrentLeader, LedReplica, LedReplicas, MetadataResponse, Request, Response};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -150,6 +150,24 @@ impl ClientPartition for FakePartition {
             last_stable_offset: Offset(log.visible(IsolationLevel::ReadCommitted)),
             epoch_start: Offset(log.epoch_start),
         })
+    }
+
+    fn replicas(&self) -> Result<LedReplicas> {
+        let log = self.0.lock();
+        log.check(None)?;
+        let end = Offset(log.end());
+        let own = LedReplica {
+            node: ME,
+            log_start: Offset(log.log_start),
+            log_end: end,
+            vouched: end,
+            last_leader_epoch: None,
+            lag_records: 0,
+            lag_ms: Some(0),
+            is_caught_up: true,
+        };
+        let (leader_epoch, high_watermark) = (LeaderEpoch(log.epoch), Offset(log.high_watermark));
+        Ok(LedReplicas { leader_epoch, high_watermark, states: vec![own] })
     }
 
     fn offset_for_timestamp(&self, at: Timestamp) -> Result<Option<(Offset, Timestamp)>> {

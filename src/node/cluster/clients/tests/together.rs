@@ -46,6 +46,7 @@ impl ClientPartitions for Out {
             leader_epoch: LeaderEpoch(1),
             replicas: vec![ME],
             isr: vec![ME],
+            elr: vec![],
             offline_replicas: vec![],
         });
         let description = Ok(MetadataTopicDescription { id: [7; 16], partitions: partitions.collect() });
