@@ -26,6 +26,8 @@ mod absent;
 mod keys;
 #[cfg(feature = "tls")]
 mod session;
+#[cfg(all(test, feature = "tls"))]
+mod tests;
 #[cfg(feature = "tls")]
 mod words;
 
