@@ -52,6 +52,26 @@ int main(int argc, char **argv) {
     CODE(KAFKALOG_ERR_INVALID_CONFIG, kafkalog_conf_set(secret, "cluster.secret", "open\nsesame", &err));
     CHECK(strstr(kafkalog_error_message(err), "sesame") == NULL);
     kafkalog_error_destroy(err);
+
+    /* certificates are paths to PEM files, which are looked at when the engine opens */
+    OK(kafkalog_conf_set(secret, "ssl.keystore.location", "/no/such/node.pem", NULL));
+    OK(kafkalog_conf_get(secret, "ssl.keystore.location", &buf));
+    CHECK(strcmp(kafkalog_buf_data(buf), "/no/such/node.pem") == 0);
+    kafkalog_buf_destroy(buf);
+    OK(kafkalog_conf_set(secret, "ssl.keystore.type", "PEM", NULL));
+    CODE(KAFKALOG_ERR_INVALID_CONFIG, kafkalog_conf_set(secret, "ssl.keystore.type", "JKS", NULL));
+    OK(kafkalog_conf_set(secret, "log.dirs", dir, NULL));
+    OK(kafkalog_conf_set(secret, "node.id", "1", NULL));
+    OK(kafkalog_conf_set(secret, "listeners", "tls://127.0.0.1:0", NULL));
+    OK(kafkalog_conf_set(secret, "controller.quorum.voters", "1@tls://127.0.0.1:1", NULL));
+    CODE(KAFKALOG_ERR_INVALID_CONFIG, kafkalog_engine_open(secret, &e, &err));
+    CHECK(e == NULL && strstr(kafkalog_error_message(err), "ssl.truststore.location") != NULL);
+    kafkalog_error_destroy(err);
+    /* without the cargo feature the error says so, with it that there is no such file */
+    OK(kafkalog_conf_set(secret, "ssl.truststore.location", "/no/such/ca.pem", NULL));
+    CODE(KAFKALOG_ERR_INVALID_CONFIG, kafkalog_engine_open(secret, &e, &err));
+    CHECK(e == NULL && strstr(kafkalog_error_message(err), "ssl.keystore.location") != NULL);
+    kafkalog_error_destroy(err);
     kafkalog_conf_destroy(secret);
 
     /* no directory, then one; settings of producers and consumers become the engine's defaults for them */

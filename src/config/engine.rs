@@ -255,6 +255,17 @@ mod tests {
     }
 
     #[test]
+    fn certificates_are_paths_and_names_are_looked_at_unless_told_otherwise() {
+        let mut config = EngineConfig::default();
+        config.set("ssl.keystore.location", "/etc/kafkalog/node.pem").unwrap();
+        assert_eq!(config.cluster.ssl.keystore, Some(PathBuf::from("/etc/kafkalog/node.pem")));
+        assert!(config.cluster.ssl.checks_names && config.cluster.ssl.truststore.is_none());
+        config.set("ssl.endpoint.identification.algorithm", "none").unwrap();
+        assert!(!config.cluster.ssl.checks_names);
+        assert!(config.set("ssl.client.auth", "none").is_err() && config.set("ssl.truststore.type", "JKS").is_err());
+    }
+
+    #[test]
     fn what_cannot_work_in_a_cluster_is_refused_by_name() {
         let refusal = |settings: &[(&str, &str)]| {
             let mut config = EngineConfig::default();

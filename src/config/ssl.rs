@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// Where the certificates for `tls://` are. What is in the files is looked at when sockets are made of them
 /// ([`TlsKeys::load`](crate::TlsKeys::load)).
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SslConfig {
     /// `ssl.keystore.location`.
     pub keystore: Option<PathBuf>,
@@ -15,6 +15,13 @@ pub struct SslConfig {
     pub truststore: Option<PathBuf>,
     /// `ssl.endpoint.identification.algorithm`: false for `none`.
     pub checks_names: bool,
+}
+
+impl Default for SslConfig {
+    /// No files; names are looked at.
+    fn default() -> SslConfig {
+        SslConfig { keystore: None, key: None, truststore: None, checks_names: true }
+    }
 }
 
 impl SslConfig {

@@ -67,7 +67,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Frames to the other nodes of the cluster go this way. Without one, the engine makes one for `listeners` (`tcp://`, `unix://`).
+    /// Frames to the other nodes of the cluster go this way. Without one, the engine makes one for `listeners` (`tcp://`, `tls://`, `unix://`).
     #[must_use]
     pub fn transport(mut self, transport: Arc<dyn Transport>) -> EngineBuilder {
         self.transport = Some(transport);

@@ -29,7 +29,7 @@ fn node(number: i32) -> Result<NodeId> {
     u32::try_from(number).map(NodeId).map_err(|_| invalid(format!("node_id is {number}; legal are 0 and more")))
 }
 
-/// Puts a network of the host's under an engine that was opened with `listeners` of this scheme, and starts it. `tcp://`, `unix://`
+/// Puts a network of the host's under an engine that was opened with `listeners` of this scheme, and starts it. `tcp://`, `tls://`, `unix://`
 /// and `inproc://` need no registration.
 ///
 /// `*vt` is copied; what it points to stays the host's. After success `release` is called exactly once, at the latest when the engine

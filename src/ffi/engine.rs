@@ -222,7 +222,7 @@ fn open(settings: &Settings) -> Result<kafkalog_engine_t> {
 /// The scheme of an address, unless the library carries it itself.
 fn foreign_scheme(url: &str) -> Option<&str> {
     let (scheme, _) = url.trim().split_once("://")?;
-    (!["tcp", "unix", "inproc"].contains(&scheme)).then_some(scheme)
+    (!["tcp", "tls", "unix", "inproc"].contains(&scheme)).then_some(scheme)
 }
 
 /// What a close that came to its end could not do, as one error.

@@ -8,6 +8,8 @@ use std::sync::mpsc::{channel, Receiver};
 use std::time::{Duration, Instant};
 
 pub const CLUSTER_ID: &str = "4L6g3nShT-eMCtK--X86sw";
+/// What somebody lacks who listens on tls:// and says no more.
+const NO_CERTIFICATES: &str = if cfg!(feature = "tls") { "ssl.keystore.location" } else { "cargo feature `tls`" };
 /// Far more than anything here takes.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -87,6 +89,8 @@ impl Drop for Process {
 pub struct Places {
     pub root: PathBuf,
     pub urls: [String; 3],
+    /// Further settings of every node.
+    properties: Vec<String>,
     _dir: Dir,
 }
 
@@ -95,7 +99,7 @@ impl Places {
         let dir = Dir::new();
         let root = dir.file("secret", "open sesame\n").parent().unwrap().to_owned();
         let urls = [1, 2, 3].map(|node| format!("unix://{}", root.join(format!("{node}.sock")).display()));
-        Places { root, urls, _dir: dir }
+        Places { root, urls, properties: Vec::new(), _dir: dir }
     }
 
     /// On addresses of the loopback network that nobody else has: they are this process's own.
@@ -104,6 +108,20 @@ impl Places {
         let [.., a, b, c] = std::process::id().to_be_bytes();
         let urls = [1, 2, 3].map(|node| format!("tcp://127.{}.{b}.{c}:{}", 1 + a % 250, 9300 + node));
         Places { urls, ..Places::over_unix() }
+    }
+
+    /// On free ports of the host that the certificates name.
+    #[cfg(feature = "tls")]
+    fn over_tls() -> Places {
+        let listeners = [(); 3].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let urls = listeners.map(|free| format!("tls://127.0.0.1:{}", free.local_addr().unwrap().port()));
+        let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls");
+        let properties = vec![
+            format!("ssl.keystore.location={data}/node-cert.pem"),
+            format!("ssl.key.location={data}/node-key.pem"),
+            format!("ssl.truststore.location={data}/ca.pem"),
+        ];
+        Places { urls, properties, ..Places::over_unix() }
     }
 
     pub fn data(&self, node: usize) -> PathBuf {
@@ -119,6 +137,9 @@ impl Places {
             command.arg("--peer").arg(format!("{peer}={url}"));
         }
         command.arg("--secret-file").arg(self.root.join("secret"));
+        for property in &self.properties {
+            command.args(["--engine-property", property]);
+        }
         command
     }
 
@@ -203,6 +224,12 @@ fn three_processes_over_tcp_are_a_cluster() {
     a_cluster_of_processes(&Places::over_tcp());
 }
 
+#[cfg(feature = "tls")]
+#[test]
+fn three_processes_over_tls_are_a_cluster() {
+    a_cluster_of_processes(&Places::over_tls());
+}
+
 #[test]
 fn lines_on_standard_input_go_to_a_cluster_from_a_process_that_is_a_node_of_it() {
     let places = Places::over_unix();
@@ -229,6 +256,7 @@ fn what_a_node_lacks_is_refused_before_anything_is_done() {
         (&["serve", "--dir", absent], 2, "--listen"),
         (&["serve", "--dir", absent, "--listen", "tcp://a:1", "--peer", "2=tcp://b:1"], 2, "--node-id"),
         (&["serve", "--dir", absent, "--node-id", "1", "--listen", "nowhere"], 2, "listeners"),
+        (&["serve", "--dir", absent, "--node-id", "1", "--listen", "tls://127.0.0.1:0"], 2, NO_CERTIFICATES),
         (
             &["serve", "--dir", absent, "--node-id", "1", "--listen", "tcp://a:1", "--property", "listeners=tcp://b:1"],
             2,

@@ -1,4 +1,4 @@
-//! The same over TCP.
+//! The same over TCP, and over TLS.
 
 use crate::world::{id, put, take, until, CLUSTER_ID, PATIENCE};
 use kafkalog::{Acks, Engine, ErrorCode, StartAt, TopicConfig};
@@ -13,7 +13,30 @@ fn free_ports() -> [u16; 3] {
 
 #[test]
 fn a_client_works_over_tcp_and_goes_on_without_the_leader() {
-    let urls = free_ports().map(|port| format!("tcp://127.0.0.1:{port}"));
+    a_client_works_and_goes_on_without_the_leader("tcp://127.0.0.1", &[], &[]);
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn a_client_works_over_tls_and_goes_on_without_the_leader() {
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls/");
+    let settings = |keystore: &str| {
+        let files = [("ssl.keystore.location", keystore), ("ssl.truststore.location", "ca.pem")];
+        files.map(|(name, file)| (name, format!("{data}{file}")))
+    };
+    a_client_works_and_goes_on_without_the_leader("tls://localhost", &settings("node.pem"), &settings("stranger.pem"));
+}
+
+/// `ssl` are further settings of nodes and client, `strangers` those of a client that is not let in and does not know the secret either.
+fn a_client_works_and_goes_on_without_the_leader(host: &str, ssl: &[(&str, String)], strangers: &[(&str, String)]) {
+    let further = |settings: &[(&'static str, &str)], ssl: &[(&str, String)]| -> Vec<(String, String)> {
+        let own = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        own.chain(ssl.iter().map(|(name, value)| ((*name).to_owned(), value.clone()))).collect()
+    };
+    fn lent(settings: &[(String, String)]) -> Vec<(&str, &str)> {
+        settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+    let urls = free_ports().map(|port| format!("{host}:{port}"));
     let voters = (1..).zip(&urls).map(|(number, url)| format!("{number}@{url}")).collect::<Vec<_>>().join(",");
     let dirs = [(); 3].map(|()| tempfile::tempdir().expect("temp dir"));
     let engines: Vec<Engine> = (0..3)
@@ -27,11 +50,13 @@ fn a_client_works_over_tcp_and_goes_on_without_the_leader() {
                 ("controller.quorum.voters", &voters),
             ];
             let builder = Engine::builder(dirs[index].path());
+            let settings = further(&settings, ssl);
             let set = settings.iter();
             set.fold(builder, |builder, (name, value)| builder.set(name, value).expect("legal")).open().expect("opens")
         })
         .collect();
-    let client = Engine::connect(&urls, &[("cluster.secret", "sesame")]).expect("connects");
+    let settings = [("cluster.secret", "sesame")];
+    let client = Engine::connect(&urls, &lent(&further(&settings, ssl))).expect("connects");
     until("the members take part", || {
         let nodes = client.describe_cluster().expect("is told").nodes;
         (nodes.len() == 3).then_some(())
@@ -46,7 +71,8 @@ fn a_client_works_over_tcp_and_goes_on_without_the_leader() {
     put(&sender, "t", "after").expect("is acknowledged");
     assert_eq!(take(&mut consumer, 1), ["after"]);
 
-    let stranger = Engine::connect(&urls, &[("cluster.id", CLUSTER_ID), ("default.api.timeout.ms", "2000")]);
+    let theirs = further(&[("cluster.id", CLUSTER_ID), ("default.api.timeout.ms", "2000")], strangers);
+    let stranger = Engine::connect(&urls, &lent(&theirs));
     let refused = stranger.expect("begins").describe_cluster().expect_err("is not let in");
     assert_eq!(refused.code(), ErrorCode::REQUEST_TIMED_OUT, "{refused}");
     assert!(refused.message().contains(&urls[0]), "{refused}");

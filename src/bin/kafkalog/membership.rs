@@ -19,7 +19,8 @@ pub struct Membership {
     /// As a node of a cluster: its number; without it the one of the directory
     #[arg(long, value_name = "N", requires = "listen")]
     node_id: Option<u32>,
-    /// As a node of a cluster: where it listens, tcp://host:port (port 0: a free one) or unix:///path
+    /// As a node of a cluster: where it listens, tcp://host:port (port 0: a free one), tls://host:port (its certificate by --property
+    /// ssl.keystore.location and ssl.truststore.location, in builds with the feature tls) or unix:///path
     #[arg(long, value_name = "URL")]
     listen: Option<String>,
     /// The address that others are told, when that is not the one it listens on

@@ -6,9 +6,8 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::sync::{mpsc, Arc};
 
-#[test]
-fn stop_returns_when_a_peer_hangs_and_the_writer_waits_for_it() {
-    let (one, two) = pair(SocketSettings { queue_bytes_max: 1 << 20, ..settings() });
+fn stop_returns_when_a_peer_hangs_and_the_writer_waits_for_it(base: &SocketSettings) {
+    let (one, two) = pair(SocketSettings { queue_bytes_max: 1 << 20, ..base.clone() });
     let (release, released) = mpsc::channel::<()>();
     let released = Mutex::new(released);
     two.heard.on_frame(move |_, _| {
@@ -39,9 +38,8 @@ fn stop_returns_while_connections_are_being_made_or_greeted() {
     drop(knocking);
 }
 
-#[test]
-fn stop_may_be_called_from_inside_and_nothing_is_delivered_afterwards() {
-    let (one, two) = pair(settings());
+fn stop_may_be_called_from_inside_and_nothing_is_delivered_afterwards(base: &SocketSettings) {
+    let (one, two) = pair(base.clone());
     let (own, (told, hear)) = (Arc::clone(&two.transport), mpsc::channel());
     two.heard.on_frame(move |_, _| {
         own.stop();
@@ -110,4 +108,9 @@ fn no_thread_is_left_after_stop() {
     let output = Command::new(own).args(["--exact", name, "--ignored"]).env(ALONE, "1").output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+over_tcp_and_tls! {
+    stop_returns_when_a_peer_hangs_and_the_writer_waits_for_it,
+    stop_may_be_called_from_inside_and_nothing_is_delivered_afterwards,
 }

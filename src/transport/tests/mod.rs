@@ -1,9 +1,25 @@
+/// Tests that take the settings of their nodes, once over each kind of socket.
+macro_rules! over_tcp_and_tls {
+    ($($name:ident,)*) => {
+        mod over_tcp {
+            $(#[test] fn $name() { super::$name(&crate::transport::tests::settings()); })*
+        }
+        #[cfg(feature = "tls")]
+        mod over_tls {
+            $(#[test] fn $name() { super::$name(&crate::transport::tests::tls::settings()); })*
+        }
+    };
+}
+
 mod channel;
 mod ending;
 mod frames;
 mod handshake;
 mod sockets;
+mod states;
 mod strangers;
+#[cfg(feature = "tls")]
+mod tls;
 
 use super::{Frame, Inbox, PeerStats, Receive, Secret, SocketSettings, SocketTransport, Transport};
 use crate::error::ErrorCode;
@@ -132,7 +148,11 @@ fn settings() -> SocketSettings {
 }
 
 fn with_secret(secret: &str) -> SocketSettings {
-    SocketSettings { secret: Some(Secret::new(secret.as_bytes())), ..settings() }
+    knowing(secret, &settings())
+}
+
+fn knowing(secret: &str, base: &SocketSettings) -> SocketSettings {
+    SocketSettings { secret: Some(Secret::new(secret.as_bytes())), ..base.clone() }
 }
 
 fn tcp() -> String {
@@ -149,8 +169,10 @@ fn node_at(number: u32, url: &str, settings: SocketSettings) -> Node {
     Node { number, url, transport, heard }
 }
 
+/// On `tls://` if it has keys for that.
 fn node(number: u32, settings: SocketSettings) -> Node {
-    node_at(number, &tcp(), settings)
+    let url = if settings.tls.is_some() { "tls://127.0.0.1:0".to_owned() } else { tcp() };
+    node_at(number, &url, settings)
 }
 
 fn client(settings: SocketSettings, of: &[&Node]) -> Node {

@@ -1,4 +1,4 @@
-use super::{client, node, node_at, pair, pattern, settings, tcp, wait_until, with_secret, Event, Node};
+use super::{client, knowing, node, node_at, pair, pattern, settings, tcp, wait_until, Event, Node};
 use crate::error::ErrorCode;
 use crate::transport::{Frame, SocketSettings, Transport, BOOTSTRAP_ID_MIN, CLIENT_ID_MIN};
 use crate::types::NodeId;
@@ -16,8 +16,8 @@ fn connect(one: &Node, two: &Node) {
     two.heard.wait_up(one.number);
 }
 
-fn frames_of_every_size_travel_both_ways(urls: [&str; 2]) {
-    let settings = SocketSettings { frame_bytes_max: CAP, ..with_secret("a") };
+fn frames_of_every_size_travel_both_ways(urls: [&str; 2], base: &SocketSettings) {
+    let settings = SocketSettings { frame_bytes_max: CAP, ..knowing("a", base) };
     let (one, two) = (node_at(1, urls[0], settings.clone()), node_at(2, urls[1], settings));
     connect(&one, &two);
     let sizes = [0, 1, 7, 8, 100, 16_384, 16_385, 65_536, 1 << 20, (1 << 20) + 1, CAP as usize];
@@ -42,14 +42,39 @@ fn frames_of_every_size_travel_both_ways(urls: [&str; 2]) {
 
 #[test]
 fn frames_of_every_size_travel_both_ways_over_tcp() {
-    frames_of_every_size_travel_both_ways([&tcp(), &tcp()]);
+    frames_of_every_size_travel_both_ways([&tcp(), &tcp()], &settings());
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn frames_of_every_size_travel_both_ways_over_tls() {
+    let urls = ["tls://127.0.0.1:0", "tls://localhost:0"];
+    frames_of_every_size_travel_both_ways(urls, &super::tls::settings());
+}
+
+#[cfg(not(feature = "tls"))]
+#[test]
+fn a_build_without_tls_says_what_it_lacks() {
+    let one = node(1, settings());
+    let config = crate::config::SslConfig {
+        keystore: Some("node.pem".into()),
+        truststore: Some("ca.pem".into()),
+        ..Default::default()
+    };
+    for refused in [
+        one.transport.listen("tls://127.0.0.1:0").unwrap_err(),
+        one.transport.set_peer(NodeId(2), Some("tls://127.0.0.1:1")).unwrap_err(),
+        crate::transport::TlsKeys::load(&config).unwrap_err(),
+    ] {
+        assert!(refused.message().contains("cargo feature `tls`"), "{refused}");
+    }
 }
 
 #[test]
 fn frames_of_every_size_travel_both_ways_over_unix_sockets() {
     let dir = tempfile::tempdir().unwrap();
     let urls = ["a", "b"].map(|name| format!("unix://{}", dir.path().join(name).display()));
-    frames_of_every_size_travel_both_ways([&urls[0], &urls[1]]);
+    frames_of_every_size_travel_both_ways([&urls[0], &urls[1]], &settings());
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "the socket files are gone");
 }
 
@@ -77,9 +102,8 @@ fn the_smaller_cap_of_the_two_counts_for_both() {
     one.heard.wait_for_frames(1);
 }
 
-#[test]
-fn many_threads_send_at_once_and_each_ones_frames_keep_their_order() {
-    let (one, two) = pair(SocketSettings { queue_frames_max: 100, ..settings() });
+fn many_threads_send_at_once_and_each_ones_frames_keep_their_order(base: &SocketSettings) {
+    let (one, two) = pair(SocketSettings { queue_frames_max: 100, ..base.clone() });
     let (threads, each) = (6u8, 3000u32);
     thread::scope(|scope| {
         for t in 0..threads {
@@ -107,14 +131,26 @@ fn many_threads_send_at_once_and_each_ones_frames_keep_their_order() {
     assert_eq!(one.stats_of(two.number).queued_bytes, 0);
 }
 
-#[test]
-fn a_restarted_peer_is_found_again_and_frames_flow() {
-    let (one, mut two) = pair(settings());
+fn both_sides_send_more_than_the_sockets_hold_at_the_same_time(base: &SocketSettings) {
+    let (one, two) = pair(base.clone());
+    thread::scope(|scope| {
+        for (from, to) in [(&one, &two), (&two, &one)] {
+            scope.spawn(move || (0..200).for_each(|i| from.send_until_taken(to.number, &pattern(300_000, i))));
+        }
+    });
+    for node in [&one, &two] {
+        let frames = node.heard.wait_for_frames(200);
+        assert!(frames.iter().zip(0..).all(|(frame, i)| *frame == pattern(300_000, i)));
+    }
+}
+
+fn a_restarted_peer_is_found_again_and_frames_flow(base: &SocketSettings) {
+    let (one, mut two) = pair(base.clone());
     for round in 0..5u8 {
         let url = two.url.clone();
         drop(two);
         one.heard.wait_down(super::NodeId(2));
-        two = node_at(2, &url, settings());
+        two = node_at(2, &url, base.clone());
         two.knows(&one);
         two.heard.wait_up(one.number);
         one.send_until_taken(two.number, &pattern(10, round));
@@ -129,10 +165,9 @@ fn a_restarted_peer_is_found_again_and_frames_flow() {
     one.heard.check_order();
 }
 
-#[test]
-fn a_peer_that_never_reads_blocks_nobody() {
-    let small = SocketSettings { queue_bytes_max: 1 << 20, ..settings() };
-    let (one, slow, quick) = (node(1, small), node(2, settings()), node(3, settings()));
+fn a_peer_that_never_reads_blocks_nobody(base: &SocketSettings) {
+    let small = SocketSettings { queue_bytes_max: 1 << 20, ..base.clone() };
+    let (one, slow, quick) = (node(1, small), node(2, base.clone()), node(3, base.clone()));
     connect(&one, &slow);
     connect(&one, &quick);
     let (release, released) = mpsc::channel::<()>();
@@ -161,17 +196,15 @@ fn a_peer_that_never_reads_blocks_nobody() {
     assert!(numbers.iter().map(|f| u32::from_be_bytes(f[..4].try_into().unwrap())).eq(0..taken));
 }
 
-#[test]
-fn a_frame_larger_than_the_queue_goes_when_nothing_is_before_it() {
-    let (one, two) = pair(SocketSettings { queue_bytes_max: 1000, ..settings() });
+fn a_frame_larger_than_the_queue_goes_when_nothing_is_before_it(base: &SocketSettings) {
+    let (one, two) = pair(SocketSettings { queue_bytes_max: 1000, ..base.clone() });
     one.send(&two, pattern(500_000, 1));
     two.heard.wait_for_frames(1);
 }
 
-#[test]
-fn two_that_dial_each_other_at_the_same_moment_end_with_one_connection() {
+fn two_that_dial_each_other_at_the_same_moment_end_with_one_connection(base: &SocketSettings) {
     for round in 0..25 {
-        let (one, two) = (node(1, settings()), node(2, settings()));
+        let (one, two) = (node(1, base.clone()), node(2, base.clone()));
         let together = Barrier::new(2);
         thread::scope(|scope| {
             for (own, other) in [(&one, &two), (&two, &one)] {
@@ -202,12 +235,11 @@ fn two_that_dial_each_other_at_the_same_moment_end_with_one_connection() {
     }
 }
 
-#[test]
-fn a_client_that_does_not_know_who_is_at_an_address_talks_to_whoever_is_there() {
-    let server = node(1, with_secret("a"));
+fn a_client_that_does_not_know_who_is_at_an_address_talks_to_whoever_is_there(base: &SocketSettings) {
+    let server = node(1, knowing("a", base));
     let answering = Arc::clone(&server.transport);
     server.heard.on_frame(move |from, frame| answering.send(from, Frame::from(frame.clone())).unwrap());
-    let asking = client(with_secret("a"), &[]);
+    let asking = client(knowing("a", base), &[]);
     let peers = [BOOTSTRAP_ID_MIN, NodeId(BOOTSTRAP_ID_MIN.0 + 1), server.number];
     for (round, peer) in (1..).zip(peers) {
         asking.transport.set_peer(peer, Some(&server.url)).unwrap();
@@ -224,20 +256,19 @@ fn a_client_that_does_not_know_who_is_at_an_address_talks_to_whoever_is_there() 
     asking.heard.wait_down(peers[0]);
     asking.heard.check_order();
     // A wrong secret is refused as ever, and a node may not come without knowing whom it wants.
-    let stranger = client(with_secret("b"), &[]);
+    let stranger = client(knowing("b", base), &[]);
     stranger.transport.set_peer(BOOTSTRAP_ID_MIN, Some(&server.url)).unwrap();
     stranger.wait_for_notice("different secrets");
 }
 
-#[test]
-fn clients_get_their_answers_and_go() {
-    let server = node(1, with_secret("a"));
+fn clients_get_their_answers_and_go(base: &SocketSettings) {
+    let server = node(1, knowing("a", base));
     let answering = Arc::clone(&server.transport);
     server.heard.on_frame(move |from, frame| {
         assert!(from >= CLIENT_ID_MIN);
         answering.send(from, Frame::from(frame.clone())).unwrap();
     });
-    let clients: Vec<Node> = (0..3).map(|_| client(with_secret("a"), &[&server])).collect();
+    let clients: Vec<Node> = (0..3).map(|_| client(knowing("a", base), &[&server])).collect();
     for (i, client) in (0..).zip(&clients) {
         client.heard.wait_up(server.number);
         client.send(&server, pattern(20, i));
@@ -266,9 +297,8 @@ fn a_client_too_many_is_refused_until_another_one_goes() {
     second.heard.wait_up(server.number);
 }
 
-#[test]
-fn a_removed_peer_goes_and_does_not_come_back() {
-    let (one, two) = pair(settings());
+fn a_removed_peer_goes_and_does_not_come_back(base: &SocketSettings) {
+    let (one, two) = pair(base.clone());
     one.transport.set_peer(two.number, None).unwrap();
     one.heard.wait_down(two.number);
     two.wait_for_notice("no peer of this number is known");
@@ -282,10 +312,9 @@ fn a_removed_peer_goes_and_does_not_come_back() {
     one.heard.check_order();
 }
 
-#[test]
-fn a_peer_that_moves_is_followed() {
-    let (one, two) = pair(settings());
-    let moved = node(2, settings());
+fn a_peer_that_moves_is_followed(base: &SocketSettings) {
+    let (one, two) = pair(base.clone());
+    let moved = node(2, base.clone());
     moved.knows(&one);
     drop(two);
     one.knows(&moved);
@@ -316,4 +345,17 @@ fn addresses_that_make_no_sense_are_refused() {
     for number in [one.number, CLIENT_ID_MIN, BOOTSTRAP_ID_MIN] {
         assert!(one.transport.set_peer(number, Some("tcp://127.0.0.1:1")).is_err());
     }
+}
+
+over_tcp_and_tls! {
+    both_sides_send_more_than_the_sockets_hold_at_the_same_time,
+    many_threads_send_at_once_and_each_ones_frames_keep_their_order,
+    a_restarted_peer_is_found_again_and_frames_flow,
+    a_peer_that_never_reads_blocks_nobody,
+    a_frame_larger_than_the_queue_goes_when_nothing_is_before_it,
+    two_that_dial_each_other_at_the_same_moment_end_with_one_connection,
+    a_client_that_does_not_know_who_is_at_an_address_talks_to_whoever_is_there,
+    clients_get_their_answers_and_go,
+    a_removed_peer_goes_and_does_not_come_back,
+    a_peer_that_moves_is_followed,
 }

@@ -26,6 +26,8 @@ mod absent;
 mod keys;
 #[cfg(feature = "tls")]
 mod session;
+#[cfg(all(test, feature = "tls"))]
+mod tests;
 #[cfg(feature = "tls")]
 mod words;
 
@@ -50,12 +52,10 @@ pub(super) const TLS_HANDSHAKE_BYTES_MAX: usize = 64 * 1024;
 pub(super) const NO_TLS: &str = "this build has no TLS; build kafkalog with its cargo feature `tls`";
 
 /// The files of `ssl.*`: certificate (and key), key, authorities.
+#[cfg_attr(not(feature = "tls"), allow(dead_code))]
 struct Files<'a> {
-    #[cfg_attr(not(feature = "tls"), allow(dead_code))]
     keystore: &'a Path,
-    #[cfg_attr(not(feature = "tls"), allow(dead_code))]
     key: Option<&'a Path>,
-    #[cfg_attr(not(feature = "tls"), allow(dead_code))]
     truststore: &'a Path,
 }
 

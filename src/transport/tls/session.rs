@@ -9,7 +9,7 @@ use rustls::Connection as Session;
 use std::io::{self, IoSlice, Read, Write};
 
 /// As many plain bytes as are sealed at once, and so what waits in sealed form for a slow peer.
-const SEALED_BYTES_MAX: usize = 64 * 1024;
+pub(super) const SEALED_BYTES_MAX: usize = 64 * 1024;
 /// As many sealed bytes as one `read()` may bring.
 const INCOMING_BYTES: usize = 64 * 1024;
 
@@ -104,6 +104,14 @@ impl Tls {
         let mut outgoing = self.outgoing.lock();
         outgoing.take_from(&mut self.session.lock())?;
         outgoing.send(send)
+    }
+}
+
+#[cfg(test)]
+impl Tls {
+    /// Renews the keys of this direction, as happens by itself after some millions of records.
+    pub(super) fn refresh(&self) {
+        self.session.lock().refresh_traffic_keys().expect("the handshake is over");
     }
 }
 
