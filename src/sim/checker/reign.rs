@@ -70,7 +70,8 @@ impl History {
         let LogOffsets { high_watermark, flushed, .. } = sighting.offsets;
         self.unseen_end = self.unseen_end.max(high_watermark);
         let readable = high_watermark.min(flushed);
-        if readable > self.end() && newest(&self.leaders) == Some(sighting.leader_epoch) {
+        let is_newest = newest(&self.leaders) == Some(sighting.leader_epoch);
+        if readable > self.end() && (is_newest || self.lossy_from.is_none()) {
             self.extend(sighting.partition, sighting.node, sighting.log, readable)?;
         }
         Ok(())

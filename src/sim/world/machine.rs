@@ -192,6 +192,9 @@ impl World {
         let power_too = power_too || machine.has_doubtful_cache;
         self.trace.note(self.now, format_args!("{node} {}", if power_too { "has no power" } else { "is killed" }));
         let life = machine.life.take();
+        for replica in life.iter().flat_map(|life| life.member.replicas()) {
+            self.checker.handle_last_look(node, &replica.partition, replica.offsets);
+        }
         machine.paused_until = None;
         machine.tick_number += 1;
         machine.disk.clear_faults();
@@ -202,7 +205,9 @@ impl World {
         self.forget_waiting(node);
         if power_too {
             let files = self.machines[&node].disk.snapshot();
-            self.checker.handle_power_cut(node, |partition| log_bytes(&files, partition))?;
+            for (partition, kept) in self.checker.handle_power_cut(node, |partition| log_bytes(&files, partition))? {
+                self.trace.note(self.now, format_args!("{node} keeps {partition} up to {kept}"));
+            }
         }
         self.plan_start(node);
         Ok(())
