@@ -5,7 +5,7 @@
 //! nobody may contradict it.
 //!
 //! One loss is excused: without `flush.messages=1` a power cut takes what was not flushed, and when every member of the ISR and of the
-//! eligible leader replicas has lost something so, what none of them is sure to have kept may be gone (`wounds`).
+//! eligible leader replicas was not closed in order, what one of them has lost may be gone (`wounds`).
 
 mod facts;
 mod history;
@@ -91,6 +91,13 @@ impl Checker {
         }
     }
 
+    /// A node was killed, and its machine goes on: it has lost nothing, but nobody can know that.
+    pub fn handle_kill(&mut self, node: NodeId) {
+        if !self.flushes {
+            self.partitions.values_mut().for_each(|history| history.wound(node, None));
+        }
+    }
+
     /// A node has no power. `log_of` answers what is left of a log. Tells how much of which logs is sound.
     pub fn handle_power_cut(
         &mut self,
@@ -109,7 +116,7 @@ impl Checker {
                 return found!(NotDurable, "{partition} at {node}: {flushed} was flushed, {kept} is left");
             }
             if !flushes {
-                history.wound(node, kept);
+                history.wound(node, Some(kept));
             }
         }
         Ok(sound)

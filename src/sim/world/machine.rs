@@ -185,6 +185,11 @@ impl World {
 
     /// The process dies, by its own fault or another's; without power the page cache goes with it.
     pub(super) fn kill(&mut self, node: NodeId, power_too: bool) -> Checked {
+        self.checker.handle_kill(node);
+        self.end_life(node, power_too)
+    }
+
+    fn end_life(&mut self, node: NodeId, power_too: bool) -> Checked {
         let seed = self.rng.u64(..);
         let machine = self.machines.get_mut(&node).expect("every node has a machine");
         machine.count_faults();
@@ -248,6 +253,9 @@ impl World {
             if !self.machine(node).count_faults() {
                 return found!(BadAnswer, "node {node} does not close: {error}");
             }
+        }
+        if matches!(closed, Ok(true)) {
+            return self.end_life(node, false);
         }
         self.kill(node, false)
     }
