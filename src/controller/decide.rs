@@ -144,7 +144,8 @@ impl<'a> Decider<'a> {
         let Changed { state, elected_uncleanly } = change.build()?;
         let name = || Arc::clone(&topic.name);
         match state.leader {
-            Some(leader) if elected_uncleanly => outcome.events.push(ControllerEvent::UncleanLeaderElected {
+            // Of a lone replica nobody could have had more, and that it was not closed in order was told.
+            Some(leader) if elected_uncleanly && state.replicas.len() > 1 => outcome.events.push(ControllerEvent::UncleanLeaderElected {
                 topic: name(),
                 partition,
                 leader,

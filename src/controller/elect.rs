@@ -6,11 +6,13 @@ use crate::types::{LeaderEpoch, NodeId};
 /// How far an election may go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Election {
-    /// The leader stays if it can; else the first of the ISR in the order of the assignment; with an empty ISR the first of the ELR.
+    /// The leader stays if it can; else the first of the ISR in the order of the assignment; with an empty ISR the first of the ELR; with
+    /// both empty, because everybody in them was restarted uncleanly, the last leader (KIP-966: of those that had everything, nobody had
+    /// more).
     Online,
     /// As `Online`, but the first replica of the assignment comes before the present leader.
     Preferred,
-    /// As `Online`, and if nobody of ISR and ELR is there: the last known leader, then any replica in the order of the assignment.
+    /// As `Online`, and if nobody of those is there: the last known leader, then any replica in the order of the assignment.
     Unclean,
 }
 
@@ -133,11 +135,16 @@ impl<'a> PartitionChange<'a> {
             .filter(is_valid)
             .or_else(|| self.now.leader.filter(is_valid))
             .or_else(|| self.replicas.iter().copied().find(is_valid));
-        if online.is_some() || self.election != Election::Unclean {
+        if online.is_some() {
             return (online, false);
         }
         let may_lead = |node: &NodeId| self.replicas.contains(node) && (self.acceptable)(*node);
         let last_known = self.now.leader.or(self.now.last_known_leader).filter(may_lead);
+        if self.election != Election::Unclean {
+            let nobody_is_left = self.isr.is_empty() && self.elr.is_empty();
+            let last_known = last_known.filter(|_| nobody_is_left);
+            return (last_known, last_known.is_some());
+        }
         let any = last_known.or_else(|| self.replicas.iter().copied().find(may_lead));
         (any, any.is_some())
     }

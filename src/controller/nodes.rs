@@ -14,7 +14,7 @@ struct NodeMove {
     node: NodeId,
     /// Leaves every ISR and leads nothing.
     leaves: bool,
-    /// Stopped without saying so: leaves ISR and ELR where others are left.
+    /// Stopped without saying so: leaves ISR and ELR.
     restarted_uncleanly: bool,
 }
 
@@ -164,17 +164,15 @@ impl Decider<'_> {
                         partition,
                         node,
                     });
-                } else {
-                    change.restarted_uncleanly = Some(node);
                 }
+                change.restarted_uncleanly = Some(node);
             }
             self.commit_change(outcome, place, change);
         }
     }
 }
 
-/// Whether nobody but this node is in ISR and ELR. Then it keeps its place whatever happened to it: everybody else is known to have
-/// less, and with one replica there is nobody else.
+/// Whether nobody but this node is in ISR and ELR. When it leaves them, too, nobody is left who is known to have everything.
 fn is_last_of(state: &PartitionState, node: NodeId) -> bool {
     let mut members = state.isr.iter().chain(&state.elr).peekable();
     members.peek().is_some() && members.all(|member| *member == node)

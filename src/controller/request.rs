@@ -225,15 +225,15 @@ pub(crate) struct ControllerResponse {
 /// Something that an operator wants to hear of, loudly.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum ControllerEvent {
-    /// Records may be lost: nobody of ISR and ELR was there and the topic allows it.
+    /// Records may be lost: nobody of ISR and ELR was there and the topic allows it, or nobody was left in them.
     UncleanLeaderElected {
         topic: Arc<str>,
         partition: u32,
         leader: NodeId,
         isr_before: Vec<NodeId>,
     },
-    /// The only replica that has everything stopped uncleanly. It stays, because there is nobody to take its place; what it had not
-    /// flushed is lost.
+    /// The only replica that had everything stopped uncleanly. The last leader leads again when it is there; what it had not flushed is
+    /// lost.
     LastReplicaRestartedUncleanly {
         topic: Arc<str>,
         partition: u32,

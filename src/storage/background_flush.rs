@@ -35,25 +35,27 @@ impl Log {
         }
         // Cleared first: an append from here on asks for the next flush.
         self.dirty_since.store(0, Ordering::Release);
-        let (mark, active) = {
+        let (mark, active, cuts) = {
             let appender = self.appender.lock();
             let mark = self.mark_here(&appender);
             if !mark.no_producers {
                 appender.producers.take_snapshot(&*self.disk, &self.dir, mark.indexed, false)?;
             }
-            (mark, appender.active.clone())
+            (mark, appender.active.clone(), self.commit.cuts())
         };
         if !active.is_sealed() {
             active.finish_time_index();
         }
         // Twice at the most: `commit` may find that somebody's sync covered us already.
-        self.commit.commit(mark.indexed, || self.log_end(), || self.sync_log())?;
+        if !self.commit.commit(mark.indexed, || self.log_end(), || self.sync_log())? {
+            return Ok(self.flushed()); // cut meanwhile: the mark was lowered
+        }
         self.sync_dir_if_dirty()?;
         if active.is_sealed() {
             return Ok(self.flushed()); // rolled meanwhile: the roll has written a newer mark
         }
         active.sync_indexes().map_err(|e| self.fail(e))?;
-        self.put_mark(&mark)?;
+        self.put_mark(&mark, cuts)?;
         Ok(self.flushed())
     }
 
@@ -82,10 +84,10 @@ impl Log {
         debug_assert_eq!(appender.active.base, base);
     }
 
-    fn put_mark(&self, mark: &Mark) -> Result<()> {
+    fn put_mark(&self, mark: &Mark, cuts: u64) -> Result<()> {
         // Under the lock, so that a truncation or a roll in between cannot be overwritten by an older mark.
         let appender = self.appender.lock();
-        if appender.active.base == mark.segment && mark.indexed <= self.log_end() {
+        if appender.active.base == mark.segment && self.commit.cuts() == cuts {
             self.mark.write(mark)?;
             drop(appender);
             self.drop_old_snapshots(mark)?;

@@ -39,6 +39,8 @@ struct State {
     /// Records that the last round covered.
     last_covered: u64,
     last_sync: Duration,
+    /// How many times the log was cut back.
+    cuts: u64,
 }
 
 impl GroupCommit {
@@ -46,9 +48,19 @@ impl GroupCommit {
         Offset(self.flushed.load(Ordering::Acquire))
     }
 
-    /// The log was opened, truncated, or synced by other means (a roll): everything below `end` is durable.
+    /// The log was opened: everything below `end` is durable.
     pub(super) fn set(&self, end: Offset) {
         self.flushed.store(end.0, Ordering::Release);
+    }
+
+    /// The log ends here now, and not behind it any more: `written` says so already. A sync that is under way has taken the old end,
+    /// and says nothing about what will lie there; whoever waits for it waits in vain.
+    pub(super) fn cut(&self, end: Offset) {
+        let mut state = self.state.lock();
+        state.cuts += 1;
+        self.flushed.fetch_min(end.0, Ordering::AcqRel);
+        drop(state);
+        self.done.notify_all();
     }
 
     /// Raises the flushed end after a sync outside of `commit`.
@@ -74,22 +86,30 @@ impl GroupCommit {
         self.done.notify_all();
     }
 
-    /// Returns when everything below `end` is durable. `sync` takes the written end, syncs, and returns that end; `written` only
-    /// tells it.
+    /// How many times the log was cut back.
+    pub(super) fn cuts(&self) -> u64 {
+        self.state.lock().cuts
+    }
+
+    /// Returns when everything below `end` is durable, or false when the log was cut below it meanwhile. `sync` takes the written end,
+    /// syncs, and returns that end; `written` only tells it.
     pub(super) fn commit(
         &self,
         end: Offset,
         written: impl Fn() -> Offset,
         sync: impl Fn() -> Result<Offset>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         while self.flushed() < end {
             let (last_covered, last_sync) = {
                 let mut state = self.state.lock();
                 if self.flushed() >= end {
-                    return Ok(());
+                    return Ok(true);
                 }
                 if let Some(failure) = &state.failure {
                     return Err(failure.clone());
+                }
+                if written() < end {
+                    return Ok(false);
                 }
                 if state.leading {
                     drop(state);
@@ -99,10 +119,10 @@ impl GroupCommit {
                 state.leading = true;
                 (state.last_covered, state.last_sync)
             };
-            self.gather(last_covered, last_sync, written);
-            return self.lead(&sync);
+            self.gather(last_covered, last_sync, &written);
+            self.lead(&sync)?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Those whom the last round released are probably on their way again: a few microseconds here save a whole sync for them. A
@@ -120,7 +140,7 @@ impl GroupCommit {
     }
 
     fn lead(&self, sync: &impl Fn() -> Result<Offset>) -> Result<()> {
-        let before = self.flushed();
+        let (before, cuts_before) = (self.flushed(), self.state.lock().cuts);
         let began = Instant::now();
         let outcome = sync();
         let took = began.elapsed();
@@ -129,6 +149,7 @@ impl GroupCommit {
         state.leading = false;
         state.last_sync = took;
         let outcome = match outcome {
+            Ok(_) if state.cuts != cuts_before => Ok(()),
             Ok(covered) => {
                 state.last_covered = covered.since(before);
                 self.raise(covered);
@@ -177,6 +198,26 @@ mod tests {
         assert_eq!(commit.flushed(), Offset(5));
         commit.commit(Offset(9), || Offset(9), sync).expect("syncs again");
         assert_eq!(commit.counters().syncs, 2);
+    }
+
+    #[test]
+    fn a_sync_that_began_before_a_cut_vouches_for_nothing_behind_it_and_nobody_waits_for_what_was_cut() {
+        let commit = GroupCommit::default();
+        let written = AtomicU64::new(5);
+        let sync = || {
+            let end = Offset(written.load(Ordering::SeqCst));
+            if end == Offset(5) {
+                written.store(3, Ordering::SeqCst); // somebody cuts the log while the disk works
+                commit.cut(Offset(3));
+            }
+            Ok(end)
+        };
+        let written_end = || Offset(written.load(Ordering::SeqCst));
+        assert!(!commit.commit(Offset(5), written_end, sync).expect("syncs"), "there is no such record any more");
+        written.store(4, Ordering::SeqCst); // of another leader
+        assert!(commit.flushed() <= Offset(3), "nobody has synced what lies there now");
+        assert!(commit.commit(Offset(4), written_end, sync).expect("syncs"));
+        assert_eq!(commit.flushed(), Offset(4));
     }
 
     #[test]

@@ -313,10 +313,13 @@ impl Log {
     /// alone (and of the directory, when a segment is new) on the calling thread.
     ///
     /// # Errors
-    /// KAFKA_STORAGE_ERROR, fatal: the sync failed, now or earlier.
+    /// KAFKA_STORAGE_ERROR, fatal: the sync failed, now or earlier. NOT_LEADER_OR_FOLLOWER: the log was cut below `end` meanwhile.
     pub fn flush_up_to(&self, end: Offset) -> Result<()> {
-        debug_assert!(end <= self.log_end(), "{end} is not written yet");
-        self.commit.commit(end, || self.log_end(), || self.sync_log())
+        if self.commit.commit(end, || self.log_end(), || self.sync_log())? {
+            return Ok(());
+        }
+        let text = format!("{}: the log was cut, and {end} with it; another leader has other records there", self.partition);
+        Err(Error::new(ErrorCode::NOT_LEADER_OR_FOLLOWER, text))
     }
 
     /// Syncs the active segment's file; everything before it was synced when it was rolled.

@@ -71,10 +71,11 @@ impl Log {
         self.lower_mark(appender, cut.1)?;
         self.tail.clear();
         // The numbers first: nobody starts reading what is about to go, and should the rest fail, they agree with each other.
-        self.forget_flushed(cut.1);
         self.log_end.store(cut.1 .0, Ordering::Release);
         self.high_watermark.fetch_min(cut.1 .0, Ordering::AcqRel);
         self.log_start.fetch_min(cut.1 .0, Ordering::AcqRel);
+        // What is left was synced or not as before.
+        self.commit.cut(cut.1);
         for segment in dropped.iter().rev() {
             self.doom(segment)?;
         }
@@ -157,16 +158,7 @@ impl Log {
         kept.push(active);
         self.replace_segments(Segments::new(kept));
         self.note_unstable(appender);
-        // Somebody else's sync may have been over meanwhile.
-        self.forget_flushed(end);
         Ok(())
-    }
-
-    /// What is left was synced or not as before; the flushed end cannot be past the log end.
-    fn forget_flushed(&self, end: Offset) {
-        if self.flushed() > end {
-            self.commit.set(end);
-        }
     }
 }
 

@@ -163,16 +163,48 @@ fn a_node_that_stopped_cleanly_stays_eligible() {
 }
 
 #[test]
-fn the_last_member_keeps_its_place_after_an_unclean_stop_and_that_is_reported() {
+fn the_last_leader_leads_again_when_the_last_member_stopped_uncleanly_and_that_is_reported() {
     let mut world = World::with_topic(2, &[0, 1], &[]);
     world.set_isr(&[0]);
     world.fence(0);
     world.register(0, 2, None).unwrap();
-    assert_eq!((world.leader(), world.isr(), world.elr()), (None, vec![], vec![0]));
+    assert_eq!((world.leader(), world.isr(), world.elr()), (None, vec![], vec![]), "node 1 may miss records");
     let loud = ControllerEvent::LastReplicaRestartedUncleanly { topic: TOPIC.into(), partition: 0, node: NodeId(0) };
     assert!(world.events.contains(&loud));
     world.beat(0, false, false).unwrap();
     assert_eq!((world.leader(), world.isr()), (Some(0), vec![0]));
+    assert_eq!(world.partition(0).recovery, LeaderRecovery::Recovering);
+    let elected = |event: &ControllerEvent| matches!(event, ControllerEvent::UncleanLeaderElected { .. });
+    assert!(world.events.iter().any(elected), "{:?}", world.events);
+}
+
+#[test]
+fn when_all_who_had_everything_stopped_uncleanly_the_last_leader_leads_whoever_comes_back_last() {
+    for order in [[0, 1], [1, 0]] {
+        let mut world = World::with_topic(3, &[0, 1, 2], &[("min.insync.replicas", "2")]);
+        [2, 1, 0].into_iter().for_each(|id| world.fence(id));
+        assert_eq!((world.leader(), world.isr(), world.elr()), (None, vec![], vec![1, 0]));
+        for id in order {
+            world.register(id, 2, None).unwrap();
+        }
+        assert_eq!(world.elr(), [] as [u32; 0], "nobody is known to have everything");
+        world.beat(2, false, false).unwrap();
+        world.beat(1, false, false).unwrap();
+        assert_eq!(world.leader(), None, "neither of them led last");
+        world.beat(0, false, false).unwrap();
+        assert_eq!((world.leader(), world.isr(), world.elr()), (Some(0), vec![0], vec![]));
+    }
+}
+
+#[test]
+fn a_lone_replica_leads_again_after_an_unclean_stop() {
+    let mut world = World::with_topic(1, &[0], &[]);
+    world.fence(0);
+    world.register(0, 2, None).unwrap();
+    world.beat(0, false, false).unwrap();
+    assert_eq!((world.leader(), world.isr()), (Some(0), vec![0]));
+    let elected = |event: &ControllerEvent| matches!(event, ControllerEvent::UncleanLeaderElected { .. });
+    assert!(!world.events.iter().any(elected), "nobody else could have had more");
 }
 
 #[test]

@@ -185,7 +185,7 @@ impl Partition {
         moved
     }
 
-    fn vouch(&self, log: &Log) {
+    pub(super) fn vouch(&self, log: &Log) {
         if self.must_flush_before_ack() && !planted!("bug-vouch-unflushed") {
             if let Err(failed) = log.flush_up_to(log.log_end()) {
                 self.tell_failure(&failed);

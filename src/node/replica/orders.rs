@@ -161,6 +161,9 @@ impl Partition {
         state.role = Role::Follower(Box::new(Follower::new(setup)));
         (state.leader, state.leader_epoch) = (Some(leader), orders.state.leader_epoch);
         seat.is_leading.store(false, Ordering::Release);
+        drop(state);
+        // What came last in its own reign, and nobody waited for, may not be flushed: a follower vouches for all that it has.
+        self.vouch(&log);
         Ok(Moved { leadership: true, ..Moved::default() })
     }
 }
@@ -179,5 +182,22 @@ impl Seat {
         (state.leader, state.leader_epoch) = (orders.state.leader, orders.state.leader_epoch);
         self.is_leading.store(false, Ordering::Release);
         Ok(Moved { leadership: !same, ..Moved::default() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Trio;
+    use crate::types::{Acks, Offset};
+
+    #[test]
+    fn a_deposed_leader_vouches_for_what_it_appended_last_although_nobody_has_waited_for_that() {
+        let mut trio = Trio::new(&[("flush.messages", "1"), ("flush.ms", "3600000")]);
+        trio.reign(Some(1), &[1, 2, 3]);
+        trio.put(1, "nobody waits", Acks::None).expect("appends");
+        let flushed = |trio: &Trio| trio.of(1).offsets().expect("offsets").flushed;
+        assert_eq!(flushed(&trio), Offset(0));
+        trio.reign(Some(2), &[1, 2, 3]);
+        assert_eq!(flushed(&trio), Offset(1), "a follower that vouches for less may never be in sync again");
     }
 }

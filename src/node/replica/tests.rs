@@ -40,7 +40,7 @@ struct Replica {
     links: Arc<Recorder>,
 }
 
-struct Trio {
+pub(super) struct Trio {
     clock: Arc<SimClock>,
     replicas: Vec<Replica>,
     config: ClusterConfig,
@@ -48,7 +48,7 @@ struct Trio {
 }
 
 impl Trio {
-    fn new(settings: &[(&str, &str)]) -> Trio {
+    pub(super) fn new(settings: &[(&str, &str)]) -> Trio {
         let clock = Arc::new(SimClock::default());
         clock.advance(Duration::from_secs(100));
         let replicas = NODES.map(|id| {
@@ -68,12 +68,12 @@ impl Trio {
         Trio { clock, replicas: replicas.into(), config, state }
     }
 
-    fn of(&self, node: u32) -> Arc<Partition> {
+    pub(super) fn of(&self, node: u32) -> Arc<Partition> {
         self.replicas[node as usize - 1].node.partition("t", 0).expect("is there")
     }
 
     /// The next reign, under `leader` (`None`: nobody), with this ISR; everybody alive hears of it.
-    fn reign(&mut self, leader: Option<u32>, isr: &[u32]) {
+    pub(super) fn reign(&mut self, leader: Option<u32>, isr: &[u32]) {
         self.state.leader = leader.map(NodeId);
         self.state.leader_epoch = LeaderEpoch(self.state.leader_epoch.0 + 1);
         self.state.partition_epoch += 1;
@@ -92,7 +92,7 @@ impl Trio {
         });
     }
 
-    fn put(&self, node: u32, value: &str, acks: Acks) -> Result<Placed> {
+    pub(super) fn put(&self, node: u32, value: &str, acks: Acks) -> Result<Placed> {
         self.of(node).append(&mut batch(value, self.clock.realtime().0), acks)
     }
 

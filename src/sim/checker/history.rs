@@ -158,6 +158,7 @@ impl History {
         self.entries.split_off(&at);
         self.acked.split_off(&at);
         self.records.retain(|_, offset| *offset < at);
+        self.unseen_end = self.unseen_end.min(at);
         self.lossy_from = Some(self.lossy_from.map_or(at, |from| from.min(at)));
         self.losses += 1;
         self.floor = None;

@@ -5,7 +5,7 @@
 //! nobody may contradict it.
 //!
 //! One loss is excused: without `flush.messages=1` a power cut takes what was not flushed, and when every member of the ISR and of the
-//! eligible leader replicas has lost something so, what none of them is sure to have kept may be gone (`wounds`).
+//! eligible leader replicas was not closed in order, what one of them has lost may be gone (`wounds`).
 
 mod facts;
 mod history;
@@ -18,6 +18,7 @@ pub use facts::{Decision, ReadLog, Sighting};
 
 use super::findings::{found, Checked};
 use super::payload::{sound_end, RecordId};
+use crate::storage::LogOffsets;
 use crate::types::{LeaderEpoch, NodeId, Offset, TopicPartition};
 use bytes::Bytes;
 use history::History;
@@ -81,22 +82,44 @@ impl Checker {
         self.partitions.entry(partition.clone()).or_default().handle_decision(offset, partition, decision)
     }
 
-    /// A node has no power. `file` answers what is left of a file by its path.
-    pub fn handle_power_cut(&mut self, node: NodeId, log_of: impl Fn(&TopicPartition) -> Vec<u8>) -> Checked {
+    /// A node dies. What it did in its last moments nobody has seen: its log may have been cut by then, and to where.
+    pub fn handle_last_look(&mut self, node: NodeId, partition: &TopicPartition, offsets: LogOffsets) {
+        let Some(history) = self.partitions.get_mut(partition) else { return };
+        if let Some(seen) = history.seen.get_mut(&node) {
+            seen.offsets.flushed = seen.offsets.flushed.min(offsets.flushed);
+            seen.offsets.log_end = seen.offsets.log_end.min(offsets.log_end);
+        }
+    }
+
+    /// A node was killed, and its machine goes on: it has lost nothing, but nobody can know that.
+    pub fn handle_kill(&mut self, node: NodeId) {
+        if !self.flushes {
+            self.partitions.values_mut().for_each(|history| history.wound(node, None));
+        }
+    }
+
+    /// A node has no power. `log_of` answers what is left of a log. Tells how much of which logs is sound.
+    pub fn handle_power_cut(
+        &mut self,
+        node: NodeId,
+        log_of: impl Fn(&TopicPartition) -> Vec<u8>,
+    ) -> Checked<Vec<(TopicPartition, Offset)>> {
         let flushes = self.flushes;
+        let mut sound = Vec::new();
         for (partition, history) in &mut self.partitions {
             let Some(seen) = history.seen.get(&node) else { continue };
             let start = seen.offsets.log_start.0;
             let kept = Offset(sound_end(&log_of(partition), start, |_| {}));
+            sound.push((partition.clone(), kept));
             if kept < seen.offsets.flushed {
                 let flushed = seen.offsets.flushed;
                 return found!(NotDurable, "{partition} at {node}: {flushed} was flushed, {kept} is left");
             }
             if !flushes {
-                history.wound(node, kept);
+                history.wound(node, Some(kept));
             }
         }
-        Ok(())
+        Ok(sound)
     }
 
     /// A producer was told that the records from this one on lie from `offset` on, replicated.

@@ -70,7 +70,8 @@ impl History {
         let LogOffsets { high_watermark, flushed, .. } = sighting.offsets;
         self.unseen_end = self.unseen_end.max(high_watermark);
         let readable = high_watermark.min(flushed);
-        if readable > self.end() && newest(&self.leaders) == Some(sighting.leader_epoch) {
+        let is_newest = newest(&self.leaders) == Some(sighting.leader_epoch);
+        if readable > self.end() && (is_newest || self.lossy_from.is_none()) {
             self.extend(sighting.partition, sighting.node, sighting.log, readable)?;
         }
         Ok(())
@@ -106,11 +107,11 @@ impl History {
         let Sighting { node, partition: name, offsets, .. } = *sighting;
         let is_member =
             self.decision.as_ref().is_some_and(|(_, decision)| decision.members().any(|member| member == node));
-        if !is_member || self.wounds.contains_key(&node) {
+        let end = self.end();
+        if !is_member || self.wounds.get(&node).is_some_and(|wound| wound.kept < end) {
             return Ok(());
         }
-        self.check_holds(sighting, self.end())?;
-        let end = self.end();
+        self.check_holds(sighting, end)?;
         if flushes && offsets.flushed < end && self.lossy_from.is_none() {
             return found!(NotDurable, "{name} at {node}: in sync, flushed to {}, committed is {end}", offsets.flushed);
         }

@@ -113,7 +113,7 @@ impl Stage {
     fn cut_power(&mut self, node: NodeId, log: &mut ListLog, kept: usize) -> Checked {
         log.batches.truncate(kept);
         *self.lives.entry(node).or_default() += 1;
-        self.checker.handle_power_cut(node, |_| log.batches.concat())
+        self.checker.handle_power_cut(node, |_| log.batches.concat()).map(|_| ())
     }
 
     /// Five batches, all of them committed and everywhere.
@@ -321,6 +321,54 @@ fn a_loss_is_excused_when_every_member_has_lost_its_page_cache_and_only_then() {
             assert_eq!(broken(stage.lead(A, 3, &ListLog::with(0..2, 1), 2)), Some(Broken::Lost));
         }
     }
+}
+
+#[test]
+fn a_loss_of_one_is_excused_when_the_others_were_not_closed_in_order_either() {
+    for (all_restarted, expected) in [(true, None), (false, Some(Broken::Lost))] {
+        let (mut stage, mut log) = Stage::with_five(false);
+        log.flushed = Some(2);
+        let mut own = log.clone();
+        stage.follow(B, 1, &own, 5).expect("not flushed");
+        stage.cut_power(B, &mut own, 3).expect("not flushed");
+        stage.checker.handle_kill(A);
+        if all_restarted {
+            stage.checker.handle_kill(C);
+        }
+        assert_eq!(broken(stage.lead(B, 2, &own, 3)), expected);
+    }
+}
+
+#[test]
+fn kills_alone_excuse_nothing() {
+    let (mut stage, log) = Stage::with_five(false);
+    [A, B, C].into_iter().for_each(|node| stage.checker.handle_kill(node));
+    let short = ListLog { batches: log.batches[..4].to_vec(), ..log };
+    assert_eq!(broken(stage.lead(B, 2, &short, 4)), Some(Broken::Lost));
+}
+
+#[test]
+fn a_leader_that_was_deposed_before_it_began_need_not_have_what_was_committed_after_it() {
+    for (committed_before, expected) in [(5, None), (6, Some(Broken::Lost))] {
+        let (mut stage, log) = Stage::with_five(false);
+        let mut next = log.clone();
+        next.append(id(1, 5), 1);
+        stage.lead(A, 1, &next, committed_before).expect("commits");
+        stage.decide(3, &[C, A], &[]).expect("nobody has heard of the second reign");
+        stage.lead(C, 3, &next, 6).expect("commits");
+        assert_eq!(broken(stage.lead(B, 2, &log, 5)), expected);
+    }
+}
+
+#[test]
+fn what_a_dying_node_has_cut_is_no_loss_of_what_was_flushed() {
+    let (mut stage, mut log) = Stage::with_five(false);
+    log.append(id(2, 1), 1);
+    stage.decide(1, &[A, C], &[]).expect("out of sync");
+    stage.follow(B, 1, &log, 5).expect("one more, flushed, not committed");
+    let offsets = LogOffsets { log_start: Offset(0), high_watermark: Offset(5), flushed: Offset(5), log_end: Offset(5) };
+    stage.checker.handle_last_look(B, &name(), offsets);
+    stage.cut_power(B, &mut log, 5).expect("it was cut");
 }
 
 #[test]

@@ -13,6 +13,8 @@ pub struct Producer {
     pub partition: TopicPartition,
     /// Whom it asks who leads.
     pub home: Option<NodeId>,
+    /// The newest reign that it has met; it goes to no leader of an older one (KIP-320).
+    pub leader_epoch: LeaderEpoch,
     number_next: u64,
     /// Counts the producer ids that it has had.
     incarnation: u32,
@@ -55,7 +57,8 @@ pub enum Outcome {
 
 impl Producer {
     pub fn new(id: u32, plan: ProducerPlan, partition: TopicPartition) -> Producer {
-        Producer { id, plan, partition, home: None, number_next: 0, incarnation: 0, sequence_next: 0, attempt: None }
+        let (home, leader_epoch, attempt) = (None, LeaderEpoch::default(), None);
+        Producer { id, plan, partition, home, leader_epoch, number_next: 0, incarnation: 0, sequence_next: 0, attempt }
     }
 
     /// The batch that is to be sent next: the one whose fate is open, or a new one.

@@ -6,7 +6,7 @@ use crate::replication::AckVerdict;
 use crate::sim::findings::found;
 use crate::sim::workload::{Admin, Outcome, Waiting, Wanted};
 use crate::storage::{Fetch, UpTo};
-use crate::types::{Acks, NodeId, Offset, TopicPartition};
+use crate::types::{Acks, LeaderEpoch, NodeId, Offset, TopicPartition};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -65,7 +65,9 @@ impl World {
                     end: appended.end,
                     since: now,
                 };
-                self.workload.producers[index].attempt.as_mut().expect("as above").waiting = Some(waiting);
+                let producer = &mut self.workload.producers[index];
+                producer.leader_epoch = appended.leader_epoch;
+                producer.attempt.as_mut().expect("as above").waiting = Some(waiting);
                 self.after(leader)?;
                 if self.rng.u8(..4) == 0 {
                     self.plan_in_ms(0..20, Event::Flush(index));
@@ -109,11 +111,19 @@ impl World {
         producer.home = Some(home);
         let partition = producer.partition.clone();
         let leader = self.visit(home, |member, _| member.leader(&partition)).flatten();
-        if !leader.is_some_and(|leader| alive.contains(&leader)) {
+        let newest = self.workload.producers[index].leader_epoch;
+        let leader = leader.filter(|leader| alive.contains(leader) && !self.was_deposed(*leader, &partition, newest));
+        if leader.is_none() {
             self.workload.producers[index].home = None;
-            return None;
         }
         leader
+    }
+
+    /// Whether a node leads in a reign older than this one, as it would tell whoever named it.
+    fn was_deposed(&self, node: NodeId, partition: &TopicPartition, newest: LeaderEpoch) -> bool {
+        let life = self.machines[&node].life.as_ref();
+        let replica = life.and_then(|life| life.kept.get(partition));
+        replica.is_some_and(|replica| replica.leads && replica.leader_epoch < newest)
     }
 
     /// What the acknowledgement waits for on the leader itself.

@@ -185,6 +185,11 @@ impl World {
 
     /// The process dies, by its own fault or another's; without power the page cache goes with it.
     pub(super) fn kill(&mut self, node: NodeId, power_too: bool) -> Checked {
+        self.checker.handle_kill(node);
+        self.end_life(node, power_too)
+    }
+
+    fn end_life(&mut self, node: NodeId, power_too: bool) -> Checked {
         let seed = self.rng.u64(..);
         let machine = self.machines.get_mut(&node).expect("every node has a machine");
         machine.count_faults();
@@ -192,6 +197,9 @@ impl World {
         let power_too = power_too || machine.has_doubtful_cache;
         self.trace.note(self.now, format_args!("{node} {}", if power_too { "has no power" } else { "is killed" }));
         let life = machine.life.take();
+        for replica in life.iter().flat_map(|life| life.member.replicas()) {
+            self.checker.handle_last_look(node, &replica.partition, replica.offsets);
+        }
         machine.paused_until = None;
         machine.tick_number += 1;
         machine.disk.clear_faults();
@@ -202,7 +210,9 @@ impl World {
         self.forget_waiting(node);
         if power_too {
             let files = self.machines[&node].disk.snapshot();
-            self.checker.handle_power_cut(node, |partition| log_bytes(&files, partition))?;
+            for (partition, kept) in self.checker.handle_power_cut(node, |partition| log_bytes(&files, partition))? {
+                self.trace.note(self.now, format_args!("{node} keeps {partition} up to {kept}"));
+            }
         }
         self.plan_start(node);
         Ok(())
@@ -243,6 +253,9 @@ impl World {
             if !self.machine(node).count_faults() {
                 return found!(BadAnswer, "node {node} does not close: {error}");
             }
+        }
+        if matches!(closed, Ok(true)) {
+            return self.end_life(node, false);
         }
         self.kill(node, false)
     }

@@ -1,6 +1,7 @@
 //! Cutting a log back.
 
 use super::*;
+use crate::sim::{FaultKind, FaultyCalls, Repeat, SimDisk};
 use std::fs;
 
 #[test]
@@ -25,6 +26,25 @@ fn a_truncated_log_ends_where_it_was_cut_and_goes_on_from_there() {
         let log = place.open(small_segments(), false);
         assert_eq!(read_all(&log, Offset(0), 999).expect("reads"), want, "after a kill, cut at {end}");
     }
+}
+
+#[test]
+fn a_cut_that_fails_half_way_leaves_numbers_that_agree_with_each_other() {
+    let mut failed = 0;
+    for nth in 1..40 {
+        let disk = SimDisk::new(nth);
+        disk.create_dir("/d".as_ref()).expect("creates");
+        let opening = opening(Arc::new(disk.clone()), "/d/t-0".as_ref(), small_segments(), true);
+        let log = Log::open(opening).expect("opens");
+        (0..60).for_each(|_| append(&log, &["one", "two"]).map(|_| ()).expect("appends"));
+        assert_eq!(log.flush().expect("flushes"), Offset(120));
+        disk.fail_nth(FaultyCalls::Changes, nth, FaultKind::Eio, Repeat::Once);
+        failed += u32::from(log.truncate_to(Offset(31)).is_err());
+        let offsets = log.offsets();
+        let ends_well = offsets.flushed <= offsets.log_end && offsets.high_watermark <= offsets.log_end;
+        assert!(ends_well, "call {nth} failed: {offsets:?}");
+    }
+    assert!(failed > 10, "only {failed} calls could fail");
 }
 
 #[test]
