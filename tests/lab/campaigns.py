@@ -3,14 +3,15 @@
 import json
 import os
 import random
+import shutil
 import signal
 import threading
 import time
 import traceback
 
-from judge import count, judge
+from judge import judge
 from scenarios import ALL, Hand
-from world import NODES, PARTITIONS, SHORT, Broken, Lab, Skip
+from world import CLIENT_SHORT, NODES, SHORT, Broken, Lab, Skip
 
 # From healed to all in sync. Far more than it takes: not reached is a finding.
 PATIENCE = 90
@@ -32,39 +33,53 @@ def run_once(scenario, seed, folder):
     row = {"scenario": scenario.name, "seed": seed, "wrong": []}
     rng = random.Random(f"{scenario.name} {seed}")
     began = time.monotonic()
-    settings = dict(SHORT, **scenario.settings)
+    times, since = row.setdefault("times", {}), [began]
+
+    def took(what):
+        now = time.monotonic()
+        times[what], since[0] = round(now - since[0], 1), now
+
     try:
-        with Lab(folder, seed, settings, scenario.topic, scenario.has_power_cuts) as lab:
-            lab.connect(dict_for_client(rng))
-            hand = Hand(lab, rng)
-            lab.wait_in_sync(PATIENCE)
-            hand.sleep(0.5)
-            scenario.act(hand)
-            heal(hand, scenario)
-            row["in_sync_s"] = round(lab.wait_in_sync(PATIENCE), 2)
-            hand.sleep(0.5)
-            lab.client.ask("stop")
-            drained = lab.client.ask("drain")
-            row["wrong"] += [f"a consumer failed: {why}" for why in drained["failed"]]
-            lab.client.close()
-            time.sleep(1)  # the last high watermark travels with the next fetch, within replica.fetch.wait.max.ms
-            for node in lab.nodes.values():
-                node.end()
-            figures, wrong = judge(lab)
-            row.update(figures)
-            row["wrong"] += wrong
-    except (Broken, Skip) as error:
-        if isinstance(error, Skip):
-            raise
-        row["wrong"].append(str(error))
+        with Lab(folder, seed, dict(SHORT, **scenario.settings), scenario.topic, scenario.has_power_cuts) as lab:
+            try:
+                hand = Hand(lab, rng)
+                lab.connect(load(rng))
+                lab.wait_in_sync(PATIENCE)
+                hand.sleep(0.5)
+                took("start")
+                scenario.act(hand)
+                took("faults")
+                heal(hand, scenario)
+                row["in_sync_s"] = round(lab.wait_in_sync(PATIENCE), 2)
+                hand.sleep(0.5)
+                took("heal")
+                lab.client.ask("stop")
+                took("stop")
+                drained = lab.client.ask("drain")
+                took("drain")
+                row["wrong"] += [f"a consumer failed: {why}" for why in drained["failed"]]
+                lab.client.close()
+                time.sleep(1)  # the last high watermark travels with the next fetch, within replica.fetch.wait.max.ms
+                for node in lab.nodes.values():
+                    node.end()
+                took("end")
+                figures, wrong = judge(lab)
+                took("judge")
+                row.update(figures)
+                row["wrong"] += wrong
+            except Broken as broken:
+                row["wrong"].append(str(broken))
+                lab.write_notes()
+    except Skip:
+        raise
     except Exception:
         row["wrong"].append(traceback.format_exc())
     row["seconds"] = round(time.monotonic() - began, 1)
     return row
 
 
-def dict_for_client(rng):
-    from world import CLIENT_SHORT
+def load(rng):
+    """Short of patience, and with more or fewer records under way."""
     return dict(CLIENT_SHORT, window=rng.choice([2, 8, 32]), producers=4)
 
 
@@ -73,6 +88,9 @@ def campaign(names, runs, seed, jobs, folder, keep, say):
     chosen = [scenario for scenario in ALL if not names or scenario.name in names]
     todo = [(scenario, seed + number) for number in range(runs) for scenario in chosen]
     rows, lock, skipped = [], threading.Lock(), []
+
+    # Whoever asks it to end waits for the runs that have begun: they have networks, disks and processes to give back.
+    signal.signal(signal.SIGTERM, lambda *_: todo.clear())
 
     def work():
         while True:
@@ -92,7 +110,6 @@ def campaign(names, runs, seed, jobs, folder, keep, say):
                     file.write(json.dumps(row) + "\n")
                 say(one_line(row, place))
             if not row["wrong"] and not keep:
-                import shutil
                 shutil.rmtree(place, ignore_errors=True)
 
     threads = [threading.Thread(target=work) for _ in range(jobs)]
@@ -109,6 +126,7 @@ def campaign(names, runs, seed, jobs, folder, keep, say):
 def one_line(row, place):
     text = f"{row['scenario']:<22} seed {row['seed']:<5} {row['seconds']:5.1f} s  " + " ".join(
         f"{name} {row[name]}" for name in ("sent", "acked", "unknown", "failed", "again", "pause_s", "in_sync_s") if name in row)
+    text += "  (" + ", ".join(f"{name} {took}" for name, took in row["times"].items()) + ")"
     for why in row["wrong"]:
         text += f"\n    WRONG: {why[:1500]}"
     return text + (f"\n    kept in {place}" if row["wrong"] else "")

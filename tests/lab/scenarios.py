@@ -4,7 +4,6 @@ L1 to L9 are the failure patterns of replicated logs: truncation by the wrong me
 made before the flush, two leaders, dirty reads, damaged bytes, late requests, metadata used before they are durable.
 """
 
-import glob
 import os
 import signal
 import time
@@ -80,6 +79,9 @@ class Hand:
 
     def in_sync(self, patience=60):
         self.lab.wait_in_sync(patience)
+
+    def in_sync_at_least(self, *numbers):
+        self.lab.wait_in_sync(60, numbers)
 
 
 def follower_restart_and_leader_kill(hand):
@@ -202,39 +204,58 @@ def dirty_read(hand):
 
 
 def flipped_byte(hand):
-    """L7: a byte flips in the leader's files, between the append and the fetch of a follower that was away."""
+    """L7: a byte flips in the files of a node that then leads, in what a follower that was away has yet to fetch."""
     hand.sleep(0.5)
     leader = hand.leader(0)
-    away, third = hand.others(leader)
+    away, next_one = hand.others(leader)
     hand.kill(away)
     hand.sleep(3, 4)
-    folder = os.path.join(hand.lab.nodes[leader].dir, f"{TOPIC}-0")
-    replica = os.path.join(hand.lab.nodes[away].dir, f"{TOPIC}-0")
-    size = lambda of: sum(os.path.getsize(path) for path in glob.glob(os.path.join(of, "*.log")))
-    has, lacks = size(replica), size(folder)
-    segment = max(glob.glob(os.path.join(folder, "*.log")))
-    if lacks - has < 20000 or segment != min(glob.glob(os.path.join(folder, "*.log"))):
-        raise Broken(f"the follower does not lag as it should: {has} of {lacks}")
-    # In the middle of what it lacks; the files of replicas are alike up to there.
-    at = has + (lacks - has) // 2
-    flip(segment, at)
-    hand.lab.flipped = (segment, at)
-    hand.lab.note("flip", on=f"n{leader}", file=segment, at=at)
+    # What it has in its files alone, and not in memory for those who follow the end: it is restarted before it leads.
+    hand.end(next_one)
+    hand.start(next_one)
+    hand.joined(next_one)
+    hand.in_sync_at_least(leader, next_one)
+    hand.end(leader)
+    hand.sleep(0.3)
+    segments = [os.path.join(hand.lab.nodes[number].dir, f"{TOPIC}-0", f"{0:020}.log") for number in (away, next_one)]
+    has, there = (os.path.getsize(segment) for segment in segments)
+    missing = [(at, size) for at, size in batches(segments[1]) if at >= has]
+    if len(missing) < 100:
+        raise Broken(f"the follower does not lag as it should: {has} of {there} bytes")
+    # Kafka's checksum covers a batch from its 21st byte on; of what stands before it, the offset and the length have to fit.
+    at, size = missing[len(missing) // 2]
+    at += hand.rng.choice([hand.rng.randrange(0, 12), hand.rng.randrange(17, 61), hand.rng.randrange(61, size)])
+    flip(segments[1], at)
+    hand.lab.flipped = (segments[1], at)
+    hand.lab.note("flip", on=f"n{next_one}", at=at, batch=size)
     hand.start(away)
     deadline = time.monotonic() + 20
-    words = ("CORRUPT_MESSAGE", "checksum", "CRC", "corrupt", "damage")
-    while not any(word in said(hand.lab, away) + said(hand.lab, leader) for word in words):
+    while "CORRUPT_MESSAGE" not in said(hand.lab, away):
         if time.monotonic() > deadline:
-            raise Broken("a flipped byte was noticed by nobody")
-        time.sleep(0.05)
-    hand.sleep(1)
-    got = size(replica)
+            raise Broken(f"the follower, node {away}, was given a flipped byte at {at} by node {next_one} and does not say so")
+        hand.sleep(0.05)
+    hand.start(leader)
+    hand.sleep(0.5)
+    got = os.path.getsize(segments[0])
     if got > at:
         raise Broken(f"the follower has taken {got} bytes, past the flipped one at {at}")
-    hand.lab.note("noticed", follower=got, flipped=at)
-    # Another one leads, which has it right.
-    hand.kill(leader)
-    hand.sleep(2, 3)
+    # Whoever has it right becomes the leader, and gives it to the one that was away.
+    hand.in_sync_at_least(next_one, leader)
+    hand.kill(next_one)
+    hand.in_sync_at_least(leader, away)
+
+
+def batches(segment):
+    """(position, bytes) of every batch in a segment of Kafka's format."""
+    with open(segment, "rb") as file:
+        data = file.read()
+    at = 0
+    while at + 12 <= len(data):
+        size = 12 + int.from_bytes(data[at + 8:at + 12], "big")
+        if at + size > len(data):
+            return
+        yield at, size
+        at += size
 
 
 def mend_the_byte(hand):
@@ -256,11 +277,12 @@ def said(lab, number):
 
 
 def delayed(hand):
-    """L8: old requests arrive late, while leaders move."""
-    for a, b in ((1, 2), (1, 3), (2, 3)):
-        if hand.rng.random() < 0.7:
-            most = hand.rng.randint(20, 500)
-            hand.net("delay", f"n{a}", f"n{b}", most, most * 4 // 5)
+    """L8: old requests arrive late, and overtake each other, while leaders move."""
+    pairs = hand.rng.sample([(1, 2), (1, 3), (2, 3)], 3)
+    hand.net("delay", *(f"n{number}" for number in pairs[0]), 500, 400)
+    for pair in pairs[1:]:
+        most = hand.rng.randint(5, 100)
+        hand.net("delay", *(f"n{number}" for number in pair), most, most * 4 // 5)
     for _ in range(3):
         leader = hand.leader()
         what = hand.rng.choice(["kill", "pause", "end", "elect"])
@@ -269,14 +291,13 @@ def delayed(hand):
             hand.sleep(1, 2)
         elif what == "pause":
             hand.pause(leader)
-            hand.sleep(0.5, 2.5)
+            hand.sleep(0.5, 5.5)
             hand.resume(leader)
         else:
             getattr(hand, what)(leader)
-            hand.sleep(0.1, 1.5)
+            hand.sleep(0.1, 4.5)
             hand.start(leader)
-            hand.joined(leader)
-        hand.sleep(0.2, 1)
+        hand.sleep(0.5, 2)
 
 
 def elections_without_power(hand):
@@ -374,6 +395,10 @@ def weather(hand):
 # Elections as often as a busy machine bears them.
 ELECTIONS = {"controller.quorum.election.timeout.ms": 150, "controller.quorum.fetch.timeout.ms": 150}
 
+# A round trip takes up to two seconds there.
+PATIENT = {"broker.session.timeout.ms": 4500, "replica.lag.time.max.ms": 6000,
+           "controller.quorum.election.timeout.ms": 2500, "controller.quorum.fetch.timeout.ms": 2500}
+
 ALL = [
     Scenario("L1-restart-and-kill", follower_restart_and_leader_kill),
     Scenario("L2-isolated-leader", isolated_leader_dies),
@@ -383,7 +408,7 @@ ALL = [
     Scenario("L5-paused-leader", paused_leader),
     Scenario("L6-dirty-read", dirty_read),
     Scenario("L7-flipped-byte", flipped_byte, cure=mend_the_byte),
-    Scenario("L8-delay", delayed),
+    Scenario("L8-delay", delayed, settings=PATIENT),
     Scenario("L9-elections-power", elections_without_power, FLUSH, has_power_cuts=True, settings=ELECTIONS),
     Scenario("cut", cut_pairs),
     Scenario("loss", loss),

@@ -266,6 +266,11 @@ class Lab:
     def note(self, what, **more):
         self.notes.append({"e": "note", "t": time.time_ns(), "what": what, **more})
 
+    def write_notes(self):
+        """What was done, beside what the history has."""
+        with open(os.path.join(self.folder, "notes.jsonl"), "w") as file:
+            file.writelines(json.dumps(note) + "\n" for note in self.notes)
+
     def known_leader(self, partition=0):
         """Who leads, by what the nodes have said."""
         newest = (-1, None)

@@ -4,6 +4,7 @@ use super::super::notices::Level;
 use super::super::partition::Partition;
 use super::super::slot::{AtRest, Slot};
 use super::super::space::Promise;
+use super::fetched::{fitting, Place};
 use super::moved::Moved;
 use super::{facts, Role, Seat};
 use crate::error::{Error, ErrorCode, Result};
@@ -111,6 +112,8 @@ impl Partition {
     ) -> After {
         let must_flush = self.must_flush_before_ack();
         let mut state = seat.state.lock();
+        let refused_before = state.refused_at;
+        let mut refused = None;
         let Role::Follower(follower) = &mut state.role else { return After::Nothing(Moved::default()) };
         let local_end = response.diverging_epoch().and_then(|epoch| log.end_of_leader_epoch(epoch));
         let before = log.log_end();
@@ -118,10 +121,21 @@ impl Partition {
         let mut watermark = false;
         loop {
             step = match step {
-                FollowerStep::Append { at, records } => match self.append_fetched(log, at, &records, no_room) {
-                    Ok(()) => FollowerStep::Settled(follower.handle_appended(facts(log, must_flush))),
-                    Err(error) => follower.handle_failure(error, now),
-                },
+                FollowerStep::Append { at, records } => {
+                    let leader_epoch = follower.leader_epoch();
+                    match self.append_fetched(log, (at, leader_epoch), &records, no_room) {
+                        Ok(()) => FollowerStep::Settled(follower.handle_appended(facts(log, must_flush))),
+                        Err(error) => {
+                            if [ErrorCode::CORRUPT_MESSAGE, ErrorCode::INVALID_RECORD].contains(&error.code()) {
+                                refused = Some((leader_epoch, log.log_end()));
+                                if refused != refused_before {
+                                    self.tell_refused(from, log.log_end(), &error);
+                                }
+                            }
+                            follower.handle_failure(error, now)
+                        }
+                    }
+                }
                 FollowerStep::Truncate { to, below_high_watermark } => {
                     if below_high_watermark {
                         self.tell_cut_below(to, log);
@@ -151,15 +165,27 @@ impl Partition {
                 FollowerStep::Idle | FollowerStep::Stop => break,
             };
         }
+        state.refused_at = refused.or(refused_before);
         After::Nothing(Moved { watermark, log_end: log.log_end() != before, ..Moved::default() })
     }
 
-    fn append_fetched(&self, log: &Log, at: Offset, records: &Bytes, no_room: Option<&Error>) -> Result<()> {
+    fn append_fetched(
+        &self,
+        log: &Log,
+        (at, leader_epoch): (Offset, LeaderEpoch),
+        records: &Bytes,
+        no_room: Option<&Error>,
+    ) -> Result<()> {
         if let Some(error) = no_room {
             self.house.tell(Level::Warn, || error.message().to_owned());
             return Err(error.clone());
         }
-        let appended = log.append_verbatim(records)?;
+        let place = Place { partition: self.id(), at, leader_epoch, latest_epoch: log.latest_leader_epoch() };
+        let (fits, rest) = fitting(place, records);
+        if fits == 0 && rest.is_err() {
+            return rest;
+        }
+        let appended = log.append_verbatim(&records[..fits])?;
         if appended.base_offset < at {
             let text = format!("{}: asked for {at}, got {}", self.id(), appended.base_offset);
             return Err(Error::new(ErrorCode::STATE, text));
@@ -168,7 +194,17 @@ impl Partition {
         if !self.enlisted.swap(true, std::sync::atomic::Ordering::AcqRel) {
             self.house.upkeep.enlist(self, log);
         }
-        Ok(())
+        rest
+    }
+
+    fn tell_refused(&self, from: NodeId, end: Offset, error: &Error) {
+        self.house.tell(Level::Error, || {
+            format!(
+                "{}: node {from}, its leader, has damaged records from {end} on ({error}); they are not taken, and asked for again until \
+                 they are sound or another node leads",
+                self.id()
+            )
+        });
     }
 
     fn settle_follower(&self, log: &Log, settled: Settled) -> bool {

@@ -13,6 +13,7 @@
 //! be told comes back as [`Moved`] and is told by [`Partition::spread`](super::Partition::spread) when every lock is released.
 
 mod ack;
+mod fetched;
 mod follow;
 mod lead;
 mod moved;
@@ -28,7 +29,7 @@ use super::partition::Partition;
 use crate::error::{Error, ErrorCode, Result};
 use crate::replication::{Correlation, Follower, Leader, LogFacts, NodeEpoch};
 use crate::storage::Log;
-use crate::types::{LeaderEpoch, NodeId, TopicPartition};
+use crate::types::{LeaderEpoch, NodeId, Offset, TopicPartition};
 use ack::Acks;
 use parking_lot::Mutex;
 use std::sync::atomic::AtomicBool;
@@ -55,6 +56,8 @@ struct State {
     node_epoch: NodeEpoch,
     /// Of the last fetch: the next reign's follower goes on from there.
     correlation_last: Correlation,
+    /// Where a leader's records were refused, and in which reign: that is said once.
+    refused_at: Option<(LeaderEpoch, Offset)>,
 }
 
 #[derive(Debug)]
@@ -76,6 +79,7 @@ impl Seat {
             leader_epoch: LeaderEpoch::default(),
             node_epoch: NodeEpoch::default(),
             correlation_last: Correlation::default(),
+            refused_at: None,
         };
         Seat { me, links, state: Mutex::new(state), acks: Acks::default(), is_leading: AtomicBool::new(false) }
     }
