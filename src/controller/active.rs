@@ -20,6 +20,8 @@ use std::collections::VecDeque;
 
 /// Requests that may wait for their records to be committed.
 pub(crate) const PENDING_MAX: usize = 10_000;
+/// Nodes that get the metadata and do not vote; who comes later is registered, and never caught up.
+const LEARNERS_MAX: usize = 1_000;
 
 /// What the node has to do, in this order.
 #[derive(Debug)]
@@ -188,10 +190,29 @@ impl Controller {
             return Ok(());
         }
         let outcome = self.with_decider(now, |decider| decider.decide(request)).ok_or_else(not_controller)??;
-        if let ControllerRequest::Heartbeat(heartbeat) = request {
-            return self.handle_heartbeat(heartbeat, outcome, asked, now);
+        match request {
+            ControllerRequest::Heartbeat(heartbeat) => {
+                self.handle_heartbeat(heartbeat, outcome, asked, now)?;
+                self.let_learn(heartbeat.node);
+                Ok(())
+            }
+            ControllerRequest::RegisterNode(register) => {
+                self.propose(outcome, Some(asked))?;
+                self.let_learn(register.node);
+                Ok(())
+            }
+            _ => self.propose(outcome, Some(asked)),
         }
-        self.propose(outcome, Some(asked))
+    }
+
+    /// Whoever is registered gets the metadata, as Kafka's observers do without asking.
+    fn let_learn(&mut self, node: NodeId) {
+        let Membership { voters, learners } = self.quorum.membership();
+        if voters.contains(&node) || learners.contains(&node) || learners.len() >= LEARNERS_MAX {
+            return;
+        }
+        // Another change may be under way: its next heartbeat asks again.
+        let _ = self.quorum.propose_seat(node, NodeSeat::Learner);
     }
 
     fn with_decider<T>(&mut self, now: Instant, decide: impl FnOnce(&Decider<'_>) -> T) -> Option<T> {

@@ -1,7 +1,7 @@
 //! Where the other nodes of a cluster reach this one.
 #![cfg_attr(not(feature = "quorum"), allow(dead_code))]
 
-use crate::config::EngineConfig;
+use crate::config::{ControllerMode, EngineConfig};
 use crate::error::{Error, ErrorCode, Result};
 use crate::transport::{SocketSettings, SocketTransport, TlsKeys, Transport};
 use std::sync::Arc;
@@ -28,6 +28,8 @@ impl Doorstep {
             secret: cluster.secret.clone(),
             tls: TlsKeys::load(&cluster.ssl)?,
             seed,
+            // Where the program appoints, it also says which nodes there are.
+            guests_max: if cluster.mode == ControllerMode::Static { 0 } else { SocketSettings::default().guests_max },
             ..SocketSettings::default()
         }));
         cluster.listener = Some(socket.listen(url)?);

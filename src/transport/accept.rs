@@ -78,7 +78,7 @@ fn greet(shared: &Arc<Shared>, half_open: HalfOpen) {
     let key = half_open.through();
     let adopted = {
         let mut table = shared.table.lock();
-        let adopted = outcome.map(|agreed| table.adopt(agreed, &line, round_trip, &shared.settings));
+        let adopted = outcome.map(|agreed| table.adopt(agreed, &line, round_trip, &shared.settings, true));
         if let Some(peer) = greeted.get() {
             table.end_handshake(peer, true, chosen.get());
         }

@@ -1,14 +1,16 @@
 //! Nodes of one process: `inproc://name`. A frame is handed over on the sender's thread ([`trampoline`](super::trampoline)).
 //!
 //! Two members of a hub are connected while both are started and each is the other's peer, under the name and the number that
-//! it has. A client needs to be nobody's peer, and reaches whoever has the name under a bootstrap number.
+//! it has; or one of them has not heard of the other, which is its guest then. A client needs to be nobody's peer, and reaches whoever
+//! has the name under a bootstrap number.
 
+use super::settings::{GUESTS_MAX, REMOVED_MAX};
 use super::trampoline::{bounce, Call};
 use super::{errors, Frame, Inbox, PeerStats, Transport, BOOTSTRAP_ID_MIN, CLIENT_ID_MIN, FRAME_BYTES_MAX};
 use crate::error::Result;
 use crate::types::NodeId;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -32,6 +34,8 @@ struct Member {
     inbox: Option<Inbox>,
     was_started: bool,
     links: BTreeMap<NodeId, Link>,
+    /// Were peers, and are not to come back as guests.
+    removed: BTreeSet<NodeId>,
 }
 
 /// One direction of a connection, and the account of both.
@@ -41,6 +45,8 @@ struct Link {
     /// Under which number the other one knows this end, while the link is up. A bootstrap link of a client has one of its own, so that the client
     /// may have a second link with the same node.
     me: NodeId,
+    /// It came before it was made known here, and is forgotten when it goes.
+    is_guest: bool,
     account: PeerStats,
 }
 
@@ -65,7 +71,7 @@ impl ChannelHub {
         if name.is_empty() || hub.members.contains_key(name) {
             return Err(errors::invalid(format!("the name '{name}' is empty or taken in this hub")));
         }
-        let member = Member { number: NodeId(0), inbox: None, was_started: false, links: BTreeMap::new() };
+        let member = Member { number: NodeId(0), inbox: None, was_started: false, links: BTreeMap::new(), removed: BTreeSet::new() };
         let name: Arc<str> = name.into();
         hub.members.insert(Arc::clone(&name), member);
         Ok(ChannelTransport { hub: self.clone(), name })
@@ -130,14 +136,19 @@ impl Transport for ChannelTransport {
             ),
         };
         if member.links.get(&peer).map(|link| &*link.name) == name {
+            let link = hub.members.get_mut(&self.name).and_then(|member| member.links.get_mut(&peer));
+            link.into_iter().for_each(|link| link.is_guest = false);
             return Ok(());
         }
         let mut told = hub.disconnect(&self.name, peer, "the peer was removed or has moved");
         let member = hub.members.get_mut(&self.name).expect("it was there");
         member.links.remove(&peer);
         if let Some(name) = name {
-            let link = Link { name: name.into(), me: member.number, account: PeerStats::of(peer) };
+            let link = Link { name: name.into(), me: member.number, is_guest: false, account: PeerStats::of(peer) };
             member.links.insert(peer, link);
+            member.removed.remove(&peer);
+        } else if member.removed.len() < REMOVED_MAX {
+            member.removed.insert(peer);
         }
         told.extend(hub.connect_who_can());
         drop(hub);
@@ -175,6 +186,21 @@ impl Drop for ChannelTransport {
     }
 }
 
+impl Member {
+    /// Whether the node that has this number and name is a peer, or may be a guest.
+    fn lets_in(&self, number: NodeId, name: &Arc<str>) -> bool {
+        match self.links.get(&number) {
+            Some(back) => back.name == *name,
+            None => {
+                let guests = self.links.values().filter(|link| link.is_guest).count();
+                let is_welcome = !self.removed.contains(&number) && self.removed.len() < REMOVED_MAX;
+                // A client lets nobody in.
+                self.number < CLIENT_ID_MIN && number != self.number && is_welcome && guests < GUESTS_MAX
+            }
+        }
+    }
+}
+
 impl Hub {
     /// The member that has this very name, not a successor under the same one.
     fn member(&self, name: &Arc<str>) -> Option<&Member> {
@@ -198,8 +224,7 @@ impl Hub {
         for (name, member) in &self.members {
             for (peer, link) in member.links.iter().filter(|(_, link)| member.inbox.is_some() && !link.account.is_up) {
                 let Some(other) = self.members.get(&link.name) else { continue };
-                let is_let_in = member.number >= CLIENT_ID_MIN
-                    || other.links.get(&member.number).is_some_and(|back| back.name == *name);
+                let is_let_in = member.number >= CLIENT_ID_MIN || other.lets_in(member.number, name);
                 let is_meant = other.number == *peer
                     || (*peer >= BOOTSTRAP_ID_MIN && member.number >= CLIENT_ID_MIN && other.number < CLIENT_ID_MIN);
                 if other.inbox.is_some() && is_meant && is_let_in {
@@ -219,7 +244,8 @@ impl Hub {
 
     fn up(&mut self, name: &str, other: &str, peer: NodeId, me: NodeId) -> Option<Call> {
         let member = self.members.get_mut(name)?;
-        let link = Link { name: other.into(), me, account: PeerStats::of(peer) };
+        let is_guest = peer < CLIENT_ID_MIN;
+        let link = Link { name: other.into(), me, is_guest, account: PeerStats::of(peer) };
         let link = member.links.entry(peer).or_insert(link);
         if link.account.is_up {
             return None;
@@ -240,10 +266,10 @@ impl Hub {
 
     fn down(&mut self, name: &str, peer: NodeId, reason: &str) -> Option<Call> {
         let member = self.members.get_mut(name)?;
-        let account = &mut member.links.get_mut(&peer)?.account;
-        account.is_up = false;
-        account.reason = Some(reason.to_owned());
-        if (CLIENT_ID_MIN..BOOTSTRAP_ID_MIN).contains(&peer) {
+        let link = member.links.get_mut(&peer)?;
+        link.account.is_up = false;
+        link.account.reason = Some(reason.to_owned());
+        if link.is_guest || (CLIENT_ID_MIN..BOOTSTRAP_ID_MIN).contains(&peer) {
             member.links.remove(&peer);
         }
         Some(Call::PeerState { inbox: member.inbox.clone()?, peer, up: false })

@@ -102,7 +102,7 @@ fn converse(
     let outcome = talked.and_then(|()| handshake::dial(&mut stream, &running.me, wanted, is_needed, choose));
     let adopted = {
         let mut table = shared.table.lock();
-        let adopted = outcome.map(|agreed| table.adopt(agreed, line, stream.round_trip(), &shared.settings));
+        let adopted = outcome.map(|agreed| table.adopt(agreed, line, stream.round_trip(), &shared.settings, false));
         table.end_handshake(peer, false, chosen.get());
         adopted
     };

@@ -4,6 +4,11 @@ use super::{TlsKeys, FRAME_BYTES_MAX};
 pub use crate::types::{ClusterId, Secret};
 use std::time::Duration;
 
+/// Nodes at a time that come before they are known.
+pub(super) const GUESTS_MAX: usize = 16;
+/// Nodes that were removed by hand; beyond so many no guest is let in at all.
+pub(super) const REMOVED_MAX: usize = 1_024;
+
 /// Settings of a [`SocketTransport`](super::SocketTransport).
 #[derive(Clone, Debug)]
 pub struct SocketSettings {
@@ -31,6 +36,9 @@ pub struct SocketSettings {
     pub handshakes_max: usize,
     /// Clients at a time; further ones are refused.
     pub clients_max: usize,
+    /// Nodes at a time that nobody has made known here: they are let in when they name the cluster and know its secret, so that they can
+    /// say who they are and where. Further ones are refused, and those that were removed.
+    pub guests_max: usize,
 }
 
 impl Default for SocketSettings {
@@ -49,6 +57,7 @@ impl Default for SocketSettings {
             seed: 0,
             handshakes_max: 64,
             clients_max: 256,
+            guests_max: GUESTS_MAX,
         }
     }
 }

@@ -139,13 +139,8 @@ impl Transport for SocketTransport {
         }
         let is_added = address.is_some();
         let connection = match address {
-            Some(address) => {
-                let known = table.peers.entry(peer).or_default();
-                known.address = Some(address);
-                known.address_version += 1;
-                known.connection.take()
-            }
-            None => table.peers.remove(&peer).and_then(|known| known.connection),
+            Some(address) => table.set_address(peer, address),
+            None => table.remove_peer(peer),
         };
         let is_started = table.running.is_some();
         drop(table);
@@ -259,6 +254,7 @@ impl Shared {
         self.notices.push(format!("the connection with {peer} has ended: {reason}"));
         tell(inbox, peer, false);
         connection.gone.open();
+        self.table.lock().forget_end(&connection);
     }
 
     pub(super) fn is_stopping(&self) -> bool {

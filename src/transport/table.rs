@@ -4,10 +4,11 @@ use super::address::Address;
 use super::connection::{Account, Connection, Latch};
 use super::handshake::{Agreed, Hello, Me, Refusal, Role};
 use super::line::Line;
+use super::settings::REMOVED_MAX;
 use super::{Inbox, PeerStats, SocketSettings, BOOTSTRAP_ID_MIN, CLIENT_ID_MIN};
 use crate::types::NodeId;
 use socket2::Socket;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub(super) struct Table {
     pub is_stopping: bool,
     pub peers: BTreeMap<NodeId, Peer>,
     pub clients: BTreeMap<NodeId, Peer>,
+    /// Were peers, and are not to come back as guests.
+    removed: BTreeSet<NodeId>,
     pub listeners: Vec<Listener>,
     /// Of the last connection with each node that there was, also with those that are no peers any more.
     gone: BTreeMap<NodeId, Arc<Latch>>,
@@ -46,7 +49,7 @@ pub(super) struct Listener {
 /// A node that is known, or a client that is connected.
 #[derive(Default)]
 pub(super) struct Peer {
-    /// `None` for clients: nobody dials them.
+    /// `None` for clients and for guests, nodes that came before they were made known: nobody dials them.
     pub address: Option<Address>,
     /// Another one after each move, so that a dialler of the old address ends.
     pub address_version: u64,
@@ -130,7 +133,9 @@ impl Table {
     /// Under which number a dialler may come in.
     pub fn number_for(&mut self, hello: &Hello, settings: &SocketSettings) -> Result<NodeId, Refusal> {
         match hello.role {
-            Role::Node if self.peers.contains_key(&hello.number) => Ok(hello.number),
+            Role::Node if self.peers.contains_key(&hello.number) || self.has_room_for(hello.number, settings) => {
+                Ok(hello.number)
+            }
             Role::Node => Err(Refusal::UnknownNode),
             Role::Client if self.clients.len() >= settings.clients_max => Err(Refusal::TooManyClients),
             Role::Client => {
@@ -139,6 +144,34 @@ impl Table {
                 Ok(NodeId(number))
             }
         }
+    }
+
+    /// Whether a node that nobody has made known may come in.
+    fn has_room_for(&self, guest: NodeId, settings: &SocketSettings) -> bool {
+        let guests = self.peers.values().filter(|peer| peer.address.is_none()).count();
+        let is_welcome = guest < CLIENT_ID_MIN && !self.removed.contains(&guest) && self.removed.len() < REMOVED_MAX;
+        is_welcome && guests < settings.guests_max
+    }
+
+    /// A node has an address from now on. Answers the connection that is to be closed, one with where it was before.
+    pub fn set_address(&mut self, peer: NodeId, address: Address) -> Option<Arc<Connection>> {
+        self.removed.remove(&peer);
+        let known = self.peers.entry(peer).or_default();
+        known.address_version += 1;
+        let was_guest = known.address.replace(address).is_none();
+        if was_guest {
+            return None;
+        }
+        known.connection.take()
+    }
+
+    /// A node is forgotten, and not let in again before it is made known.
+    pub fn remove_peer(&mut self, peer: NodeId) -> Option<Arc<Connection>> {
+        let known = self.peers.remove(&peer)?;
+        if self.removed.len() < REMOVED_MAX {
+            self.removed.insert(peer);
+        }
+        known.connection
     }
 
     pub fn peer(&self, number: NodeId) -> Option<&Peer> {
@@ -156,9 +189,17 @@ impl Table {
         line: &Arc<Line>,
         round_trip: Option<Duration>,
         settings: &SocketSettings,
+        accepted: bool,
     ) -> Option<Adopted> {
         if self.is_stopping {
             return None;
+        }
+        if accepted && agreed.role == Role::Node && !self.peers.contains_key(&agreed.peer) {
+            // Others may have come since this one was let in, or it was removed.
+            if !self.has_room_for(agreed.peer, settings) {
+                return None;
+            }
+            self.peers.insert(agreed.peer, Peer::default());
         }
         if agreed.role == Role::Client {
             // Others may have finished since this one was let in.
@@ -194,6 +235,18 @@ impl Table {
             peer.connection = None;
         }
         self.clients.remove(&number);
+        if self.peers.get(&number).is_some_and(|peer| peer.address.is_none() && peer.connection.is_none()) {
+            self.peers.remove(&number);
+        }
+    }
+
+    /// Everybody has heard of the end of a connection: of a node that is no peer any more nothing is kept.
+    pub fn forget_end(&mut self, connection: &Arc<Connection>) {
+        let number = connection.agreed.peer;
+        let is_last = self.gone.get(&number).is_some_and(|gone| Arc::ptr_eq(gone, &connection.gone));
+        if is_last && !self.peers.contains_key(&number) {
+            self.gone.remove(&number);
+        }
     }
 
     pub fn stats(&self) -> Vec<PeerStats> {

@@ -3,7 +3,9 @@
 
 mod appointed;
 mod clients;
+mod joiners;
 mod members;
 mod sockets;
 mod unreachable;
+mod vote_only;
 mod world;

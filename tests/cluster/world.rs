@@ -35,11 +35,19 @@ impl Cluster {
     }
 
     pub fn with(settings: &[(&str, &str)]) -> Cluster {
+        Cluster::with_last(settings, &[])
+    }
+
+    /// The last one has these settings besides.
+    pub fn with_last(settings: &[(&str, &str)], last: &[(&str, &str)]) -> Cluster {
         let hub = ChannelHub::new();
         let settings: Vec<_> = settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        let dir = || Arc::new(tempfile::tempdir().expect("temp dir"));
-        let members = (1..=3).map(|id| Member::start(&hub, id, &settings, dir()).expect("opens")).collect();
-        let cluster = Cluster { hub, members, settings };
+        let last: Vec<_> = last.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let start = |id| {
+            let all: Vec<_> = settings.iter().chain(last.iter().filter(|_| id == 3)).cloned().collect();
+            Member::start(&hub, id, &all, Arc::new(tempfile::tempdir().expect("temp dir"))).expect("opens")
+        };
+        let cluster = Cluster { members: (1..=3).map(start).collect(), hub, settings };
         cluster.wait_for_members(3);
         cluster
     }

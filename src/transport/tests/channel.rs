@@ -51,14 +51,15 @@ fn a_frame_arrives_on_the_senders_thread_without_being_copied() {
 }
 
 #[test]
-fn members_meet_when_each_knows_the_other_and_part_when_one_stops() {
+fn members_meet_when_one_knows_the_other_and_part_when_one_stops() {
     let hub = ChannelHub::new();
     let one = member(&hub, ONE, "one");
     one.transport.set_peer(TWO, Some("inproc://two")).unwrap();
     assert_eq!(code(one.transport.send(TWO, Frame::new())), ErrorCode::NETWORK_EXCEPTION);
     assert_eq!(code(one.transport.send(NodeId(9), Frame::new())), ErrorCode::BROKER_NOT_AVAILABLE);
     let two = member(&hub, TWO, "two");
-    assert!(one.heard.events().is_empty());
+    // A guest that is made known keeps its connection.
+    assert_eq!((one.heard.events(), two.heard.events()), (vec![Event::Up(TWO)], vec![Event::Up(ONE)]));
     two.transport.set_peer(ONE, Some("inproc://one")).unwrap();
     assert_eq!((one.heard.events(), two.heard.events()), (vec![Event::Up(TWO)], vec![Event::Up(ONE)]));
     two.transport.stop();
@@ -70,8 +71,15 @@ fn members_meet_when_each_knows_the_other_and_part_when_one_stops() {
     again.transport.set_peer(ONE, Some("inproc://one")).unwrap();
     one.transport.send(TWO, Frame::from(Bytes::from_static(b"again"))).unwrap();
     assert_eq!(again.heard.frames(), [&b"again"[..]]);
+    // Who was removed does not come back as a guest.
     one.transport.set_peer(TWO, None).unwrap();
     assert_eq!(code(one.transport.send(TWO, Frame::new())), ErrorCode::BROKER_NOT_AVAILABLE);
+    // A guest that goes is forgotten.
+    let three = member(&hub, NodeId(3), "three");
+    three.transport.set_peer(ONE, Some("inproc://one")).unwrap();
+    one.transport.send(NodeId(3), Frame::new()).unwrap();
+    three.transport.stop();
+    assert_eq!(code(one.transport.send(NodeId(3), Frame::new())), ErrorCode::BROKER_NOT_AVAILABLE);
     one.heard.check_order();
     again.heard.check_order();
 }

@@ -34,10 +34,41 @@ fn another_cluster_is_refused() {
 }
 
 #[test]
-fn an_unknown_node_is_refused() {
-    let (one, two) = (node(1, settings()), node(2, settings()));
+fn an_unknown_node_is_refused_where_there_is_no_room_for_guests() {
+    let (one, two) = (node(1, settings()), node(2, SocketSettings { guests_max: 0, ..settings() }));
     one.knows(&two);
     strangers(&one, &two, "no peer of this number");
+}
+
+#[test]
+fn a_node_that_nobody_made_known_is_a_guest_if_it_knows_the_secret() {
+    let with = |word| SocketSettings { guests_max: 1, ..with_secret(word) };
+    let (one, two, three) = (node(1, with("sesame")), node(2, with("sesame")), node(3, with("open says me")));
+    three.knows(&one);
+    three.wait_for_notice("different secrets");
+    two.knows(&one);
+    one.heard.wait_up(two.number);
+    two.heard.wait_up(one.number);
+    one.send(&two, pattern(10, 1));
+    two.heard.wait_for_frames(1);
+    // There is room for one.
+    let four = node(4, with("sesame"));
+    four.knows(&one);
+    four.wait_for_notice("no peer of this number");
+    // Made known, it is no guest any more, and keeps its connection.
+    one.knows(&two);
+    four.heard.wait_up(one.number);
+    one.heard.wait_up(four.number);
+    assert_eq!(one.stats_of(two.number).connects, 1);
+    // A guest that goes is forgotten; a node that was removed does not come back as one.
+    four.transport.stop();
+    wait_until("it is forgotten", || {
+        let known = one.transport.peer_stats();
+        known.iter().all(|stats| stats.peer != four.number).then_some(())
+    });
+    one.transport.set_peer(two.number, None).unwrap();
+    two.wait_for_notice("no peer of this number");
+    assert!(one.transport.peer_stats().is_empty());
 }
 
 #[test]
