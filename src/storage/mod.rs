@@ -3,6 +3,7 @@
 mod api;
 mod append;
 mod append_group;
+mod append_verbatim;
 mod background_flush;
 pub mod checkpoint;
 mod close;
