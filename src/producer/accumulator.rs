@@ -12,6 +12,7 @@
 
 use super::batch::{Batch, Receipt};
 use super::outbound::Outbound;
+use super::pace::Pace;
 use super::partitioner;
 use super::sender::Load;
 use super::unfinished::{Unfinished, UnfinishedBatches};
@@ -57,6 +58,7 @@ pub(super) struct Accumulator {
     pub unfinished: UnfinishedBatches,
     /// Sealed, where another node may lead.
     pub outbound: Outbound,
+    pub pace: Pace,
     /// On the producer's list of queues that `kafkalog-node` looks at.
     pub is_listed: bool,
     /// No more records.
@@ -120,6 +122,7 @@ impl Accumulator {
             role: Role::Free,
             unfinished: UnfinishedBatches::default(),
             outbound: Outbound::default(),
+            pace: Pace::default(),
             is_listed: false,
             is_closed: false,
             sequence_last: 0,

@@ -48,12 +48,19 @@ impl Shared {
                 Judgement::Reached(rung) => {
                     let finished = accumulator.unfinished.poll_finished(sequence);
                     drop(accumulator);
+                    let mut acked_at = None;
                     if let Some(mut finished) = finished {
+                        acked_at = finished.parcel.is_some().then_some(finished.held_at);
                         // What was reached beyond the need is told as well.
                         let outcome = finished.outcome.clone().climbed(rung);
                         self.settle(queue, &mut finished, outcome);
                     }
-                    oldest = queue.accumulator.lock().unfinished.next_finishing();
+                    let now = acked_at.map(|_| self.clock.monotonic());
+                    let mut accumulator = queue.accumulator.lock();
+                    if let (Some(held_at), Some(now)) = (acked_at, now) {
+                        accumulator.pace.handle_acked(now.since(held_at), now);
+                    }
+                    oldest = accumulator.unfinished.next_finishing();
                 }
                 Judgement::Lost(error) => {
                     drop(accumulator);

@@ -21,6 +21,7 @@ mod host;
 mod memory;
 mod news;
 mod outbound;
+mod pace;
 mod parcel;
 mod parking;
 mod partitioner;

@@ -139,6 +139,9 @@ impl Parcel {
     pub fn settle(mut self: Box<Self>, shared: &Shared, queue: &PartitionQueue, outcome: Outcome, end: Option<Offset>) {
         shared.account(&outcome, self.records(), self.bytes());
         self.tell(shared, queue, outcome, end);
+        if let Some(buffer) = self.sealed.take_buffer() {
+            shared.keep_buffer(buffer);
+        }
     }
 
     /// With `acks=0` a failure is counted and nobody is told.

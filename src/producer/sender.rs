@@ -12,6 +12,7 @@ use super::unfinished::Unfinished;
 use super::BatchPlacement;
 use crate::error::ErrorCode;
 use crate::record::SealedBatch;
+use crate::time::Instant;
 use crate::types::{LeaderEpoch, Offset, Rung};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -196,7 +197,7 @@ impl Shared {
                 bytes: header.batch_bytes as usize,
                 queue_time_ns: self.queue_time_ns(&batch),
             };
-            self.keep_buffer(&mut batch, sealed);
+            self.give_buffer_back(&mut batch, sealed);
             backs.push(self.close_books(queue, batch, carried));
         }
         if !sealed.is_empty() {
@@ -241,6 +242,7 @@ impl Shared {
                     records,
                     bytes: carried.bytes,
                     reserved_bytes: held,
+                    held_at: Instant::default(),
                     sequence: batch.sequence,
                     parcel: None,
                 };
@@ -289,12 +291,12 @@ impl Shared {
                 },
             },
         };
-        self.keep_buffer(batch, sealed);
+        self.give_buffer_back(batch, sealed);
         carried
     }
 
     /// Keeps the bytes of a sealed batch for the next one.
-    fn keep_buffer(&self, batch: &mut Batch, sealed: SealedBatch) {
+    fn give_buffer_back(&self, batch: &mut Batch, sealed: SealedBatch) {
         // A buffer that one huge record has blown up is not worth keeping.
         if sealed.header().batch_bytes <= 4 * self.config.batch_bytes {
             batch.builder.give_back(sealed.into_bytes());

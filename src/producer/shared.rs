@@ -42,6 +42,8 @@ pub(super) struct Shared {
     // Boxed, because a batch is handed from queue to queue and should not be copied each time.
     #[allow(clippy::vec_box)]
     pub spares: Mutex<Vec<Box<Batch>>>,
+    /// Memory of batches that were sealed and kept until they were acknowledged; as many as spares at the most.
+    pub buffers: Mutex<Vec<Vec<u8>>>,
     pub spares_max: usize,
     queues_made: AtomicUsize,
 }
@@ -78,6 +80,7 @@ impl Shared {
             listed: Mutex::default(),
             wake_at: AtomicU64::new(u64::MAX),
             spares: Mutex::default(),
+            buffers: Mutex::default(),
             queues_made: AtomicUsize::new(0),
         })
     }
@@ -127,7 +130,7 @@ impl Shared {
                         self.switch_sticky(&topic, partition);
                     }
                     match full {
-                        Some(full) => self.carry(queue, full),
+                        Some(full) => self.carry_on_pace(queue, full),
                         None if switch => {}
                         // Not under the lock: it may wait for memory.
                         None => spare = Some(self.new_batch(queue, record_bytes)?),
@@ -170,12 +173,21 @@ impl Shared {
                 self.switch_sticky(&topic, partition);
             }
             if let Some(sendable) = sendable {
-                self.carry(queue, sendable);
+                self.carry_on_pace(queue, sendable);
             }
             if spare.is_some() {
                 self.recycle_unused(spare);
             }
             return Ok(told);
+        }
+    }
+
+    /// Carries a batch on the thread of a sender.
+    #[inline]
+    fn carry_on_pace(&self, queue: &Arc<PartitionQueue>, batch: Box<Batch>) {
+        self.carry(queue, batch);
+        if queue.is_shared() {
+            self.keep_pace(queue);
         }
     }
 

@@ -21,6 +21,9 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
 
+/// A batch of no more than this that goes alone is copied for the log.
+const COPY_BYTES_MAX: usize = 4096;
+
 impl Shared {
     /// Carries a batch, and what became ready meanwhile. The caller has the appender's role.
     #[cold]
@@ -151,11 +154,15 @@ impl Shared {
     /// Appends a load on this thread: in one write, where that is possible. What is refused goes alone.
     fn append_load(&self, queue: &Arc<PartitionQueue>, log: &dyn HostPartition, mut load: Parcels, tried: Reign) {
         self.count_retries(&load);
-        let mut sealed: Vec<_> = load.iter().map(|parcel| parcel.sealed.to_sealed()).collect();
-        if sealed.len() > 1 {
-            let grouped = log.append_group(&mut sealed, self.config.acks);
-            for placed in sealed.drain(..grouped.placed) {
-                let (header, parcel) = (placed.header(), load.pop_front().expect("each was made of one"));
+        if load.len() > 1 || load.front().is_some_and(|first| first.bytes() > COPY_BYTES_MAX) {
+            let mut lent: Vec<_> = load.iter_mut().map(|parcel| parcel.sealed.lend()).collect();
+            let grouped = log.append_group(&mut lent, self.config.acks);
+            let headers: Vec<_> = lent.iter().take(grouped.placed).map(|batch| *batch.header()).collect();
+            for (parcel, batch) in load.iter_mut().zip(lent) {
+                parcel.sealed.take_back(batch);
+            }
+            for header in headers {
+                let parcel = load.pop_front().expect("each was made of one");
                 let rung = grouped.rung(header.end_offset());
                 let at = Appended {
                     base_offset: header.base_offset,
@@ -167,8 +174,8 @@ impl Shared {
                 self.hold_or_settle(queue, log, parcel, at);
             }
         }
-        for mut one in sealed {
-            let parcel = load.pop_front().expect("each was made of one");
+        while let Some(parcel) = load.pop_front() {
+            let mut one = parcel.sealed.to_sealed();
             match log.append(&mut one, self.config.acks) {
                 Ok(at) => self.hold_or_settle(queue, log, parcel, at),
                 Err(error) => {
@@ -227,6 +234,7 @@ impl Shared {
             records: parcel.records(),
             bytes: parcel.bytes(),
             reserved_bytes: 0,
+            held_at: self.clock.monotonic(),
             sequence: parcel.sequence,
             parcel: Some(parcel),
         };

@@ -58,6 +58,11 @@ impl Shared {
             // A delivery of its last batch is still held by somebody.
             None => batch.completion = self.new_completion(queue),
         }
+        // Where another node may lead, the bytes of the last one went with it.
+        if !batch.builder.has_buffer() {
+            let kept = self.buffers.lock().pop();
+            kept.into_iter().for_each(|buffer| batch.builder.give_back(buffer));
+        }
         batch.reserved_bytes = reserved_bytes;
         batch.is_owed = true;
         batch
@@ -89,7 +94,21 @@ impl Shared {
         }
     }
 
+    /// Keeps the memory of a batch that is acknowledged.
+    pub fn keep_buffer(&self, buffer: Vec<u8>) {
+        // What one huge record has blown up is not worth keeping.
+        if buffer.capacity() > 4 * self.config.batch_bytes as usize {
+            return;
+        }
+        let mut buffers = self.buffers.lock();
+        if buffers.len() < self.spares_max {
+            buffers.push(buffer);
+        }
+    }
+
     pub fn drop_spares(&self) {
+        let buffers = std::mem::take(&mut *self.buffers.lock());
+        drop(buffers);
         let spares = std::mem::take(&mut *self.spares.lock());
         drop(spares);
     }

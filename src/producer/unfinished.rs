@@ -20,6 +20,8 @@ pub(super) struct Unfinished {
     pub records: u32,
     pub bytes: usize,
     pub reserved_bytes: usize,
+    /// When it was in the log; not asked where only this node can lead.
+    pub held_at: Instant,
     pub sequence: u64,
     /// Its bytes, and who is to be told, where another node may lead next.
     pub parcel: Option<Box<Parcel>>,

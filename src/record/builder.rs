@@ -40,6 +40,9 @@ pub fn record_bytes_upper_bound(record: RecordRef<'_>) -> usize {
     RECORD_OVERHEAD_BYTES_MAX + field_bytes(record.key) + field_bytes(record.value) + headers_bytes(record.headers)
 }
 
+/// What an append asks room for beyond the bytes that it writes: with it the last record of a batch does not make the buffer grow.
+const RECORD_SLACK_BYTES: usize = 64;
+
 /// Encodes records straight into the bytes of a batch.
 #[derive(Debug)]
 pub struct BatchBuilder {
@@ -258,6 +261,12 @@ impl BatchBuilder {
         }
     }
 
+    /// Whether the next batch needs no new memory.
+    #[must_use]
+    pub fn has_buffer(&self) -> bool {
+        self.buffer.capacity() > 0
+    }
+
     /// Forgets all records; the buffer stays.
     pub fn clear(&mut self) {
         self.buffer.clear();
@@ -270,7 +279,7 @@ impl BatchBuilder {
             self.compressor = Some(Compressor::new(self.codec, self.level)?);
         }
         self.buffer.clear();
-        self.buffer.reserve(self.capacity.max(BATCH_HEADER_BYTES));
+        self.buffer.reserve(self.capacity.max(BATCH_HEADER_BYTES) + RECORD_SLACK_BYTES);
         self.buffer.resize(BATCH_HEADER_BYTES, 0);
         self.base_timestamp = timestamp;
         self.max_timestamp = NO_TIMESTAMP;

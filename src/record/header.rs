@@ -246,7 +246,7 @@ pub fn stamp_header(bytes: &mut [u8], base: Offset, epoch: LeaderEpoch) {
     put_place(bytes, base, Some(epoch));
 }
 
-fn put_place(bytes: &mut [u8], base: Offset, epoch: Option<LeaderEpoch>) {
+pub(super) fn put_place(bytes: &mut [u8], base: Offset, epoch: Option<LeaderEpoch>) {
     // An offset has 63 bits and an epoch 31; `None` is -1.
     bytes[BASE_OFFSET_AT..][..8].copy_from_slice(&base.0.to_be_bytes());
     let epoch = epoch.map_or(u32::MAX, |epoch| epoch.0);

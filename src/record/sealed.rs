@@ -1,6 +1,6 @@
 //! A batch that is known to be good.
 
-use super::header::stamp_header;
+use super::header::{put_place, stamp_header};
 use super::{BatchHeader, Compressor, Inflater, Validated, BATCH_HEADER_BYTES};
 use crate::error::Result;
 use crate::types::{Codec, LeaderEpoch, Offset, Timestamp};
@@ -12,6 +12,8 @@ use bytes::Bytes;
 pub struct SealedBatch {
     header: BatchHeader,
     bytes: Vec<u8>,
+    /// Whoever lent the bytes wants them back.
+    is_lent: bool,
 }
 
 /// A sealed batch whose bytes are shared: for somebody who sends them and may have to send them again. Nobody can change them any
@@ -38,7 +40,31 @@ impl SharedBatch {
     /// A copy that can be given its place in a log.
     #[must_use]
     pub fn to_sealed(&self) -> SealedBatch {
-        SealedBatch { header: self.header, bytes: self.bytes.to_vec() }
+        SealedBatch { header: self.header, bytes: self.bytes.to_vec(), is_lent: false }
+    }
+
+    /// Gives the bytes away, so that they get their place in a log without a copy (unless somebody else holds them as well);
+    /// [`take_back`](Self::take_back) has to follow.
+    #[must_use]
+    pub fn lend(&mut self) -> SealedBatch {
+        SealedBatch { header: self.header, bytes: Vec::from(std::mem::take(&mut self.bytes)), is_lent: true }
+    }
+
+    /// The memory of the bytes, which are not needed any more; `None` while others hold them, too.
+    #[must_use]
+    pub fn take_buffer(&mut self) -> Option<Vec<u8>> {
+        self.bytes.is_unique().then(|| Vec::from(std::mem::take(&mut self.bytes)))
+    }
+
+    /// The bytes that were lent, without the place that they were given.
+    ///
+    /// # Panics
+    /// When these are others.
+    pub fn take_back(&mut self, lent: SealedBatch) {
+        let SealedBatch { mut bytes, .. } = lent;
+        assert!(bytes.len() == self.header.batch_bytes as usize, "another batch came back");
+        put_place(&mut bytes, self.header.base_offset, self.header.leader_epoch);
+        self.bytes = Bytes::from(bytes);
     }
 }
 
@@ -47,7 +73,7 @@ impl SealedBatch {
     pub(super) fn seal(mut header: BatchHeader, mut bytes: Vec<u8>) -> SealedBatch {
         header.batch_bytes = u32::try_from(bytes.len()).expect("a builder takes less than BATCH_BYTES_MAX");
         header.put_with_crc(&mut bytes);
-        SealedBatch { header, bytes }
+        SealedBatch { header, bytes, is_lent: false }
     }
 
     /// The batch that was validated, its max timestamp put right (and the checksum with it) if the client had it wrong.
@@ -55,7 +81,7 @@ impl SealedBatch {
     /// `bytes` must be those that [`validate_from_client`](super::BatchView::validate_from_client) saw.
     #[must_use]
     pub fn from_validated(bytes: Vec<u8>, validated: Validated) -> SealedBatch {
-        let mut batch = SealedBatch { header: *validated.header(), bytes };
+        let mut batch = SealedBatch { header: *validated.header(), bytes, is_lent: false };
         debug_assert_eq!(batch.header.batch_bytes as usize, batch.bytes.len());
         if batch.header.max_timestamp != validated.max_timestamp() {
             batch.header.max_timestamp = validated.max_timestamp();
@@ -113,8 +139,12 @@ impl SealedBatch {
         SharedBatch { header: self.header, bytes: Bytes::from(self.bytes) }
     }
 
-    /// The whole batch, for somebody who keeps it; what is left behind has no bytes and is good for nothing more.
+    /// The whole batch, for somebody who keeps it; what is left behind has no bytes and is good for nothing more, unless they were
+    /// [lent](SharedBatch::lend).
     pub fn take_bytes(&mut self) -> Vec<u8> {
+        if self.is_lent {
+            return self.bytes.clone();
+        }
         std::mem::take(&mut self.bytes)
     }
 

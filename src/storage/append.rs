@@ -6,7 +6,7 @@ use super::producer_states::{EndTxn, Origin, ProducerBatch, Verdict};
 use crate::config::LogConfig;
 use crate::error::{Error, ErrorCode, Result};
 use crate::record::control::{self, ControlType};
-use crate::record::{batches, BatchHeader, BatchView, Compressor, Inflater, SealedBatch};
+use crate::record::{BatchHeader, BatchView, Compressor, Inflater, SealedBatch};
 use crate::types::{Codec, LeaderEpoch, Offset, Position, ProducerStamp, Timestamp, TimestampType};
 use bytes::Bytes;
 use std::io;
@@ -86,57 +86,13 @@ impl Log {
         Ok(Appended { base_offset: base, last_offset, log_append_time, duplicate: false })
     }
 
-    /// Appends batches exactly as another replica has them: offsets, epochs and bytes stay. Checksums are compared, offsets have to
-    /// grow; sizes and sequences are not judged (the leader did).
-    ///
-    /// # Errors
-    /// CORRUPT_MESSAGE (a checksum, an incomplete batch, offsets that go back); INVALID_REQUEST when `batches` is empty;
-    /// KAFKA_STORAGE_ERROR. Batches before the one that failed may have been appended.
-    pub fn append_verbatim(&self, bytes: &[u8]) -> Result<Appended> {
-        let mut appender = self.appender.lock();
-        self.check_open(&appender)?;
-        let now = self.clock.realtime();
-        let mut walk = batches(bytes);
-        let mut appended: Option<Appended> = None;
-        for next in walk.by_ref() {
-            let (_, view) = next?;
-            view.verify()?;
-            let header = view.header();
-            if header.base_offset < self.log_end() {
-                let what =
-                    format!("{}: batch at {} below the log end {}", self.partition, header.base_offset, self.log_end());
-                return Err(Error::new(ErrorCode::CORRUPT_MESSAGE, what));
-            }
-            // Before the write: a recovery takes a marker that says nothing for a torn tail.
-            let marker = end_txn_of(&view)?;
-            let incoming = Incoming::of(header);
-            self.roll_if_needed(&mut appender, &incoming, header.base_offset, now)?;
-            if let Some(epoch) = header.leader_epoch {
-                appender.epochs.assign(epoch, header.base_offset).map_err(|e| self.fail(e))?;
-            }
-            self.write(&mut appender, u64::from(incoming.bytes), |file, at| file.write_at(at, view.bytes()))?;
-            self.place(&mut appender, &incoming, header.base_offset);
-            if let Some(marker) = marker {
-                self.note_end_txn(&mut appender, &marker)?;
-            }
-            let last_offset = header.last_offset();
-            let base_offset = appended.map_or(header.base_offset, |first| first.base_offset);
-            appended = Some(Appended { base_offset, last_offset, log_append_time: None, duplicate: false });
-        }
-        if walk.rest() > 0 {
-            let what = format!("{}: {} bytes of an incomplete batch", self.partition, walk.rest());
-            return Err(Error::new(ErrorCode::CORRUPT_MESSAGE, what));
-        }
-        appended.ok_or_else(|| Error::new(ErrorCode::INVALID_REQUEST, "no batch to append"))
-    }
-
     /// Hands the bytes of a batch that is in the file to the readers who follow the end, if there are any.
     pub(super) fn keep_for_tail(&self, batch: &mut SealedBatch, base: Offset, incoming: &Incoming) {
         if !self.tail.is_wanted() {
             return;
         }
         let end = base.plus(u64::from(incoming.last_offset_delta) + 1);
-        let bytes = if batch.bytes().len() <= TAIL_COPY_BYTES_MAX {
+        let bytes = if batch.bytes().len() <= TAIL_COPY_BYTES_MAX || self.tail.is_for_replicas() {
             Bytes::copy_from_slice(batch.bytes())
         } else {
             Bytes::from(batch.take_bytes())
@@ -286,7 +242,7 @@ impl Log {
         appender.bytes_since_index = 0;
     }
 
-    fn note_end_txn(&self, appender: &mut Appender, marker: &EndTxn) -> Result<()> {
+    pub(super) fn note_end_txn(&self, appender: &mut Appender, marker: &EndTxn) -> Result<()> {
         if let Some(aborted) = appender.producers.end_txn(marker) {
             appender.active.txn_index.append(aborted)?;
         }

@@ -9,6 +9,7 @@ use crate::disk::PIECES_MAX;
 use crate::error::Result;
 use crate::record::SealedBatch;
 use crate::types::{LeaderEpoch, Offset, Timestamp, TimestampType};
+use bytes::Bytes;
 
 impl Log {
     /// Whether [`append_group`](Log::append_group) may be called: the settings let batches go to the file as they are.
@@ -83,6 +84,9 @@ impl Log {
         if stamped.is_empty() {
             return Ok(());
         }
+        if self.tail.is_wanted() && self.tail.is_for_replicas() {
+            return self.write_together(appender, stamped);
+        }
         let mut pieces: [&[u8]; PIECES_MAX] = [&[]; PIECES_MAX];
         let mut bytes = 0;
         for (piece, batch) in pieces.iter_mut().zip(stamped.iter()) {
@@ -98,10 +102,27 @@ impl Log {
         }
         Ok(())
     }
+
+    /// Copies the batches into one piece of memory, which the file and every replica get.
+    fn write_together(&self, appender: &mut Appender, stamped: &[SealedBatch]) -> Result<()> {
+        let mut together = Vec::with_capacity(stamped.iter().map(|batch| batch.bytes().len()).sum());
+        stamped.iter().for_each(|batch| together.extend_from_slice(batch.bytes()));
+        let together = Bytes::from(together);
+        self.write(appender, together.len() as u64, |file, at| file.write_at(at, &together))?;
+        let mut at = 0;
+        for batch in stamped {
+            let (incoming, base) = (Incoming::of(batch.header()), batch.header().base_offset);
+            self.place(appender, &incoming, base);
+            let end = at + batch.bytes().len();
+            self.tail.push_part(base, batch.header().end_offset(), &together, at..end);
+            at = end;
+        }
+        Ok(())
+    }
 }
 
 /// Whether the active segment can take `bytes` more, up to the record at `last_offset`.
-fn has_room(appender: &Appender, bytes: u64, last_offset: Offset) -> bool {
+pub(super) fn has_room(appender: &Appender, bytes: u64, last_offset: Offset) -> bool {
     appender.active.bytes() + bytes <= u64::from(appender.config.segment_bytes)
         && appender.active.offset_index.can_append(last_offset)
 }

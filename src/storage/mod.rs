@@ -4,6 +4,7 @@ mod api;
 mod append;
 mod append_group;
 mod append_raw;
+mod append_verbatim;
 mod background_flush;
 pub mod checkpoint;
 mod close;

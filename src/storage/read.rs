@@ -3,6 +3,7 @@
 use super::api::{Fetch, Fetched, UpTo};
 use super::log::Log;
 use super::segment::Segment;
+use super::tail::Tail;
 use crate::error::{Error, ErrorCode, Result};
 use crate::record::{batches, BatchHeader, BATCH_HEADER_BYTES};
 use crate::types::{Offset, Position, Timestamp};
@@ -11,6 +12,9 @@ use std::io;
 
 /// So many batches ahead a header is asked for.
 const HEADERS_AHEAD: usize = 4;
+
+/// What is put together for one answer at the most, from pieces in memory.
+const TOGETHER_BYTES_MAX: usize = 256 * 1024;
 
 /// A reader this close to the log end counts as one that follows it.
 const TAIL_OFFSETS: u64 = 4096;
@@ -24,6 +28,24 @@ impl Log {
     /// OFFSET_OUT_OF_RANGE below the log start or past the log end; CORRUPT_MESSAGE where the file makes no sense;
     /// KAFKA_STORAGE_ERROR. At the bound, or between it and the log end, the answer is empty.
     pub fn read(&self, fetch: Fetch) -> Result<Fetched> {
+        self.read_by(fetch, |tail, bound| tail.get(fetch.from, bound), Tail::ask)
+    }
+
+    /// As [`read`](Log::read), for a replica: several batches also where they come from memory.
+    ///
+    /// # Errors
+    /// As [`read`](Log::read).
+    pub fn read_for_replica(&self, fetch: Fetch) -> Result<Fetched> {
+        let bytes_max = fetch.bytes_max.min(TOGETHER_BYTES_MAX);
+        self.read_by(fetch, |tail, bound| tail.get_run(fetch.from, bound, bytes_max), Tail::ask_for_replica)
+    }
+
+    fn read_by(
+        &self,
+        fetch: Fetch,
+        from_tail: impl FnOnce(&Tail, Offset) -> Option<Bytes>,
+        ask: impl FnOnce(&Tail),
+    ) -> Result<Fetched> {
         let offsets = self.offsets();
         let readable = if self.failure().is_some() { offsets.flushed } else { offsets.log_end };
         if fetch.from < offsets.log_start || fetch.from > offsets.log_end {
@@ -37,11 +59,11 @@ impl Log {
         if fetch.from >= bound {
             return Ok(Fetched { batches: Bytes::new() });
         }
-        if let Some(batches) = self.tail.get(fetch.from, bound) {
+        if let Some(batches) = from_tail(&self.tail, bound) {
             return Ok(Fetched { batches });
         }
         if offsets.log_end.since(fetch.from) <= TAIL_OFFSETS {
-            self.tail.ask();
+            ask(&self.tail);
         }
         let batches = self.read_segments(fetch, bound)?;
         Ok(Fetched { batches })

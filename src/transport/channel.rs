@@ -71,7 +71,13 @@ impl ChannelHub {
         if name.is_empty() || hub.members.contains_key(name) {
             return Err(errors::invalid(format!("the name '{name}' is empty or taken in this hub")));
         }
-        let member = Member { number: NodeId(0), inbox: None, was_started: false, links: BTreeMap::new(), removed: BTreeSet::new() };
+        let member = Member {
+            number: NodeId(0),
+            inbox: None,
+            was_started: false,
+            links: BTreeMap::new(),
+            removed: BTreeSet::new(),
+        };
         let name: Arc<str> = name.into();
         hub.members.insert(Arc::clone(&name), member);
         Ok(ChannelTransport { hub: self.clone(), name })
@@ -97,7 +103,6 @@ impl Transport for ChannelTransport {
 
     fn send(&self, to: NodeId, frame: Frame) -> Result<()> {
         frame.check(FRAME_BYTES_MAX)?;
-        let frame = frame.into_joined();
         let call = {
             let mut hub = self.hub.0.lock();
             let member = hub.member_mut(&self.name).filter(|member| member.inbox.is_some());
@@ -107,7 +112,7 @@ impl Transport for ChannelTransport {
             if !link.account.is_up {
                 return Err(errors::not_connected(to, link.account.reason.as_deref()));
             }
-            let bytes = frame.len() as u64;
+            let bytes = frame.bytes() as u64;
             link.account.frames_sent += 1;
             link.account.bytes_sent += bytes;
             let name = Arc::clone(&link.name);

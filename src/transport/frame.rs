@@ -52,6 +52,12 @@ impl Frame {
         self.bytes
     }
 
+    /// All parts, in order.
+    #[must_use]
+    pub fn into_parts(self) -> Vec<Bytes> {
+        self.parts
+    }
+
     /// All parts as one piece: a single part as it is, several by one copy.
     #[must_use]
     pub fn into_joined(mut self) -> Bytes {

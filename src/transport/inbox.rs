@@ -1,6 +1,6 @@
 //! The door between a transport and its node. Once closed, frames vanish before it.
 
-use super::Receive;
+use super::{Frame, Receive};
 use crate::types::NodeId;
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
@@ -38,6 +38,13 @@ impl Inbox {
     pub fn deliver(&self, from: NodeId, frame: Bytes) {
         if let Some(visit) = self.enter() {
             visit.receiver.deliver(from, frame);
+        }
+    }
+
+    /// Hands over a frame as it was sent, on this thread.
+    pub fn deliver_parts(&self, from: NodeId, frame: Frame) {
+        if let Some(visit) = self.enter() {
+            visit.receiver.deliver_parts(from, frame);
         }
     }
 

@@ -113,6 +113,10 @@ pub trait Transport: Send + Sync + 'static {
 pub trait Receive: Send + Sync {
     /// A frame, in one piece.
     fn deliver(&self, from: NodeId, frame: Bytes);
+    /// A frame as it was sent, from a sender in this process. Unless somebody knows better it is [delivered](Receive::deliver) in one piece.
+    fn deliver_parts(&self, from: NodeId, frame: Frame) {
+        self.deliver(from, frame.into_joined());
+    }
     /// A connection with this peer begins (`up`) or has ended. Over sockets ups and downs of one peer alternate and its frames come
     /// between them; over a channel a frame that another thread was carrying may come late.
     fn peer_state(&self, peer: NodeId, up: bool);

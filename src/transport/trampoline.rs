@@ -1,10 +1,9 @@
 //! One delivery at a time on a thread: whoever sends while delivering only leaves it here, and the outermost call works it off.
 //! So two nodes that answer each other for ever on one thread need no more stack than one call.
 
-use super::Inbox;
+use super::{Frame, Inbox};
 use crate::error::{Error, ErrorCode, Result};
 use crate::types::NodeId;
-use bytes::Bytes;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
@@ -13,14 +12,14 @@ pub(super) const CALLS_WAITING_MAX: usize = 64 * 1024;
 
 /// A call of a receiver.
 pub(super) enum Call {
-    Deliver { inbox: Inbox, from: NodeId, frame: Bytes },
+    Deliver { inbox: Inbox, from: NodeId, frame: Frame },
     PeerState { inbox: Inbox, peer: NodeId, up: bool },
 }
 
 impl Call {
     fn make(self) {
         match self {
-            Call::Deliver { inbox, from, frame } => inbox.deliver(from, frame),
+            Call::Deliver { inbox, from, frame } => inbox.deliver_parts(from, frame),
             Call::PeerState { inbox, peer, up } => inbox.peer_state(peer, up),
         }
     }

@@ -3,6 +3,7 @@
 
 use super::fields::Writer;
 use crate::error::{Error, ErrorCode, Result};
+use crate::transport::Frame;
 use std::num::NonZeroU64;
 
 /// The version that this program speaks.
@@ -50,6 +51,11 @@ impl Envelope {
         }
         let correlation = NonZeroU64::new(u64::from_be_bytes(*number)).map(CorrelationId);
         Ok(Envelope { version, kind, is_response: flags & RESPONSE != 0, correlation, flags })
+    }
+
+    /// As [`read`](Envelope::read), of a message in parts.
+    pub fn of(message: &Frame) -> Result<Envelope> {
+        Envelope::read(message.parts().first().map_or(&[], |first| first))
     }
 
     pub(super) fn put(self, w: &mut Writer) {

@@ -70,15 +70,59 @@ impl Writer {
     }
 }
 
+/// What is left to be read of a frame, part by part.
+pub(super) struct Parts {
+    first: Bytes,
+    later: std::vec::IntoIter<Bytes>,
+    later_bytes: usize,
+}
+
+impl From<Bytes> for Parts {
+    fn from(first: Bytes) -> Parts {
+        Parts { first, later: Vec::new().into_iter(), later_bytes: 0 }
+    }
+}
+
+impl Parts {
+    /// Without its first `skipped` bytes, which lie in the first part.
+    pub fn behind(frame: Frame, skipped: usize) -> Parts {
+        let bytes = frame.bytes();
+        let mut later = frame.into_parts().into_iter();
+        let mut first = later.next().unwrap_or_default();
+        let later_bytes = bytes - first.len();
+        first.advance(skipped);
+        Parts { first, later, later_bytes }
+    }
+
+    fn bytes(&self) -> usize {
+        self.first.len() + self.later_bytes
+    }
+
+    /// Brings `count` bytes, which are there, into the first part. They are copied only if they were sent in pieces.
+    fn bring(&mut self, count: usize) {
+        while self.first.len() < count {
+            let Some(next) = self.later.next() else { return };
+            self.later_bytes -= next.len();
+            self.first = if self.first.is_empty() { next } else { [&*self.first, &*next].concat().into() };
+        }
+    }
+
+    pub fn into_joined(self) -> Bytes {
+        let mut parts = Frame::from(self.first);
+        self.later.for_each(|part| parts.push(part));
+        parts.into_joined()
+    }
+}
+
 /// Takes fields off the front. Every error is CORRUPT_MESSAGE and names the message that was being read.
 pub(super) struct Reader {
-    rest: Bytes,
+    rest: Parts,
     what: &'static str,
 }
 
 impl Reader {
-    pub fn new(bytes: Bytes, what: &'static str) -> Reader {
-        Reader { rest: bytes, what }
+    pub fn new(bytes: impl Into<Parts>, what: &'static str) -> Reader {
+        Reader { rest: bytes.into(), what }
     }
 
     pub fn corrupt(&self, how: impl Display) -> Error {
@@ -86,21 +130,23 @@ impl Reader {
     }
 
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        match self.rest.first_chunk() {
+        self.rest.bring(N);
+        match self.rest.first.first_chunk() {
             Some(taken) => {
                 let taken = *taken;
-                self.rest.advance(N);
+                self.rest.first.advance(N);
                 Ok(taken)
             }
-            None => Err(self.corrupt(format_args!("{N} bytes expected, {} there", self.rest.len()))),
+            None => Err(self.corrupt(format_args!("{N} bytes expected, {} there", self.rest.bytes()))),
         }
     }
 
     /// A count of things that take at least `each_bytes`: neither above `max` nor more than can be there.
     pub fn count(&mut self, max: usize, each_bytes: usize) -> Result<usize> {
         let count = u32::from_be_bytes(self.array()?) as usize;
-        if count > max || count.saturating_mul(each_bytes) > self.rest.len() {
-            return Err(self.corrupt(format_args!("a count of {count}, at most {max}, {} bytes left", self.rest.len())));
+        if count > max || count.saturating_mul(each_bytes) > self.rest.bytes() {
+            let left = self.rest.bytes();
+            return Err(self.corrupt(format_args!("a count of {count}, at most {max}, {left} bytes left")));
         }
         Ok(count)
     }
@@ -108,7 +154,8 @@ impl Reader {
     /// A length and that many bytes: a slice of what arrived, which it keeps in memory as a whole.
     pub fn bytes(&mut self, max: usize) -> Result<Bytes> {
         let count = self.count(max, 1)?;
-        Ok(self.rest.split_to(count))
+        self.rest.bring(count);
+        Ok(self.rest.first.split_to(count))
     }
 
     pub fn records(&mut self) -> Result<Bytes> {
@@ -123,10 +170,10 @@ impl Reader {
 
     /// Nothing may follow.
     pub fn end(self) -> Result<()> {
-        if self.rest.is_empty() {
+        if self.rest.bytes() == 0 {
             Ok(())
         } else {
-            Err(self.corrupt(format_args!("{} bytes too many", self.rest.len())))
+            Err(self.corrupt(format_args!("{} bytes too many", self.rest.bytes())))
         }
     }
 }

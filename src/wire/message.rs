@@ -3,7 +3,7 @@
 use super::consumer_fetch::{ConsumerFetchRequest, ConsumerFetchResponse};
 use super::envelope::{CorrelationId, Envelope, ENVELOPE_BYTES, WIRE_VERSION};
 use super::field::Field;
-use super::fields::{Reader, Writer};
+use super::fields::{Parts, Reader, Writer};
 use super::metadata::{MetadataRequest, MetadataResponse};
 use super::offsets::{DeleteRecordsRequest, DeleteRecordsResponse, ListOffsetsRequest, ListOffsetsResponse};
 use super::produce::{ProduceRequest, ProduceResponse};
@@ -61,7 +61,7 @@ macro_rules! messages {
                 match self { $(Request::$name(body) => body.put(w),)* }
             }
 
-            fn get(envelope: Envelope, body: Bytes) -> Result<Request> {
+            fn get(envelope: Envelope, body: Parts) -> Result<Request> {
                 match envelope.kind {
                     $($kind => whole(body, concat!($what, " request")).map(Request::$name),)*
                     _ => Err(unknown(envelope)),
@@ -78,7 +78,7 @@ macro_rules! messages {
                 match self { Response::Failed(error) => error.put(w), $(Response::$name(body) => body.put(w),)* }
             }
 
-            fn get(envelope: Envelope, body: Bytes) -> Result<Response> {
+            fn get(envelope: Envelope, body: Parts) -> Result<Response> {
                 match envelope.kind {
                     FAILED => whole(body, "failure").map(Response::Failed),
                     $($kind => whole(body, concat!($what, " response")).map(Response::$name),)*
@@ -130,12 +130,23 @@ pub(crate) fn encode(message: &Message) -> Result<Frame> {
 /// UNSUPPORTED_VERSION: a newer sender, or one with other features. CORRUPT_MESSAGE: anything else that does not fit. With
 /// [`Envelope::read`] a request can be answered all the same.
 pub(crate) fn decode(frame: Bytes) -> Result<Message> {
-    let envelope = Envelope::read(&frame)?;
+    decode_parts(frame.into())
+}
+
+/// As [`decode`], of a frame that has come as it was sent: its record batches are those of the sender.
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) fn decode_parts(frame: Frame) -> Result<Message> {
+    // Only a stranger cuts an envelope.
+    let is_cut = frame.parts().first().is_some_and(|first| first.len() < ENVELOPE_BYTES);
+    let frame = if is_cut { Frame::from(frame.into_joined()) } else { frame };
+    let envelope = Envelope::of(&frame)?;
     envelope.check_version()?;
-    let body = frame.slice(ENVELOPE_BYTES..);
+    let body = Parts::behind(frame, ENVELOPE_BYTES);
     match (envelope.is_response, envelope.kind, envelope.correlation) {
         #[cfg(feature = "quorum")]
-        (false, RAFT, None) => RaftMessage::decode(&body).map(Message::Raft),
+        (false, RAFT, None) => RaftMessage::decode(&body.into_joined()).map(Message::Raft),
         #[cfg(feature = "quorum")]
         (false, RAFT, Some(_)) => Err(Error::new(ErrorCode::CORRUPT_MESSAGE, "a quorum message that wants an answer")),
         (false, _, correlation) => Ok(Message::Request { correlation, request: Request::get(envelope, body)? }),
@@ -145,7 +156,7 @@ pub(crate) fn decode(frame: Bytes) -> Result<Message> {
 }
 
 /// A body, to its last byte.
-fn whole<T: Field>(body: Bytes, what: &'static str) -> Result<T> {
+fn whole<T: Field>(body: Parts, what: &'static str) -> Result<T> {
     let mut r = Reader::new(body, what);
     let value = T::get(&mut r)?;
     r.end()?;

@@ -80,7 +80,7 @@ pub(crate) use consumer_fetch::{
 };
 pub(crate) use envelope::{CorrelationId, Envelope, WIRE_VERSION};
 pub(crate) use limits::{ERROR_TEXT_BYTES_MAX, NODES_MAX, PARTITIONS_MAX, TEXT_BYTES_MAX};
-pub(crate) use message::{decode, encode, Message, Request, Response};
+pub(crate) use message::{decode, decode_parts, encode, Message, Request, Response};
 pub(crate) use metadata::{
     MetadataNode, MetadataPartition, MetadataRequest, MetadataResponse, MetadataTopic, MetadataTopicDescription,
 };

@@ -288,6 +288,9 @@ impl SessionState {
             let is_taken_in = matches!(outcome, FetchOutcome::Records(_));
             listed.known = is_taken_in.then_some(Known { high_watermark: *high_watermark, log_start: *log_start });
         }
+        if self.quiet.is_empty() {
+            self.quiet_until = None; // they have heard it with their records
+        }
         Some(Step::Answer(waiting.correlation, found.answers))
     }
 

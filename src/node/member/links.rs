@@ -99,6 +99,10 @@ impl Receive for Link {
         self.with(|member| member.deliver(from, frame));
     }
 
+    fn deliver_parts(&self, from: NodeId, frame: Frame) {
+        self.with(|member| member.deliver_parts(from, frame));
+    }
+
     fn peer_state(&self, peer: NodeId, up: bool) {
         self.with(|member| member.handle_peer_state(peer, up));
     }
@@ -120,7 +124,7 @@ impl Transport for Loopback {
         if to != self.me {
             return self.inner.send(to, frame);
         }
-        self.link.with(|member| member.deliver(to, frame.into_joined()));
+        self.link.with(|member| member.deliver_parts(to, frame));
         Ok(())
     }
 

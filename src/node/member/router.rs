@@ -4,8 +4,9 @@ use super::super::cluster::Replica;
 use super::super::notices::Level;
 use super::Member;
 use crate::error::Error;
+use crate::transport::Frame;
 use crate::types::NodeId;
-use crate::wire::{decode, CorrelationId, Envelope, Message, Request, Response};
+use crate::wire::{decode_parts, CorrelationId, Envelope, Message, Request, Response};
 use bytes::Bytes;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -13,11 +14,15 @@ use std::sync::Arc;
 impl Member {
     /// A frame has arrived. Handled on this thread.
     pub(in crate::node) fn deliver(self: &Arc<Self>, from: NodeId, frame: Bytes) {
+        self.deliver_parts(from, frame.into());
+    }
+
+    pub(in crate::node) fn deliver_parts(self: &Arc<Self>, from: NodeId, frame: Frame) {
         if self.is_stopped.load(Ordering::Acquire) {
             return;
         }
-        let envelope = Envelope::read(&frame);
-        match decode(frame) {
+        let envelope = Envelope::of(&frame);
+        match decode_parts(frame) {
             Ok(Message::Response { correlation, response }) => self.calls.handle_response(from, correlation, response),
             Ok(Message::Raft(message)) => {
                 self.runner().handle_message(from, message, self.now());

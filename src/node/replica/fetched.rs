@@ -99,8 +99,12 @@ mod tests {
 
     fn judged(at: u64, bytes: &[u8]) -> (usize, bool) {
         let partition = TopicPartition::new("t", 0);
-        let place =
-            Place { partition: &partition, at: Offset(at), leader_epoch: LeaderEpoch(5), latest_epoch: Some(LeaderEpoch(2)) };
+        let place = Place {
+            partition: &partition,
+            at: Offset(at),
+            leader_epoch: LeaderEpoch(5),
+            latest_epoch: Some(LeaderEpoch(2)),
+        };
         let (fits, outcome) = fitting(place, bytes);
         if let Err(error) = &outcome {
             assert_eq!(error.code(), ErrorCode::CORRUPT_MESSAGE);

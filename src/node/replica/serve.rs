@@ -115,7 +115,7 @@ impl Partition {
         }
         let fetch =
             Fetch { from, bytes_max: bytes_max as usize, up_to: UpTo::LogEnd, min_one_message: serving.is_first };
-        match log.read(fetch) {
+        match log.read_for_replica(fetch) {
             Ok(fetched) => Ok(fetched.batches),
             Err(failed) => {
                 self.tell_failure(&failed);

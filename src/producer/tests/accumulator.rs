@@ -85,6 +85,7 @@ impl Desk {
             records: 1,
             bytes: 1,
             reserved_bytes: 0,
+            held_at: Instant::default(),
             sequence: end,
             parcel: None,
         }
