@@ -446,7 +446,7 @@ size_t kafkalog_buf_len(const kafkalog_buf_t *b);
 //
 // {"cluster_id": "..", "controller": 1, "nodes": [{"id": 1, "address": "tcp://a:9301", "rack": null, "is_fenced": false,
 // "is_shutting_down": false, "epoch": 7}], "quorum": {"leader": 1, "leader_epoch": 3, "voters": [1, 2, 3], "learners": [],
-// "metadata_offset": 99, "replicas": [{"node": 1, "log_end": 99, "is_voter": true}]}}
+// "metadata_offset": 99, "replicas": [{"node": 1, "log_end": 100, "is_voter": true}]}}
 //
 // The caller ends `*json` with kafkalog_buf_destroy(). [MT], never blocks for long. Codes: _STATE (an engine alone), _CLOSED, _FATAL,
 // _INVALID_ARG.

@@ -17,7 +17,7 @@ impl ClusterDescription {
     /// {"cluster_id": "..", "controller": 1,
     ///  "nodes": [{"id": 1, "address": "tcp://a:9301", "rack": null, "is_fenced": false, "is_shutting_down": false, "epoch": 7}],
     ///  "quorum": {"leader": 1, "leader_epoch": 3, "voters": [1, 2, 3], "learners": [], "metadata_offset": 99,
-    ///             "replicas": [{"node": 1, "log_end": 99, "is_voter": true}]}}
+    ///             "replicas": [{"node": 1, "log_end": 100, "is_voter": true}]}}
     /// ```
     #[must_use]
     pub fn to_json(&self) -> String {
@@ -124,7 +124,7 @@ mod tests {
             quorum_leader: None,
             quorum_epoch: 3,
             metadata_offset: 99,
-            quorum_replicas: vec![QuorumReplica { node: NodeId(1), log_end: 99, is_voter: true }],
+            quorum_replicas: vec![QuorumReplica { node: NodeId(1), log_end: 100, is_voter: true }],
         };
         let read: Value = serde_json::from_str(&cluster.to_json()).unwrap();
         assert_eq!(
@@ -134,7 +134,7 @@ mod tests {
                 "nodes": [{"id": 1, "address": "tcp://a:9301", "rack": null, "is_fenced": false,
                            "is_shutting_down": false, "epoch": 7}],
                 "quorum": {"leader": null, "leader_epoch": 3, "voters": [1, 2], "learners": [], "metadata_offset": 99,
-                           "replicas": [{"node": 1, "log_end": 99, "is_voter": true}]},
+                           "replicas": [{"node": 1, "log_end": 100, "is_voter": true}]},
             })
         );
     }

@@ -153,6 +153,10 @@ fn a_running_cluster_is_described_its_leaders_are_moved_and_its_topics_made_thro
     cluster.nodes[0].take().unwrap().end();
     let led_by_others = cluster.json(2, "topics --describe --topic t");
     assert!(partitions(&led_by_others).iter().all(|p| p["leader"] != 1 && p["leader"].is_u64()), "{led_by_others}");
+    let under =
+        cluster.until(2, "topics --describe --under-replicated-partitions", |said| !said["topics"][0].is_null());
+    assert!(partitions(&under).iter().all(|p| !p["isr"].as_array().unwrap().contains(&1.into())), "{under}");
+    assert_eq!(cluster.ok(3, "topics --describe --unavailable-partitions"), "");
     let fenced = cluster.json(3, "quorum describe --status");
     assert_eq!(fenced["nodes"].as_array().unwrap().len(), 3, "those that are away are told, too: {fenced}");
     cluster.nodes[0] = Some(cluster.places.serve(1, &[]));

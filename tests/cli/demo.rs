@@ -63,3 +63,31 @@ fn without_a_directory_the_demo_makes_one_and_says_where() {
     let place = report["dir"].as_str().unwrap();
     assert!(place.starts_with(dir.path().to_str().unwrap()) && std::path::Path::new(place).is_dir(), "{place}");
 }
+
+#[test]
+fn three_processes_lose_their_leader_by_sigkill_and_every_acknowledged_record_is_in_all_their_files() {
+    let dir = Dir::new();
+    let text: String = (0..40).map(|i| format!("word{i} of a line\n")).collect(); // keys for every partition
+    let input = dir.file("input", &text);
+    let words = ["--processes", "--input", input.to_str().unwrap(), "--rounds", "10", "--partitions", "2"];
+    let report = dir.json("demo", &words);
+    assert_eq!((&report["as_promised"], &report["identical_partitions"]), (&true.into(), &2.into()), "{report}");
+    let passes = report["passes"].as_array().unwrap();
+    assert_eq!(passes.len(), 3);
+    for pass in passes {
+        assert_ne!(pass["killed_node"], pass["new_leader"], "{pass}");
+        assert_eq!((&pass["records"], &pass["changed"]), (&400.into(), &0.into()), "{pass}");
+        assert!(pass["elected_seconds"].as_f64().is_some_and(|seconds| seconds > 0.0), "{pass}");
+    }
+    let all = &passes[2];
+    assert_eq!(
+        (&all["name"], &all["acked"], &all["lost"], &all["failed"]),
+        (&"acks=all".into(), &400.into(), &0.into(), &0.into())
+    );
+    assert!(all["outage_seconds"].as_f64().is_some_and(|seconds| seconds > 0.0), "{all}");
+    // They are one after the other in the files, and those of nobody else.
+    let found: u64 = passes.iter().map(|pass| pass["found"].as_u64().unwrap()).sum();
+    let high: u64 = report["high_watermarks"].as_array().unwrap().iter().map(|end| end.as_u64().unwrap()).sum();
+    assert_eq!(found, high, "{report}");
+    assert!(dir.run("demo", &words).fails(3).contains("it is there already"));
+}

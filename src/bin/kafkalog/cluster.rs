@@ -47,10 +47,10 @@ impl Keys {
 /// Where a cluster is.
 #[derive(Args, Debug, Default)]
 pub struct Bootstrap {
-    /// Addresses of one or more nodes of a running cluster, separated by commas: tcp://host:port, host:port or unix:///path
+    /// Addresses of one or more nodes of a running cluster, separated by commas: host:port or tcp://host:port, tls://host:port, unix:///path
     #[arg(long, value_name = "ADDR,...", value_delimiter = ',', global = true)]
     bootstrap_server: Vec<String>,
-    /// A file of settings of the client, a name=value in each line, such as cluster.secret=.. or default.api.timeout.ms=..
+    /// A file of settings of the client, a name=value in each line, such as cluster.secret=.. or those of TLS
     #[arg(long, value_name = "FILE", global = true)]
     command_config: Option<PathBuf>,
     /// A setting of the client, such as default.api.timeout.ms=5000; may be repeated

@@ -28,7 +28,7 @@ pub struct Args {
     /// The topic
     #[arg(long, alias = "topic", value_name = "TOPIC")]
     entity_name: Option<String>,
-    /// With --describe: also the settings that the topic has by default
+    /// With --describe: also the settings that the topic has by default (a node may have been given other defaults)
     #[arg(long)]
     all: bool,
     /// Settings to add, separated by commas; lists in brackets: k1=v1,k2=[v1,v2]

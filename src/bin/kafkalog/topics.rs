@@ -49,6 +49,12 @@ pub struct Args {
     /// Alter, delete or describe only if the topic is there; else do nothing
     #[arg(long)]
     if_exists: bool,
+    /// With --describe: only partitions with fewer in-sync replicas than replicas
+    #[arg(long, requires = "describe")]
+    under_replicated_partitions: bool,
+    /// With --describe: only partitions that nobody leads
+    #[arg(long, requires = "describe")]
+    unavailable_partitions: bool,
 }
 
 pub fn run(args: &Args, json: bool) -> Outcome {
@@ -141,10 +147,19 @@ fn describe(args: &Args, source: &Source, json: bool) -> Outcome {
             Err(failure) => return Err(failure),
         },
     };
+    let is_asked = |place: &Place| {
+        (!args.under_replicated_partitions || place.isr.len() < place.replicas.len())
+            && (!args.unavailable_partitions || place.leader.is_none())
+    };
+    let is_whole = !args.under_replicated_partitions && !args.unavailable_partitions;
     let mut described = Vec::new();
     for topic in source.with_configs(topics)? {
-        let partitions = (0..topic.partition_count).map(|partition| Place::of(source, &topic, partition));
-        described.push((partitions.collect::<Outcome<Vec<Place>>>()?, topic));
+        let places = (0..topic.partition_count).map(|partition| Place::of(source, &topic, partition));
+        let mut places = places.collect::<Outcome<Vec<Place>>>()?;
+        places.retain(is_asked);
+        if is_whole || !places.is_empty() {
+            described.push((places, topic));
+        }
     }
     if json {
         let topics: Vec<Value> = described.iter().map(|(places, topic)| as_json(topic, places)).collect();
@@ -152,18 +167,20 @@ fn describe(args: &Args, source: &Source, json: bool) -> Outcome {
     }
     let mut out = print::stdout();
     for (places, topic) in described {
-        let configs: Vec<String> = topic.overrides.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        writeln!(
-            out,
-            "Topic: {}\tTopicId: {}\tPartitionCount: {}\tReplicationFactor: {}\tConfigs: {}",
-            topic.name,
-            print::topic_id(&topic.id),
-            topic.partition_count,
-            topic.replication_factor,
-            configs.join(",")
-        )?;
-        for (partition, place) in places.iter().enumerate() {
-            let (name, leader) = (&topic.name, number(place.leader));
+        if is_whole {
+            let configs: Vec<String> = topic.overrides.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            writeln!(
+                out,
+                "Topic: {}\tTopicId: {}\tPartitionCount: {}\tReplicationFactor: {}\tConfigs: {}",
+                topic.name,
+                print::topic_id(&topic.id),
+                topic.partition_count,
+                topic.replication_factor,
+                configs.join(",")
+            )?;
+        }
+        for place in &places {
+            let (name, partition, leader) = (&topic.name, place.partition, number(place.leader));
             let (replicas, isr) = (numbers(&place.replicas), numbers(&place.isr));
             write!(out, "\tTopic: {name}\tPartition: {partition}\tLeader: {leader}\tReplicas: {replicas}\tIsr: {isr}")?;
             match &place.elr {
@@ -177,6 +194,7 @@ fn describe(args: &Args, source: &Source, json: bool) -> Outcome {
 
 /// Who leads a partition, and who has it.
 struct Place {
+    partition: u32,
     leader: Option<NodeId>,
     replicas: Vec<NodeId>,
     isr: Vec<NodeId>,
@@ -189,11 +207,12 @@ impl Place {
         Ok(match source {
             Source::Dir(engine) => {
                 let node = engine.node_id().unwrap_or_default();
-                Place { leader: Some(node), replicas: vec![node], isr: vec![node], elr: None }
+                Place { partition, leader: Some(node), replicas: vec![node], isr: vec![node], elr: None }
             }
             Source::Cluster(client) => {
                 let known = client.describe_partition(&topic.name, partition)?;
-                Place { leader: known.leader, replicas: known.replicas, isr: known.isr, elr: Some(known.elr) }
+                let (leader, replicas, isr, elr) = (known.leader, known.replicas, known.isr, Some(known.elr));
+                Place { partition, leader, replicas, isr, elr }
             }
         })
     }
@@ -203,10 +222,9 @@ fn as_json(topic: &TopicDescription, places: &[Place]) -> Value {
     let numbers = |nodes: &[NodeId]| nodes.iter().map(|node| node.0).collect::<Vec<u32>>();
     let partitions: Vec<Value> = places
         .iter()
-        .enumerate()
-        .map(|(partition, place)| {
+        .map(|place| {
             let mut fields = json!({
-                "partition": partition, "leader": place.leader.map(|node| node.0),
+                "partition": place.partition, "leader": place.leader.map(|node| node.0),
                 "replicas": numbers(&place.replicas), "isr": numbers(&place.isr),
             });
             if let Some(elr) = &place.elr {

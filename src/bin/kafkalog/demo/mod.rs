@@ -4,11 +4,14 @@
 //! more to a topic with flush.messages=1. Then the files are read back and compared with the input. Then a child process
 //! sends the same lines and is killed with SIGKILL in the middle of it; the directory is recovered and compared with what the
 //! child had been promised. Then three nodes replicate a topic, and lose their leader in the middle of each pass (`cluster`).
+//!
+//! With --processes, instead of all that, the three nodes are three processes, and the leader is killed (`processes`).
 
 pub mod child;
 mod cluster;
 mod crash;
 mod input;
+mod processes;
 mod send;
 mod summary;
 mod verify;
@@ -60,11 +63,18 @@ pub struct Args {
     /// How often the input is sent in each pass; without it often enough for 10,000 records
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rounds: Option<u32>,
+    /// Instead of all this: three nodes that are three processes, whose leader is killed with SIGKILL in the middle of each pass
+    #[arg(long)]
+    processes: bool,
 }
 
 pub fn run(args: &Args, json: bool) -> Outcome {
     let input = Input::load(args.input.as_deref(), args.rounds)?;
     let dir = place(args.dir.as_deref())?;
+    if args.processes {
+        std::fs::create_dir_all(&dir).map_err(|error| Failure::file(&dir, &error))?;
+        return processes::run(&dir, args, &input, json);
+    }
     let engine = open(&dir, &[])?;
     refuse_old_demo(&engine, &dir)?;
     let mut say = Say { json };

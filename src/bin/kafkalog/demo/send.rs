@@ -34,13 +34,22 @@ impl Pass {
 
 /// Sends one record of the demo; its headers say what it is.
 pub fn send(producer: &Producer, topic: &str, input: &Input, level: usize, number: u64) -> kafkalog::Result<Delivery> {
+    with_record(topic, input, level, number, |record| producer.send(record))
+}
+
+/// The same, with its number as the tag.
+pub fn send_tagged(producer: &Producer, topic: &str, input: &Input, level: usize, number: u64) -> kafkalog::Result<()> {
+    with_record(topic, input, level, number, |record| producer.send_tagged(record, number))
+}
+
+fn with_record<T>(topic: &str, input: &Input, level: usize, number: u64, send: impl FnOnce(Record<'_>) -> T) -> T {
     let (key, line) = input.record(number);
-    let number = number.to_string();
+    let text = number.to_string();
     let headers = [
         Header { key: b"level", value: Some(LEVELS[level].name.as_bytes()) },
-        Header { key: b"number", value: Some(number.as_bytes()) },
+        Header { key: b"number", value: Some(text.as_bytes()) },
     ];
-    producer.send(Record::new(topic, line).key(key).headers(&headers))
+    send(Record::new(topic, line).key(key).headers(&headers))
 }
 
 pub fn pass(engine: &Engine, input: &Input, level: usize, say: &mut Say) -> Outcome<Pass> {

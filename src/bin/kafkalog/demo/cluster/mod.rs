@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use verify::{Compared, Replicated};
+pub use verify::{compare, Compared, Replicated};
 
 /// The topic that is replicated.
 pub const TOPIC: &str = "demo-replicated";
@@ -27,7 +27,7 @@ pub const TOPIC: &str = "demo-replicated";
 pub const PASSES: usize = 3;
 const NODES: u32 = 3;
 /// Any cluster has an identity; this one says "kafkalog-demo-id".
-const CLUSTER_ID: &str = "a2Fma2Fsb2ctZGVtby1pZA";
+pub const CLUSTER_ID: &str = "a2Fma2Fsb2ctZGVtby1pZA";
 /// Whatever a cluster has to do takes less than this, or something is wrong.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Sends under way before the oldest is waited for.
@@ -99,7 +99,7 @@ pub fn run(dir: &Path, partitions: u32, input: &Input, say: &mut Say) -> Outcome
     }
     let dirs: Vec<PathBuf> = cluster.seats.iter().map(|seat| seat.dir.clone()).collect();
     cluster.close()?;
-    let compared = verify::compare(&dirs, partitions, input, &passes)?;
+    let compared = compare(&dirs, partitions, input, &passes.iter().collect::<Vec<_>>(), None)?;
     Ok(Report { passes, compared, dirs })
 }
 

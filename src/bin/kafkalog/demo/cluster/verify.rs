@@ -6,13 +6,14 @@ use super::{Pass, PASSES, TOPIC};
 use crate::failure::{Failure, Outcome};
 use crate::reading;
 use crate::target::open_read_only;
+use kafkalog::Offset;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// What the three directories hold of one pass.
 #[derive(Clone, Copy, Default)]
 pub struct Replicated {
-    /// On every node.
+    /// In the first directory; lost is what any of them lacks.
     pub found: Found,
 }
 
@@ -25,50 +26,74 @@ pub struct Compared {
 }
 
 impl Compared {
-    /// Nothing acknowledged with acks=all is missing, nothing is changed or out of order, and all replicas are the same. A record that was
-    /// sent again after an unknown outcome may be there twice, until producers are idempotent.
+    /// Nothing acknowledged with acks=all is missing or out of order, nothing at all is changed, and all replicas are the same. A record
+    /// that was sent again after an unknown outcome may be there twice, until producers are idempotent.
     pub fn is_as_promised(&self, partitions: u32) -> bool {
         let changed: u64 = self.levels.iter().map(|level| level.found.changed).sum();
-        self.identical == partitions && changed == 0 && self.levels[PASSES - 1].found.lost == 0
+        let all = &self.levels[PASSES - 1].found;
+        self.identical == partitions && changed == 0 && all.lost == 0 && all.out_of_order == 0
     }
 }
 
 /// Where a record lies: partition, offset.
 type Place = (u32, u64);
+type Places = HashMap<(usize, u64), Vec<Place>>;
 
-pub fn compare(dirs: &[PathBuf], partitions: u32, input: &Input, passes: &[Pass]) -> Outcome<Compared> {
+/// Everything, or below the high watermarks where those are known.
+pub fn compare(
+    dirs: &[PathBuf],
+    partitions: u32,
+    input: &Input,
+    passes: &[&Pass],
+    high_watermarks: Option<&[Offset]>,
+) -> Outcome<Compared> {
     let mut compared = Compared { levels: [Replicated::default(); PASSES], identical: 0, bytes: 0 };
     for partition in 0..partitions {
-        let logs: Vec<Vec<u8>> = dirs.iter().map(|dir| log_bytes(dir, partition)).collect::<Outcome<_>>()?;
+        let end = high_watermarks.map(|all| all[partition as usize]);
+        let log = |dir: &PathBuf| {
+            let bytes = log_bytes(dir, partition)?;
+            Ok(match end {
+                Some(end) => below(&bytes, end).to_vec(),
+                None => bytes,
+            })
+        };
+        let logs: Vec<Vec<u8>> = dirs.iter().map(log).collect::<Outcome<_>>()?;
         compared.identical += u32::from(logs.windows(2).all(|pair| pair[0] == pair[1]));
         compared.bytes += logs[0].len() as u64;
     }
-    let places = read(&dirs[0], input, &mut compared)?;
+    let mut everywhere = Vec::new();
+    for (index, dir) in dirs.iter().enumerate() {
+        let (places, levels) = read(dir, input)?;
+        if index == 0 {
+            compared.levels = levels;
+        }
+        everywhere.push(places);
+    }
     for pass in passes {
-        let is_lost = |(number, acked): (usize, &Option<(u32, Option<u64>)>)| {
-            let Some((partition, offset)) = acked else { return false };
+        let lacks = |places: &Places, number: usize, (partition, offset): (u32, Option<u64>)| {
             let there = places.get(&(pass.level, number as u64));
             !there.is_some_and(|places| {
-                places.iter().any(|(p, o)| p == partition && offset.is_none_or(|said| said == *o))
+                places.iter().any(|(p, o)| *p == partition && offset.is_none_or(|said| said == *o))
             })
         };
-        let lost = pass.acked.iter().enumerate().filter(|one| is_lost(*one)).count();
-        compared.levels[pass.level].found.lost = lost as u64;
+        let acked = pass.acked.iter().enumerate().filter_map(|(number, acked)| Some((number, (*acked)?)));
+        let lost = acked.filter(|(number, acked)| everywhere.iter().any(|places| lacks(places, *number, *acked)));
+        compared.levels[pass.level].found.lost = lost.count() as u64;
     }
     Ok(compared)
 }
 
-/// Every record of one directory; the others have the same bytes.
-fn read(dir: &Path, input: &Input, compared: &mut Compared) -> Outcome<HashMap<(usize, u64), Vec<Place>>> {
+/// Every record of one directory.
+fn read(dir: &Path, input: &Input) -> Outcome<(Places, [Replicated; PASSES])> {
     let engine = open_read_only(dir)?;
-    let mut places: HashMap<(usize, u64), Vec<Place>> = HashMap::new();
+    let (mut places, mut levels) = (Places::new(), [Replicated::default(); PASSES]);
     for partition in reading::partitions(&reading::topic(&engine, TOPIC)?, &[])? {
         let mut next = [0; PASSES];
         reading::each_record(&engine, &partition, |record| {
             let Some((level, number)) = identity(&record).filter(|(level, _)| *level < PASSES) else {
                 return Err(Failure::failed(format!("{partition}@{}: nobody sent this record", record.offset)));
             };
-            let found = &mut compared.levels[level].found;
+            let found = &mut levels[level].found;
             found.records += 1;
             let (key, line) = input.record(number);
             found.changed += u64::from((record.key, record.value) != (Some(key), Some(line)));
@@ -84,7 +109,22 @@ fn read(dir: &Path, input: &Input, compared: &mut Compared) -> Outcome<HashMap<(
             Ok(())
         })?;
     }
-    Ok(places)
+    Ok((places, levels))
+}
+
+/// The batches of a log that begin below `end`. Each begins with its base offset (8 bytes) and its length from there on (4 bytes).
+fn below(log: &[u8], end: Offset) -> &[u8] {
+    let mut at = 0;
+    while let Some(head) = log.get(at..at + 12) {
+        let (offset, length) = head.split_at(8);
+        let offset = u64::from_be_bytes(offset.try_into().expect("eight bytes"));
+        let length = u32::from_be_bytes(length.try_into().expect("four bytes"));
+        if offset >= end.0 {
+            break;
+        }
+        at += 12 + length as usize;
+    }
+    &log[..at.min(log.len())]
 }
 
 /// The log of a partition, whatever segments it is in.
@@ -102,4 +142,21 @@ fn log_bytes(dir: &Path, partition: u32) -> Outcome<Vec<u8>> {
         bytes.extend(std::fs::read(&file).map_err(|error| Failure::file(&file, &error))?);
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_cut_before_the_first_batch_that_begins_at_the_high_watermark() {
+        let batch = |offset: u64, length: u32| {
+            [&offset.to_be_bytes()[..], &length.to_be_bytes(), &vec![7; length as usize]].concat()
+        };
+        let log = [batch(0, 3), batch(5, 1), batch(9, 2)].concat();
+        assert_eq!(below(&log, Offset(9)).len(), 15 + 13);
+        assert_eq!(below(&log, Offset(20)), log);
+        assert_eq!(below(&log, Offset(0)), [0; 0]);
+        assert_eq!(below(&log[..20], Offset(9)).len(), 15, "a head that is cut off is no batch");
+    }
 }
