@@ -1180,7 +1180,7 @@ kafkalog_tplist_t *kafkalog_tplist_new(size_t capacity_hint);
 // The bytes are copied. [ONE], never blocks. Codes: _INVALID_ARG (also for no such entry), _REENTRANT, _NOMEM.
 kafkalog_code_t kafkalog_tplist_set_metadata(kafkalog_tplist_t *l, size_t i, kafkalog_bytes_t metadata);
 
-// Puts a network of the host's under an engine that was opened with `listeners` of this scheme, and starts it. `tcp://`, `unix://`
+// Puts a network of the host's under an engine that was opened with `listeners` of this scheme, and starts it. `tcp://`, `tls://`, `unix://`
 // and `inproc://` need no registration.
 //
 // `*vt` is copied; what it points to stays the host's. After success `release` is called exactly once, at the latest when the engine

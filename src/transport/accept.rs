@@ -2,7 +2,7 @@
 
 use super::address::Address;
 use super::bounded::Bounded;
-use super::handshake::{self, End, Hello, Refusal, Role, HANDSHAKE_BYTES_MAX};
+use super::handshake::{self, End, Hello, Refusal, HANDSHAKE_BYTES_MAX};
 use super::line::Line;
 use super::socket::Shared;
 use super::table::Listener;
@@ -56,7 +56,8 @@ fn greet(shared: &Arc<Shared>, half_open: HalfOpen) {
             let number = table.number_for(hello, &shared.settings)?;
             (number, table.peer(number).and_then(|peer| peer.address.clone()))
         };
-        if hello.role == Role::Node && !line.may_be_at(address.as_ref()) {
+        // A guest has no address yet; it is looked at when it gets one.
+        if address.is_some_and(|address| !line.may_be_at(&address)) {
             return Err(Refusal::OtherName);
         }
         Ok(number)

@@ -65,8 +65,8 @@ impl Line {
     }
 
     /// Whether the other side may be the node that is known under this address: with TLS, its certificate has to name the host.
-    pub fn may_be_at(&self, address: Option<&Address>) -> bool {
-        self.tls.as_ref().is_none_or(|tls| tls.names(address.and_then(Address::host)))
+    pub fn may_be_at(&self, address: &Address) -> bool {
+        self.tls.as_ref().is_none_or(|tls| tls.names(address.host()))
     }
 
     /// From now on reading and writing wait as long as it takes.

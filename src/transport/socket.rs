@@ -146,7 +146,7 @@ impl Transport for SocketTransport {
         drop(table);
         self.0.changed.notify_all();
         if let Some(connection) = connection {
-            connection.close("the peer was removed or has moved");
+            connection.close("the peer was removed, has moved, or does not show a certificate of its address");
         }
         if is_started && is_added {
             self.0.spawn_dialler(peer)?;

@@ -153,13 +153,15 @@ impl Table {
         is_welcome && guests < settings.guests_max
     }
 
-    /// A node has an address from now on. Answers the connection that is to be closed, one with where it was before.
+    /// A node has an address from now on. Answers the connection that is to be closed: one with where it was before, or with a guest whose
+    /// certificate is another host's.
     pub fn set_address(&mut self, peer: NodeId, address: Address) -> Option<Arc<Connection>> {
         self.removed.remove(&peer);
         let known = self.peers.entry(peer).or_default();
         known.address_version += 1;
+        let is_right = known.connection.as_ref().is_some_and(|held| held.line.may_be_at(&address));
         let was_guest = known.address.replace(address).is_none();
-        if was_guest {
+        if was_guest && is_right {
             return None;
         }
         known.connection.take()
@@ -209,6 +211,10 @@ impl Table {
             self.clients.entry(agreed.peer).or_default();
         }
         let peer = self.peer_mut(agreed.peer)?;
+        // The address may have become known since the handshake.
+        if accepted && peer.address.as_ref().is_some_and(|address| !line.may_be_at(address)) {
+            return None;
+        }
         let is_later = |held: &Agreed| {
             held.chooser_incarnation == agreed.chooser_incarnation && held.generation >= agreed.generation
         };

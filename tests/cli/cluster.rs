@@ -90,7 +90,7 @@ pub struct Places {
     pub root: PathBuf,
     pub urls: [String; 3],
     /// Further settings of every node.
-    properties: Vec<String>,
+    pub properties: Vec<String>,
     _dir: Dir,
 }
 
@@ -228,6 +228,27 @@ fn three_processes_over_tcp_are_a_cluster() {
 #[test]
 fn three_processes_over_tls_are_a_cluster() {
     a_cluster_of_processes(&Places::over_tls());
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn a_client_of_a_cluster_over_tls_shows_a_certificate_too() {
+    let places = Places::over_tls();
+    let mut nodes = [1, 2, 3].map(|node| places.serve(node, &["--topic", "orders:1:3"]));
+    nodes[0].hears_of("Topic orders ");
+    let asked = |properties: &[String]| {
+        let mut command = program();
+        command.args(["topics", "--list", "--bootstrap-server", &places.urls.join(","), "--secret-file"]);
+        command.arg(places.root.join("secret"));
+        for property in properties {
+            command.args(["--command-property", property]);
+        }
+        run(command, "")
+    };
+    assert_eq!(asked(&places.properties).ok().trim(), "orders");
+    let error = asked(&[]).fails(2);
+    assert!(error.contains("ssl.keystore.location"), "{error}");
+    nodes.into_iter().for_each(|node| drop(node.end()));
 }
 
 #[test]

@@ -55,8 +55,8 @@ fn a_client_works_and_goes_on_without_the_leader(host: &str, ssl: &[(&str, Strin
             set.fold(builder, |builder, (name, value)| builder.set(name, value).expect("legal")).open().expect("opens")
         })
         .collect();
-    let settings = [("cluster.secret", "sesame")];
-    let client = Engine::connect(&urls, &lent(&further(&settings, ssl))).expect("connects");
+    let settings = further(&[("cluster.secret", "sesame")], ssl);
+    let client = Engine::connect(&urls, &lent(&settings)).expect("connects");
     until("the members take part", || {
         let nodes = client.describe_cluster().expect("is told").nodes;
         (nodes.len() == 3).then_some(())
@@ -78,7 +78,8 @@ fn a_client_works_and_goes_on_without_the_leader(host: &str, ssl: &[(&str, Strin
     assert!(refused.message().contains(&urls[0]), "{refused}");
     let other =
         [("cluster.id", "a2Fma2Fsb2ctZGVtby1pZA"), ("cluster.secret", "sesame"), ("default.api.timeout.ms", "2000")];
-    let refused = Engine::connect(&urls, &other).expect("begins").describe_cluster().expect_err("is another cluster");
+    let other = Engine::connect(&urls, &lent(&further(&other, ssl))).expect("begins");
+    let refused = other.describe_cluster().expect_err("is another cluster");
     assert!(refused.message().contains("another cluster"), "{refused}");
     assert!(client.close_timeout(PATIENCE).expect("closes").is_clean());
     for engine in engines {

@@ -47,7 +47,7 @@ impl Keys {
 /// Where a cluster is.
 #[derive(Args, Debug, Default)]
 pub struct Bootstrap {
-    /// Addresses of one or more nodes of a running cluster, separated by commas: host:port or tcp://host:port, tls://host:port, unix:///path
+    /// Addresses of one or more nodes of a running cluster, separated by commas: tcp://host:port, host:port, tls://host:port or unix:///path
     #[arg(long, value_name = "ADDR,...", value_delimiter = ',', global = true)]
     bootstrap_server: Vec<String>,
     /// A file of settings of the client, a name=value in each line, such as cluster.secret=.. or those of TLS

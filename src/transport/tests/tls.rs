@@ -88,6 +88,23 @@ fn a_certificate_of_somebody_else_makes_nobody_a_node() {
 }
 
 #[test]
+fn a_guest_has_to_show_a_certificate_of_its_address_as_soon_as_that_is_known() {
+    let two = node(2, settings());
+    let (right, wrong) = (node(3, settings()), node(4, showing("elsewhere.pem")));
+    for guest in [&right, &wrong] {
+        guest.knows(&two);
+        two.heard.wait_up(guest.number);
+        two.knows(guest);
+    }
+    two.heard.wait_down(wrong.number);
+    wrong.wait_for_notice("the dialler's certificate does not name the host");
+    two.send_until_taken(right.number, &pattern(10, 1));
+    right.heard.wait_for_frames(1);
+    assert_eq!(two.stats_of(right.number).connects, 1);
+    two.heard.check_order();
+}
+
+#[test]
 fn names_are_not_looked_at_where_the_settings_say_so() {
     let careless = SslConfig { checks_names: false, ..files("elsewhere.pem") };
     let careless = SocketSettings { tls: TlsKeys::load(&careless).unwrap(), ..super::settings() };

@@ -14,7 +14,8 @@
 //! **Who is let in.** Both ends show a certificate, and both want the other's to be signed by an authority of `ssl.truststore.location` and to
 //! be valid today. A node's certificate also has to name (subject alternative name: DNS or IP) the host of the address under which this side
 //! knows that node: the dialler compares it with the address that it dials, the acceptor with the address of the node that the dialler says it
-//! is. So a certificate of a client makes nobody a node. A client's names are not looked at. The [`handshake`](super::handshake) with cluster,
+//! is. So nobody comes as a node that is known here with a certificate of somebody else. A node that is not known yet, a guest, is let in with
+//! any certificate, and judged as soon as its address is known. A client's names are not looked at. The [`handshake`](super::handshake) with cluster,
 //! numbers and secret comes after that, inside. There is no resumption, so that every connection is judged anew, and no list of revoked
 //! certificates: let them expire soon, or change the authority.
 //!
