@@ -143,12 +143,14 @@ impl<'a> Decider<'a> {
         let name = || Arc::clone(&topic.name);
         match state.leader {
             // Of a lone replica nobody could have had more, and that it was not closed in order was told.
-            Some(leader) if elected_uncleanly && state.replicas.len() > 1 => outcome.events.push(ControllerEvent::UncleanLeaderElected {
-                topic: name(),
-                partition,
-                leader,
-                isr_before: before.isr.clone(),
-            }),
+            Some(leader) if elected_uncleanly && state.replicas.len() > 1 => {
+                outcome.events.push(ControllerEvent::UncleanLeaderElected {
+                    topic: name(),
+                    partition,
+                    leader,
+                    isr_before: before.isr.clone(),
+                })
+            }
             None if before.leader.is_some() => {
                 outcome.events.push(ControllerEvent::PartitionOffline { topic: name(), partition });
             }

@@ -318,7 +318,8 @@ impl Log {
         if self.commit.commit(end, || self.log_end(), || self.sync_log())? {
             return Ok(());
         }
-        let text = format!("{}: the log was cut, and {end} with it; another leader has other records there", self.partition);
+        let text =
+            format!("{}: the log was cut, and {end} with it; another leader has other records there", self.partition);
         Err(Error::new(ErrorCode::NOT_LEADER_OR_FOLLOWER, text))
     }
 

@@ -366,7 +366,8 @@ fn what_a_dying_node_has_cut_is_no_loss_of_what_was_flushed() {
     log.append(id(2, 1), 1);
     stage.decide(1, &[A, C], &[]).expect("out of sync");
     stage.follow(B, 1, &log, 5).expect("one more, flushed, not committed");
-    let offsets = LogOffsets { log_start: Offset(0), high_watermark: Offset(5), flushed: Offset(5), log_end: Offset(5) };
+    let offsets =
+        LogOffsets { log_start: Offset(0), high_watermark: Offset(5), flushed: Offset(5), log_end: Offset(5) };
     stage.checker.handle_last_look(B, &name(), offsets);
     stage.cut_power(B, &mut log, 5).expect("it was cut");
 }

@@ -54,7 +54,8 @@ impl History {
             return;
         }
         let last_leader = self.leaders.last_key_value().map(|(_, leader)| *leader);
-        let kept = decision.members().chain(last_leader).filter_map(|node| self.wounds.get(&node)).map(|wound| wound.kept);
+        let kept =
+            decision.members().chain(last_leader).filter_map(|node| self.wounds.get(&node)).map(|wound| wound.kept);
         if let Some(kept) = kept.min().filter(|kept| *kept < Offset::MAX) {
             self.floor = Some(self.floor.map_or(kept, |floor| floor.min(kept)));
         }
