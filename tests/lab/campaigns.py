@@ -162,7 +162,7 @@ def measured(folder, times, seed, say, do):
     rng = random.Random(seed)
     moments = []
     with Lab(folder, seed, {}) as lab:
-        lab.connect({"window": 1000, "producers": 4, "pace.us": 4000})
+        lab.connect({"window": 1000, "producers": 4, "pace.us": 4000, "afresh.ms": 0})
         hand = Hand(lab, rng)
         for _ in range(times):
             lab.wait_in_sync(PATIENCE)

@@ -53,3 +53,26 @@ fn a_follower_refuses_damaged_records_says_so_once_and_takes_them_when_they_are_
     }
     assert!(end() == Offset(3) && trio.bytes(2) == trio.bytes(1));
 }
+
+#[test]
+fn a_leader_whose_records_are_not_where_they_have_to_be_says_so_and_so_does_its_follower() {
+    use std::os::unix::fs::FileExt;
+    let mut trio = Trio::new(&[]);
+    trio.reign(Some(1), &[1, 2, 3]);
+    for value in ["one", "two", "three"] {
+        trio.put(1, value, Acks::Leader).expect("appends");
+    }
+    // The first base offset jumps ahead of the log end. Nobody has read, so that nothing is kept in memory.
+    let segment = trio.replicas[0]._dir.path().join("t-0/00000000000000000000.log");
+    let file = std::fs::File::options().write(true).open(segment).expect("the segment");
+    file.write_all_at(&[0x40], 6).expect("flips");
+    let said = fetch_changed(&trio, |_| ());
+    assert!(said.len() == 1 && said[0].contains("CORRUPT_MESSAGE"), "{said:?}");
+    let leader_says = trio.replicas[0].node.poll_notice();
+    let is_about_damage = |text: &str| text.contains("its records from 0 on are damaged here");
+    let mut said = leader_says.into_iter().chain(std::iter::from_fn(|| trio.replicas[0].node.poll_notice()));
+    assert!(said.any(|notice| notice.level == LogLevel::Error && is_about_damage(&notice.text)));
+    drop(said);
+    assert_eq!(fetch_changed(&trio, |_| ()), Vec::<String>::new(), "once");
+    assert_eq!(trio.of(2).offsets().expect("offsets").log_end, Offset(0));
+}
