@@ -27,8 +27,6 @@ type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// How long one poll waits.
 const POLL: Duration = Duration::from_millis(100);
-/// The second consumer begins anew from the first record this often: what it reads then was committed long ago.
-const AFRESH: Duration = Duration::from_secs(2);
 /// How long a drained consumer may take to come to the end.
 const DRAIN_MAX: Duration = Duration::from_secs(60);
 
@@ -67,6 +65,8 @@ struct Load {
     producers: usize,
     window: usize,
     pace: Duration,
+    /// The second consumer begins anew from the first record this often, and what it reads then was committed long ago; zero: there is none.
+    afresh: Duration,
 }
 
 fn record(file: &str, words: &[String]) -> Outcome {
@@ -82,6 +82,7 @@ fn record(file: &str, words: &[String]) -> Outcome {
         producers: take("producers", "4").parse()?,
         window: take("window", "1").parse()?,
         pace: Duration::from_micros(take("pace.us", "5000").parse()?),
+        afresh: Duration::from_millis(take("afresh.ms", "2000").parse()?),
     };
     let began = (SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos(), Instant::now());
     let file = Mutex::new(BufWriter::new(File::create(file)?));
@@ -110,12 +111,12 @@ fn record(file: &str, words: &[String]) -> Outcome {
         let window = if number % 2 == 0 { 1 } else { run.load.window };
         producers.push(thread::spawn(move || run.produce(&format!("p{number}"), &producer, window)));
     }
-    let consumers: Vec<_> = [("c1", None), ("c2", Some(AFRESH))]
-        .map(|(name, afresh)| {
-            let (run, settings) = (Arc::clone(&run), for_consumers.clone());
-            thread::spawn(move || run.consume(name, &settings, afresh))
-        })
-        .into();
+    let second = Some(("c2", Some(run.load.afresh))).filter(|_| !run.load.afresh.is_zero());
+    let consumers = [("c1", None)].into_iter().chain(second).map(|(name, afresh)| {
+        let (run, settings) = (Arc::clone(&run), for_consumers.clone());
+        thread::spawn(move || run.consume(name, &settings, afresh))
+    });
+    let consumers = consumers.collect();
     obey(&run, producers, consumers)
 }
 

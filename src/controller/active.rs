@@ -16,7 +16,7 @@ use super::timing::QuorumConfig;
 use crate::error::{Error, ErrorCode, Result};
 use crate::time::Instant;
 use crate::types::NodeId;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// Requests that may wait for their records to be committed.
 pub(crate) const PENDING_MAX: usize = 10_000;
@@ -76,6 +76,7 @@ pub(crate) struct Controller {
     active: Option<Active>,
     pending: VecDeque<Pending>,
     outputs: VecDeque<ControllerOutput>,
+    unlinked: BTreeSet<NodeId>, // registered, and their connection has ended
     rng: fastrand::Rng,
 }
 
@@ -99,9 +100,9 @@ impl Controller {
         let snapshot_entries = quorum_config.snapshot_entries;
         let quorum = Quorum::open(me, quorum_config, restored, seed, now)?;
         let rng = fastrand::Rng::with_seed(seed.rotate_left(32));
-        let (pending, outputs) = (VecDeque::new(), VecDeque::new());
+        let (active, pending, outputs, unlinked) = (None, VecDeque::new(), VecDeque::new(), BTreeSet::new());
         let mut controller =
-            Controller { config, snapshot_entries, quorum, image, active: None, pending, outputs, rng };
+            Controller { config, snapshot_entries, quorum, image, active, pending, outputs, unlinked, rng };
         controller.drain(now);
         Ok(controller)
     }
@@ -126,11 +127,20 @@ impl Controller {
     /// A request of a node (this one's own come the same way). The answer comes as an output, once what it says is committed.
     pub fn handle_request(&mut self, from: NodeId, request_id: u64, request: &ControllerRequest, now: Instant) {
         let asked = (from, request_id);
-        match self.decide(request, asked, now) {
-            Ok(()) => {}
-            Err(error) => self.answer(asked, Err(error), self.image.offset()),
+        if let Err(error) = self.decide(request, asked, now) {
+            self.answer(asked, Err(error), self.image.offset());
         }
         self.drain(now);
+    }
+
+    /// The connection with another node has begun or ended. One that ends shortens the node's session.
+    pub fn handle_link(&mut self, node: NodeId, up: bool, now: Instant) {
+        if up {
+            self.unlinked.remove(&node);
+        } else if self.image.node(node).is_some() {
+            self.unlinked.insert(node);
+            self.active.iter_mut().for_each(|active| active.sessions.handle_link_lost(node, now));
+        }
     }
 
     /// Time has passed: ticks, sessions, sweeps.
@@ -266,7 +276,7 @@ impl Controller {
         Ok(())
     }
 
-    /// Proposes an outcome. Its answer waits; one without records waits for what it was decided upon.
+    /// Its answer waits; one without records waits for what it was decided upon.
     fn propose(&mut self, outcome: Outcome, asked: Option<(NodeId, u64)>) -> Result<()> {
         let Outcome { records, reply, events } = outcome;
         if records.is_empty() {
@@ -368,9 +378,10 @@ impl Controller {
 
     /// The first entry of our own term is committed, and so is everything before it.
     fn become_active(&mut self, now: Instant) {
-        let sessions = Sessions::fresh(&self.image, self.config.session_timeout, now);
-        let rebalance_at = self.config.leader_imbalance_check_interval.map(|every| now + every);
-        let sweep_at = now + self.config.unclean_leader_election_interval;
+        let config = &self.config;
+        let sessions = Sessions::fresh(&self.image, config.session_timeout, &self.unlinked, now);
+        let rebalance_at = config.leader_imbalance_check_interval.map(|every| now + every);
+        let sweep_at = now + config.unclean_leader_election_interval;
         self.active = Some(Active { image: self.image.clone(), sessions, rebalance_at, sweep_at });
     }
 

@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::time::Instant;
 use crate::types::{ClusterId, LeaderEpoch, NodeId};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What a host says.
@@ -186,7 +187,7 @@ impl AppointedController {
                 return Err(invalid("controller.mode=static: leaders and nodes are appointed, and no quorum decides"));
             }
         };
-        let sessions = Sessions::fresh(&self.image, self.config.session_timeout, now);
+        let sessions = Sessions::fresh(&self.image, self.config.session_timeout, &BTreeSet::new(), now);
         let decider = Decider {
             image: &self.image,
             config: &self.config,

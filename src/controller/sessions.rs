@@ -4,8 +4,12 @@ use super::image::Image;
 use super::metadata::NodeStanding;
 use crate::time::Instant;
 use crate::types::NodeId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+/// A connection that ends is a node that has died, or a network that hiccups: whoever lives connects again and is heard of within this
+/// part of its session, and the session of who is not ends with it. To be wrong costs a change of leaders, never a record.
+const WITHOUT_LINK_PART: u32 = 3;
 
 #[derive(Clone, Copy, Debug)]
 struct Session {
@@ -24,13 +28,21 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    /// A new active controller: every node that is not fenced has a whole session from `now` on.
-    pub fn fresh(image: &Image, timeout: Duration, now: Instant) -> Sessions {
+    /// A new active controller: every node that is not fenced has a whole session from `now` on, those without a connection a short one.
+    pub fn fresh(image: &Image, timeout: Duration, unlinked: &BTreeSet<NodeId>, now: Instant) -> Sessions {
         let mut sessions = Sessions { timeout, sessions: BTreeMap::new() };
         for node in image.nodes().filter(|node| node.standing != NodeStanding::Fenced) {
             sessions.handle_heartbeat(node.registration.node, node.registration.epoch, 0, now);
         }
+        unlinked.iter().for_each(|node| sessions.handle_link_lost(*node, now));
         sessions
+    }
+
+    /// The connection with a node has ended.
+    pub fn handle_link_lost(&mut self, node: NodeId, now: Instant) {
+        if let Some(session) = self.sessions.get_mut(&node) {
+            session.expires_at = session.expires_at.min(now + self.timeout / WITHOUT_LINK_PART);
+        }
     }
 
     /// A sign of life of a registered node.

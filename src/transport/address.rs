@@ -17,7 +17,8 @@ const KEEPALIVE_AFTER: Duration = Duration::from_secs(10);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
 const KEEPALIVE_ATTEMPTS: u32 = 3;
 /// A peer that takes or confirms nothing for so long is given up.
-const UNCONFIRMED_MAX: Duration = Duration::from_secs(30);
+/// The kernel repeats at ever longer intervals: a cable that is put back after this time is found again by a new connection, at once.
+const UNCONFIRMED_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Address {

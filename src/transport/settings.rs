@@ -50,7 +50,7 @@ impl Default for SocketSettings {
             frame_bytes_max: FRAME_BYTES_MAX,
             queue_bytes_max: 2 * FRAME_BYTES_MAX as usize,
             queue_frames_max: 16 * 1024,
-            connect_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(4),
             handshake_timeout: Duration::from_secs(10),
             reconnect_backoff: Duration::from_millis(50),
             reconnect_backoff_max: Duration::from_secs(1),

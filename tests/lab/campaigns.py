@@ -9,12 +9,15 @@ import threading
 import time
 import traceback
 
+from hand import Hand
 from judge import judge
-from scenarios import ALL, Hand
+from scenarios import ALL
 from world import CLIENT_SHORT, NODES, SHORT, Broken, Lab, Skip
 
 # From healed to all in sync. Far more than it takes: not reached is a finding.
 PATIENCE = 90
+# Of one run, on the screen.
+FINDINGS_SHOWN = 8
 
 
 def heal(hand, scenario):
@@ -127,8 +130,10 @@ def one_line(row, place):
     text = f"{row['scenario']:<22} seed {row['seed']:<5} {row['seconds']:5.1f} s  " + " ".join(
         f"{name} {row[name]}" for name in ("sent", "acked", "unknown", "failed", "again", "pause_s", "in_sync_s") if name in row)
     text += "  (" + ", ".join(f"{name} {took}" for name, took in row["times"].items()) + ")"
-    for why in row["wrong"]:
+    for why in row["wrong"][:FINDINGS_SHOWN]:
         text += f"\n    WRONG: {why[:1500]}"
+    if len(row["wrong"]) > FINDINGS_SHOWN:
+        text += f"\n    and {len(row['wrong']) - FINDINGS_SHOWN} more like these"
     return text + (f"\n    kept in {place}" if row["wrong"] else "")
 
 
@@ -157,7 +162,7 @@ def measured(folder, times, seed, say, do):
     rng = random.Random(seed)
     moments = []
     with Lab(folder, seed, {}) as lab:
-        lab.connect({"window": 1000, "producers": 4, "pace.us": 4000})
+        lab.connect({"window": 1000, "producers": 4, "pace.us": 4000, "afresh.ms": 0})
         hand = Hand(lab, rng)
         for _ in range(times):
             lab.wait_in_sync(PATIENCE)

@@ -37,9 +37,10 @@ class Skip(Exception):
 
 
 def binary(name):
-    """What was built: KAFKALOG_LAB_BIN, or release, or debug; the newer of the last two."""
-    places = [os.environ.get("KAFKALOG_LAB_BIN")] if os.environ.get("KAFKALOG_LAB_BIN") else \
-        [os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), kind) for kind in ("release", "debug")]
+    """What was built: in KAFKALOG_LAB_BIN, or the newer one of release and debug."""
+    target = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
+    own = os.environ.get("KAFKALOG_LAB_BIN")
+    places = [own] if own else [os.path.join(target, profile) for profile in ("release", "debug")]
     found = [path for path in (os.path.join(place, name) for place in places) if os.access(path, os.X_OK)]
     if not found:
         raise Skip(f"{name} is not built (cargo build --release --bin kafkalog --example history)")

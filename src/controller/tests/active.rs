@@ -208,6 +208,33 @@ fn a_log_with_a_hole_or_a_cut_end_does_not_open() {
 }
 
 #[test]
+fn a_node_whose_connection_ends_is_fenced_before_its_session_would_have_ended() {
+    let mut lone = Lone::active();
+    lone.ask(1, &registration(5, 1, None, None));
+    lone.write();
+    let node_epoch = lone.controller.image().node(NodeId(5)).expect("registered").registration.epoch;
+    let beat = Heartbeat {
+        node: NodeId(5),
+        node_epoch,
+        metadata_offset: node_epoch,
+        wants_fenced: false,
+        wants_shutdown: false,
+    };
+    lone.ask(2, &ControllerRequest::Heartbeat(beat));
+    lone.write();
+    let standing = |lone: &Lone| lone.controller.image().node(NodeId(5)).expect("registered").standing;
+    assert_eq!(standing(&lone), NodeStanding::Unfenced);
+    lone.controller.handle_link(NodeId(5), false, lone.now);
+    let third = ControllerConfig::default().session_timeout / 3;
+    lone.pass(third - Duration::from_millis(1));
+    lone.write();
+    assert_eq!(standing(&lone), NodeStanding::Unfenced, "it may connect again");
+    lone.pass(Duration::from_millis(1));
+    lone.write();
+    assert_eq!(standing(&lone), NodeStanding::Fenced);
+}
+
+#[test]
 fn the_last_voter_cannot_be_removed() {
     let mut lone = Lone::active();
     lone.ask(1, &ControllerRequest::ChangeVoters { node: NodeId(0), seat: NodeSeat::None });

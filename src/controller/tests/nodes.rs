@@ -3,6 +3,7 @@ use crate::controller::*;
 use crate::error::ErrorCode;
 use crate::time::Instant;
 use crate::types::NodeId;
+use std::collections::BTreeSet;
 
 fn standing(world: &World, id: u32) -> NodeStanding {
     world.image.node(NodeId(id)).unwrap().standing
@@ -81,8 +82,25 @@ fn a_session_ends_without_heartbeats() {
     assert_eq!(world.sessions.poll_timeout(), Some(Instant(0) + SECOND * 9));
     assert_eq!(world.sessions.expired(Instant(0) + SECOND * 9), [NodeId(0)]);
     assert_eq!(world.sessions.expired(Instant(0) + SECOND * 14), [NodeId(0), NodeId(1)]);
-    let fresh = Sessions::fresh(&world.image, SECOND * 9, Instant(0) + SECOND * 20);
+    let fresh = Sessions::fresh(&world.image, SECOND * 9, &BTreeSet::new(), Instant(0) + SECOND * 20);
     assert_eq!(fresh.expired(Instant(0) + SECOND * 28), [], "a new active controller gives everybody a whole session");
+}
+
+#[test]
+fn a_lost_connection_leaves_a_third_of_the_session_and_a_heartbeat_gives_back_the_whole() {
+    let mut world = World::with_nodes(2);
+    let at = |seconds: u32| Instant(0) + SECOND * seconds;
+    world.sessions.handle_link_lost(NodeId(0), at(1));
+    assert_eq!(world.sessions.poll_timeout(), Some(at(4)));
+    assert_eq!(world.sessions.expired(at(4)), [NodeId(0)]);
+    world.now = at(3);
+    world.beat(0, false, false).unwrap();
+    assert_eq!(world.sessions.expired(at(11)), [NodeId(1)], "it has connected again");
+    world.sessions.handle_link_lost(NodeId(1), at(8));
+    assert_eq!(world.sessions.poll_timeout(), Some(at(9)), "nobody lives longer for having no connection");
+    let unlinked = BTreeSet::from([NodeId(1), NodeId(7)]);
+    let fresh = Sessions::fresh(&world.image, SECOND * 9, &unlinked, at(20));
+    assert_eq!(fresh.expired(at(23)), [NodeId(1)], "nor under a new active controller");
 }
 
 #[test]

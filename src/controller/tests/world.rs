@@ -4,6 +4,7 @@ use crate::controller::*;
 use crate::error::{ErrorCode, Result};
 use crate::time::Instant;
 use crate::types::{LeaderEpoch, NodeId};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub const TOPIC: &str = "orders";
@@ -33,7 +34,7 @@ impl World {
 
     pub fn empty() -> World {
         let (image, config) = (Image::default(), ControllerConfig::default());
-        let sessions = Sessions::fresh(&image, config.session_timeout, Instant(0));
+        let sessions = Sessions::fresh(&image, config.session_timeout, &BTreeSet::new(), Instant(0));
         World { image, config, sessions, now: Instant(0), events: Vec::new() }
     }
 

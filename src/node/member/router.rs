@@ -69,5 +69,6 @@ impl Member {
             self.clients.handle_peer_down(peer);
         }
         self.fetchers.handle_peer(peer, up, now);
+        self.runner().handle_link(peer, up, now);
     }
 }

@@ -22,6 +22,7 @@ pub(super) enum Call {
     Request { from: NodeId, request_id: u64, request: ControllerRequest },
     Ask { request: ControllerRequest, waiter: Waiter },
     Appoint { appointment: Appointment, waiter: Waiter },
+    Link { node: NodeId, up: bool },
     Tick,
 }
 
@@ -54,6 +55,7 @@ impl Core {
                 self.controller.handle_request(self.me, self.asked, &request, now);
             }
             Call::Appoint { waiter, .. } => reports.push(self.refuse_appointment(waiter)),
+            Call::Link { node, up } => self.controller.handle_link(node, up, now),
             Call::Tick if self.is_over => {}
             Call::Tick => {
                 if let Err(error) = self.log.handle_timeout(now) {

@@ -156,6 +156,13 @@ impl MetadataRunner {
         self.work();
     }
 
+    /// The connection with another node has begun or ended.
+    pub fn handle_link(&self, node: NodeId, up: bool, now: Instant) {
+        // A full inbox loses it; then the session takes its time.
+        let _ = self.post(Call::Link { node, up }, now);
+        self.work();
+    }
+
     /// Time has passed. Says when to call again; `None` once it is over.
     pub fn tick(&self, now: Instant) -> Option<Instant> {
         // Whoever filled the inbox has more to do than time to tell.
@@ -232,7 +239,7 @@ impl MetadataRunner {
             Call::Request { from: to, request_id, .. } => {
                 self.reports.lock().push_back(Report::Reply { to, request_id, response });
             }
-            Call::Message { .. } | Call::Tick => {}
+            Call::Message { .. } | Call::Link { .. } | Call::Tick => {}
         }
     }
 

@@ -159,6 +159,12 @@ impl Partition {
                     break;
                 }
                 FollowerStep::BackOff(code) => {
+                    if code == ErrorCode::CORRUPT_MESSAGE && refused.is_none() {
+                        refused = Some((follower.leader_epoch(), log.log_end()));
+                        if refused != refused_before {
+                            self.tell_refused(from, log.log_end(), &Error::new(code, "it finds nothing there itself"));
+                        }
+                    }
                     self.house.tell(Level::Debug, || format!("{}: fetching waits: {code}", self.id()));
                     break;
                 }

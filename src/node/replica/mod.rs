@@ -56,7 +56,7 @@ struct State {
     node_epoch: NodeEpoch,
     /// Of the last fetch: the next reign's follower goes on from there.
     correlation_last: Correlation,
-    /// Where a leader's records were refused, and in which reign: that is said once.
+    /// Where records were found to be damaged, and in which reign: that is said once.
     refused_at: Option<(LeaderEpoch, Offset)>,
 }
 

@@ -1,6 +1,7 @@
 //! A follower's fetch, answered by the leader.
 
 use super::super::cluster::{Known, Serving};
+use super::super::notices::Level;
 use super::super::partition::Partition;
 use super::lead::carry_out;
 use super::moved::Moved;
@@ -41,7 +42,12 @@ impl Partition {
         let outcome = match decided.verdict {
             FetchVerdict::Serve { from, bytes_max } => match self.records(&log, from, bytes_max, serving, &decided) {
                 Ok(records) => FetchOutcome::Records(records),
-                Err(code) => FetchOutcome::Error(code),
+                Err(code) => {
+                    if code == ErrorCode::CORRUPT_MESSAGE {
+                        self.tell_damaged(seat, decided.leader_epoch, from);
+                    }
+                    FetchOutcome::Error(code)
+                }
             },
             FetchVerdict::Diverged { epoch, end_offset } => FetchOutcome::Diverging { epoch, end_offset },
             FetchVerdict::Refuse(code) => FetchOutcome::Error(code),
@@ -64,6 +70,19 @@ impl Partition {
         let says = Known { high_watermark: response.high_watermark, log_start: response.log_start };
         let is_news = !matches!(&response.outcome, FetchOutcome::Records(records) if records.is_empty());
         (is_news || serving.known != Some(says)).then_some(response)
+    }
+
+    /// Once for a place: followers ask again and again.
+    fn tell_damaged(&self, seat: &Seat, leader_epoch: LeaderEpoch, at: Offset) {
+        let place = Some((leader_epoch, at));
+        if std::mem::replace(&mut seat.state.lock().refused_at, place) != place {
+            self.house.tell(Level::Error, || {
+                format!(
+                    "{}: its records from {at} on are damaged here: no follower gets them, see `kafkalog check`",
+                    self.id()
+                )
+            });
+        }
     }
 
     fn decide(
@@ -116,6 +135,8 @@ impl Partition {
         let fetch =
             Fetch { from, bytes_max: bytes_max as usize, up_to: UpTo::LogEnd, min_one_message: serving.is_first };
         match log.read_for_replica(fetch) {
+            // There is something, and nothing is found where it has to be.
+            Ok(fetched) if fetched.batches.is_empty() && serving.is_first => Err(ErrorCode::CORRUPT_MESSAGE),
             Ok(fetched) => Ok(fetched.batches),
             Err(failed) => {
                 self.tell_failure(&failed);

@@ -21,6 +21,8 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod damage;
+
 const BYTES: u32 = 1 << 20;
 const NODES: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
 

@@ -8,6 +8,7 @@ use crate::controller::{
 use crate::error::{Error, ErrorCode};
 use crate::time::Instant;
 use crate::types::NodeId;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const ME: NodeId = NodeId(4);
@@ -44,7 +45,7 @@ impl World {
     fn new(member: NodeMembership) -> World {
         let now = Instant(1_000_000_000);
         let image = Image::default();
-        let sessions = Sessions::fresh(&image, SESSION, now);
+        let sessions = Sessions::fresh(&image, SESSION, &BTreeSet::new(), now);
         let config = ControllerConfig { session_timeout: SESSION, ..ControllerConfig::default() };
         World { now, active: NodeId(2), image, sessions, config, member, asked: Vec::new(), fenced: 0 }
     }
@@ -179,7 +180,7 @@ fn a_controller_that_forgot_the_node_is_told_again_by_the_same_incarnation() {
     world.catch_up();
     world.run(Duration::from_secs(1), || false);
     world.image = Image::default();
-    world.sessions = Sessions::fresh(&world.image, SESSION, world.now);
+    world.sessions = Sessions::fresh(&world.image, SESSION, &BTreeSet::new(), world.now);
     world.run(Duration::from_secs(1), || false);
     assert_eq!(world.standing(), Some(NodeStanding::Unfenced));
     let registrations = world.asked.iter().filter_map(|(_, request)| match request {
