@@ -71,7 +71,13 @@ impl ChannelHub {
         if name.is_empty() || hub.members.contains_key(name) {
             return Err(errors::invalid(format!("the name '{name}' is empty or taken in this hub")));
         }
-        let member = Member { number: NodeId(0), inbox: None, was_started: false, links: BTreeMap::new(), removed: BTreeSet::new() };
+        let member = Member {
+            number: NodeId(0),
+            inbox: None,
+            was_started: false,
+            links: BTreeMap::new(),
+            removed: BTreeSet::new(),
+        };
         let name: Arc<str> = name.into();
         hub.members.insert(Arc::clone(&name), member);
         Ok(ChannelTransport { hub: self.clone(), name })

@@ -6,7 +6,8 @@ use kafkalog::{ErrorCode, NodeId, StartAt, TopicConfig};
 #[test]
 fn two_data_nodes_and_a_vote_survive_the_loss_of_a_data_node() {
     let mut cluster = Cluster::with_last(&[], &[("node.holds.data", "false")]);
-    let refused = cluster.engine(1).create_topic("three", TopicConfig::new().replication(3)).expect_err("two have data");
+    let refused =
+        cluster.engine(1).create_topic("three", TopicConfig::new().replication(3)).expect_err("two have data");
     assert_eq!(refused.code(), ErrorCode::INVALID_REPLICATION_FACTOR, "{refused}");
     cluster.engine(1).create_topic("t", TopicConfig::new().partitions(4).replication(2)).expect("creates");
     cluster.wait_for_topic("t");
@@ -22,9 +23,7 @@ fn two_data_nodes_and_a_vote_survive_the_loss_of_a_data_node() {
     put(&sender, "t", "before").expect("is acknowledged");
     let leader = cluster.leader("t");
     let survivor = 3 - leader;
-    until("both have it", || {
-        (cluster.engine(leader).describe_replicas("t", 0).ok()?.isr.len() == 2).then_some(())
-    });
+    until("both have it", || (cluster.engine(leader).describe_replicas("t", 0).ok()?.isr.len() == 2).then_some(()));
     cluster.cut_off(leader);
     for n in 0..8 {
         sender
