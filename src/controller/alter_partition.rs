@@ -43,7 +43,8 @@ impl Decider<'_> {
         outcome: &mut Outcome,
     ) -> std::result::Result<PartitionState, ErrorCode> {
         let (topic, state) = place_of(self.image, proposal)?;
-        check_proposal(node, proposal, state)?;
+        let resigns = resigns(node, proposal, state);
+        check_proposal(node, proposal, state, resigns)?;
         if proposal.isr.iter().any(|member| !is_eligible(self.image, *member)) {
             return Err(ErrorCode::INELIGIBLE_REPLICA);
         }
@@ -58,7 +59,7 @@ impl Decider<'_> {
         if after.leader == Some(node) {
             Ok(after)
         } else {
-            // The change completed a reassignment that takes the leader away.
+            // The change completed a reassignment that takes the leader away, or it resigns.
             Err(ErrorCode::NEW_LEADER_ELECTED)
         }
     }
@@ -74,11 +75,19 @@ pub(super) fn place_of<'a>(
     Ok((topic, state))
 }
 
-/// The checks that need the partition only, in Kafka's order.
+/// A leader whose log has failed leaves itself out and nobody comes in (ours; Kafka's says which of its directories are offline, KIP-858).
+/// One of those that are left leads next.
+fn resigns(node: NodeId, proposal: &AlterPartition, state: &PartitionState) -> bool {
+    let stays = |member: &IsrMember| member.node != node && state.isr.contains(&member.node);
+    !proposal.isr.is_empty() && proposal.isr.iter().all(stays)
+}
+
+/// The checks that need the partition only, in Kafka's order. Only one that `resigns` may leave itself out.
 pub(super) fn check_proposal(
     node: NodeId,
     proposal: &AlterPartition,
     state: &PartitionState,
+    resigns: bool,
 ) -> std::result::Result<(), ErrorCode> {
     // Whoever knows more than this controller is right: another one decides by now.
     if proposal.leader_epoch > state.leader_epoch || proposal.partition_epoch > state.partition_epoch {
@@ -98,7 +107,7 @@ pub(super) fn check_proposal(
     let has_leader = members.contains(&node);
     members.sort_unstable();
     members.dedup();
-    if !is_subset || !has_leader || members.len() != proposal.isr.len() {
+    if !is_subset || !(has_leader || resigns) || members.len() != proposal.isr.len() {
         return Err(ErrorCode::INVALID_REQUEST);
     }
     let recovering = proposal.recovery == LeaderRecovery::Recovering;

@@ -215,7 +215,7 @@ impl AppointedController {
         let mut results = Vec::new();
         for proposal in proposals {
             let decided = place_of(&self.image, proposal).and_then(|(_, state)| {
-                check_proposal(node, proposal, state)?;
+                check_proposal(node, proposal, state, false)?;
                 let isr = ordered(state, proposal);
                 let mut after = PartitionState { isr, recovery: proposal.recovery, ..state.clone() };
                 after.elr.retain(|node| !after.isr.contains(node));

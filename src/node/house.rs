@@ -54,6 +54,8 @@ pub(super) struct House {
     pub(super) previous_epoch: Option<u64>,
     pub(super) alarm: OnceLock<Arc<dyn Alarm>>,
     pub(super) closed: AtomicBool,
+    /// A partition of a cluster has gone offline since this was looked at last.
+    pub(super) has_failed: AtomicBool,
 }
 
 impl House {

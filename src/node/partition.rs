@@ -129,6 +129,11 @@ impl Partition {
         if error.code() == ErrorCode::KAFKA_STORAGE_ERROR && !self.failure_told.swap(true, Ordering::Relaxed) {
             self.house.tell(Level::Error, || format!("{} is offline: {}", self.id, error.message()));
             self.listeners.notify();
+            if self.seat.is_some() {
+                // Whoever leads it resigns with the next tick.
+                self.house.has_failed.store(true, Ordering::Release);
+                self.house.wake_by(self.house.clock.monotonic());
+            }
         }
     }
 

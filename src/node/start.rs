@@ -100,6 +100,7 @@ impl Node {
             counters: super::house::HouseCounters::default(),
             alarm: OnceLock::new(),
             closed: AtomicBool::new(false),
+            has_failed: AtomicBool::new(false),
             deletions: Deletions::default(),
             // The time, too: a simulation that reopens with one seed must not draw the same names again.
             randomness: Mutex::new(fastrand::Rng::with_seed(seed ^ clock.realtime().0.unsigned_abs())),

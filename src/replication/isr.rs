@@ -68,6 +68,10 @@ impl Isr {
         &self.committed
     }
 
+    pub fn partition_epoch(&self) -> PartitionEpoch {
+        self.partition_epoch
+    }
+
     /// Everybody who may be in the ISR, whatever became of the change in flight.
     pub fn maximal(&self) -> &[NodeId] {
         self.in_flight.as_ref().map_or(&self.committed, |change| &change.maximal)

@@ -6,7 +6,7 @@
 //! The node calls it under the partition's lock. Its log does not shrink while it reigns; seeing that is a panic, because
 //! followers may already have acknowledged what is gone.
 
-use super::facts::{FollowerState, IsrProposal, IsrVerdict, LogFacts, NodeEpoch, PartitionState, Standing};
+use super::facts::{FollowerState, IsrMember, IsrProposal, IsrVerdict, LogFacts, NodeEpoch, PartitionState, Standing};
 use super::isr::Isr;
 use super::message::{check_leader_epoch, FetchOutcome, FetchRequest, FetchResponse};
 use super::progress::Progress;
@@ -300,6 +300,19 @@ impl Leader {
     #[must_use]
     pub fn leader_epoch(&self) -> LeaderEpoch {
         self.leader_epoch
+    }
+
+    /// What to propose when this replica can lead no more, because its log has failed: the ISR without it, one of which then leads. `None`
+    /// while there is nobody else, or while another change is in flight.
+    #[must_use]
+    pub fn resignation(&self) -> Option<IsrProposal> {
+        if self.isr.is_in_flight() {
+            return None;
+        }
+        let others = self.isr.committed().iter().filter(|node| **node != self.me);
+        let in_sync_replicas: Vec<_> = others.map(|&node| IsrMember { node, node_epoch: None }).collect();
+        let (leader_epoch, partition_epoch) = (self.leader_epoch, self.isr.partition_epoch());
+        (!in_sync_replicas.is_empty()).then_some(IsrProposal { leader_epoch, partition_epoch, in_sync_replicas })
     }
 
     /// The committed ISR, ascending.

@@ -43,5 +43,6 @@ mod tests;
 
 pub use facts::{IsrMember, IsrProposal, IsrVerdict, LogFacts, NodeEpoch, PartitionEpoch, PartitionState, Standing};
 pub use follower::{Follower, FollowerSetup, FollowerStep, Settled};
+pub use isr::PROPOSAL_RETRY;
 pub use leader::{AckVerdict, FetchVerdict, Fetching, Leader, LeaderOutput, LeaderSetup};
 pub use message::{check_leader_epoch, Correlation, FetchOutcome, FetchRequest, FetchResponse};

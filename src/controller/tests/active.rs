@@ -151,13 +151,13 @@ fn an_answer_waits_until_its_records_are_durable_and_the_next_decision_does_not(
 #[test]
 fn a_disk_that_fails_stops_the_quorum_and_everybody_who_waits_hears_of_it() {
     let mut lone = Lone::active();
-    lone.ask(1, &registration(3, 1, None, None));
+    lone.ask(1, &registration(0, 1, None, None));
     let error = Error::new(ErrorCode::KAFKA_STORAGE_ERROR, "the disk is gone");
     lone.controller.handle_storage_error(error, lone.now);
     lone.collect();
     assert_eq!(lone.answers(), [(1, Err(ErrorCode::NOT_CONTROLLER))]);
     assert!(lone.stopped.as_ref().is_some_and(Error::is_fatal));
-    lone.ask(2, &registration(3, 1, None, None));
+    lone.ask(2, &registration(0, 1, None, None));
     lone.pass(Duration::from_secs(60));
     assert_eq!(lone.answers(), [(2, Err(ErrorCode::NOT_CONTROLLER))]);
     assert!(lone.unwritten.len() <= 1 && lone.controller.poll_timeout().is_none());

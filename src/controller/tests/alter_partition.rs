@@ -21,6 +21,16 @@ fn proposing_what_is_so_already_changes_nothing() {
 }
 
 #[test]
+fn a_leader_that_leaves_itself_out_resigns_and_another_of_the_isr_leads() {
+    let mut world = World::with_topic(3, &[0, 1, 2], &[]);
+    world.set_isr(&[0, 2]);
+    assert_eq!(world.propose(0, world.proposal(&[1])), Err(ErrorCode::INVALID_REQUEST), "not to somebody outside");
+    assert_eq!(world.propose(0, world.proposal(&[])), Err(ErrorCode::INVALID_REQUEST), "not to nobody");
+    assert_eq!(world.propose(0, world.proposal(&[2])), Err(ErrorCode::NEW_LEADER_ELECTED));
+    assert_eq!((world.leader(), world.isr(), world.epochs()), (Some(2), vec![2], (1, 2)));
+}
+
+#[test]
 fn the_checks_come_in_kafkas_order() {
     let mut world = World::with_topic(3, &[0, 1, 2], &[]);
     world.fence(2);

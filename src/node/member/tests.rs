@@ -2,18 +2,19 @@
 
 use crate::config::EngineConfig;
 use crate::controller::{ControllerRequest, CreateTopic, Reply};
-use crate::disk::RealDisk;
+use crate::disk::{Disk, RealDisk};
 use crate::error::{ErrorCode, Result};
 use crate::node::{Node, Partition, Placed, World};
 use crate::record::{BatchBuilder, RecordRef, SealedBatch};
 use crate::replication::AckVerdict;
-use crate::sim::SimClock;
+use crate::sim::{Call, FaultKind, FaultyCalls, Repeat, SimClock, SimDisk};
 use crate::storage::{Fetch, UpTo};
 use crate::time::{Clock, Instant};
 use crate::transport::{ChannelHub, Frame, Inbox, PeerStats, Receive, Transport};
 use crate::types::{Acks, Codec, NodeId, Offset, TopicPartition};
 use bytes::Bytes;
 use parking_lot::Mutex;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,8 @@ struct Seat {
     node: Option<Arc<Node>>,
     lives: u64,
     is_cut: Arc<AtomicBool>,
+    /// Instead of a real one.
+    disk: Option<SimDisk>,
 }
 
 /// A way out of a node that can be made to swallow everything: no connection breaks, and nothing arrives.
@@ -85,6 +88,10 @@ struct Cluster {
 
 impl Cluster {
     fn new(nodes: u32, settings: &[(&str, &str)]) -> Cluster {
+        Cluster::with_disks(nodes, settings, |_| None)
+    }
+
+    fn with_disks(nodes: u32, settings: &[(&str, &str)], disk: impl Fn(u32) -> Option<SimDisk>) -> Cluster {
         let clock = Arc::new(SimClock::default());
         clock.advance(Duration::from_secs(1));
         let voters: Vec<String> = (1..=nodes).map(|id| format!("{id}@inproc://n{id}")).collect();
@@ -94,8 +101,8 @@ impl Cluster {
             ("num.partitions".to_owned(), "1".to_owned()),
         ];
         all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let seat =
-            |id| Seat { id, dir: tempfile::tempdir().expect("temp dir"), node: None, lives: 0, is_cut: Arc::default() };
+        let dir = || tempfile::tempdir().expect("temp dir");
+        let seat = |id| Seat { id, dir: dir(), node: None, lives: 0, is_cut: Arc::default(), disk: disk(id) };
         let mut cluster =
             Cluster { clock, hub: ChannelHub::new(), seats: (1..=nodes).map(seat).collect(), settings: all };
         (1..=nodes).for_each(|id| cluster.start(id));
@@ -113,9 +120,11 @@ impl Cluster {
         let inner = Arc::new(self.hub.transport(&format!("n{id}")).expect("a free name"));
         let transport = Arc::new(Cable { inner, is_cut: seat.is_cut.clone() });
         seat.lives += 1;
-        let world =
-            World { clock: self.clock.clone(), disk: Arc::new(RealDisk), seed: u64::from(id) * 1000 + seat.lives };
-        seat.node = Some(Node::open_in_cluster(seat.dir.path(), config, world, transport).expect("opens"));
+        let disk = seat.disk.clone();
+        let dir = if disk.is_some() { PathBuf::from("/data") } else { seat.dir.path().to_owned() };
+        let disk = disk.map_or_else(|| Arc::new(RealDisk) as Arc<dyn Disk>, |disk| Arc::new(disk));
+        let world = World { clock: self.clock.clone(), disk, seed: u64::from(id) * 1000 + seat.lives };
+        seat.node = Some(Node::open_in_cluster(&dir, config, world, transport).expect("opens"));
     }
 
     /// The process dies; its files stay.
@@ -198,6 +207,13 @@ impl Cluster {
             let agreed =
                 self.alive().all(|seat| self.partition(seat.id).is_some_and(|p| p.leader() == Some(NodeId(leader))));
             (agreed && leading.next().is_none()).then_some(leader)
+        })
+    }
+
+    fn leader_but(&self, old: u32) -> u32 {
+        self.until("another leads", || {
+            let mut others = self.alive().filter(|seat| seat.id != old);
+            others.find(|seat| self.partition(seat.id).is_some_and(|p| p.is_leading())).map(|seat| seat.id)
         })
     }
 
@@ -356,4 +372,26 @@ fn a_directory_of_a_member_is_not_opened_alone() {
     let refused = Node::open(cluster.seats[0].dir.path(), EngineConfig::default(), world).expect_err("is refused");
     assert_eq!(refused.code(), ErrorCode::STATE);
     assert!(refused.message().contains("controller.quorum.voters"), "{refused}");
+}
+
+#[test]
+fn a_leader_whose_disk_has_failed_resigns_and_another_of_those_in_sync_goes_on() {
+    let cluster = Cluster::with_disks(3, &[], |id| Some(SimDisk::new(u64::from(id))));
+    cluster.create("t", 3, &[("min.insync.replicas", "2")]);
+    cluster.put_acked("before");
+    let broken = cluster.leader();
+    let (seat, partition) = (&cluster.seats[broken as usize - 1], cluster.partition(broken).expect("leads"));
+    let disk = seat.disk.as_ref().expect("is a made-up one");
+    disk.fail_nth(FaultyCalls::Only(Call::Write), 1, FaultKind::Eio, Repeat::Once);
+    let failed = partition.append(&mut batch("lost", 1), Acks::All).expect_err("the disk fails");
+    assert_eq!((failed.code(), disk.faults_fired()), (ErrorCode::KAFKA_STORAGE_ERROR, 1));
+    let began = cluster.clock.monotonic();
+    let next = cluster.leader_but(broken);
+    assert!(cluster.clock.monotonic().since(began) < Duration::from_secs(1), "nobody waits for it to lag");
+    let follower = cluster.partition(next).expect("leads");
+    let placed = follower.append(&mut batch("after", 1), Acks::All).expect("appends");
+    cluster.until("two of three acknowledge it", || {
+        (follower.judge_ack(placed.leader_epoch, placed.last_offset.next()) == AckVerdict::Done).then_some(())
+    });
+    assert!(!follower.in_sync_replicas().expect("leads").contains(&NodeId(broken)));
 }

@@ -33,8 +33,9 @@ impl Member {
 
     /// Members that lag leave their ISRs, proposals that nobody answered are made again.
     fn tick_leaders(&self, now: Instant) -> Instant {
+        let has_failed = self.node.upgrade().is_some_and(|node| node.house.has_failed.swap(false, Ordering::AcqRel));
         let due = *self.leaders_due.lock();
-        if now < due {
+        if now < due && !has_failed {
             return due;
         }
         let mut next = now + self.config.replica_lag_time_max / 2;

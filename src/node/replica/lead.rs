@@ -5,7 +5,7 @@ use super::super::partition::Partition;
 use super::moved::Moved;
 use super::{facts, Role, Seat, State};
 use crate::error::{Error, Result};
-use crate::replication::{check_leader_epoch, IsrVerdict, Leader, LeaderOutput, Standing};
+use crate::replication::{check_leader_epoch, IsrVerdict, Leader, LeaderOutput, Standing, PROPOSAL_RETRY};
 use crate::storage::Log;
 use crate::time::Instant;
 use crate::types::{Acks, LeaderEpoch, NodeId, Offset};
@@ -106,7 +106,20 @@ impl Partition {
         if due(seat)? <= now {
             self.lead_on(seat, |leader| leader.handle_timeout(now));
         }
+        if self.failure().is_some() {
+            self.resign(seat);
+            return Some(now + PROPOSAL_RETRY);
+        }
         due(seat)
+    }
+
+    /// The log takes nothing any more: somebody else of those in sync is to lead.
+    fn resign(&self, seat: &Seat) {
+        let proposal = match &seat.state.lock().role {
+            Role::Leader(leader) => leader.resignation(),
+            Role::Absent | Role::Waiting | Role::Follower(_) => None,
+        };
+        self.spread(Moved { proposal, ..Moved::default() }, false);
     }
 
     /// Whether this node leads, and in the reign that a client follows (KIP-320).

@@ -136,6 +136,10 @@ impl Partition {
 
     fn follow(&self, seat: &Seat, leader: NodeId, orders: &Orders<'_>) -> Result<Moved> {
         let log = self.log()?;
+        if let Some(failed) = log.failure() {
+            // At its leader's end it would be taken for one that keeps up.
+            return Err(failed);
+        }
         let mut state = seat.state.lock();
         if orders.state.leader_epoch < state.leader_epoch {
             return Ok(Moved::default());
