@@ -243,7 +243,7 @@ pub(super) static ROWS: &[Setting] = &[
     row(Producer, "batch.size", int(0, I32), "16384", "Target size of a batch; a larger record goes alone, 0 sends every record alone."),
     row(Producer, "linger.ms", int(0, I64), "5", "How long a batch waits for company before it is sent."),
     row(Producer, "buffer.memory", int(0, I64), "33554432", "Bytes of records that may wait in the producer."),
-    row(Producer, "max.block.ms", int(0, I64), "60000", "How long a send may wait for room in the buffer."),
+    row(Producer, "max.block.ms", int(0, I64), "60000", "How long a send may wait for room in the buffer; 0: neither for that nor for late replicas."),
     row(Producer, "max.request.size", int(0, I32), "1048576", "The largest record, before compression."),
     row(Producer, "compression.type", Kind::OneOf(&["none", "gzip", "snappy", "lz4", "zstd"]), "none", "How batches are compressed."),
     row(Producer, "compression.gzip.level", int_or(-1, 1, 9), "-1", "How hard gzip tries; -1 is the codec's own default."),

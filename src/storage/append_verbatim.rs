@@ -20,7 +20,9 @@ struct Run<'a> {
     bytes: &'a [u8],
     start: usize,
     end: usize,
-    batches: Vec<Judged>,
+    /// Mostly there is no other.
+    head: Option<Judged>,
+    rest: Vec<Judged>,
     first: Option<Offset>,
 }
 
@@ -33,7 +35,7 @@ struct Judged {
 impl Run<'_> {
     /// Where the log ends when the run is in it.
     fn end_offset(&self, log_end: Offset) -> Offset {
-        self.batches.last().map_or(log_end, |last| last.end())
+        self.rest.last().or(self.head.as_ref()).map_or(log_end, Judged::end)
     }
 }
 
@@ -55,7 +57,7 @@ impl Log {
         self.check_open(&appender)?;
         let now = self.clock.realtime();
         let mut walk = batches(bytes);
-        let mut run = Run { bytes, start: 0, end: 0, batches: Vec::new(), first: None };
+        let mut run = Run { bytes, start: 0, end: 0, head: None, rest: Vec::new(), first: None };
         let judged = walk.by_ref().try_for_each(|next| {
             let (at, view) = next?;
             self.join_run(&mut appender, &mut run, at, &view, now)
@@ -98,7 +100,7 @@ impl Log {
         if begins_epoch || together > RUN_BYTES_MAX || !has_room(appender, together, header.last_offset()) {
             self.write_run(appender, run)?;
         }
-        if run.batches.is_empty() {
+        if run.head.is_none() {
             self.roll_if_needed(appender, &incoming, header.base_offset, now)?;
             if let Some(epoch) = header.leader_epoch {
                 appender.epochs.assign(epoch, header.base_offset).map_err(|e| self.fail(e))?;
@@ -107,12 +109,17 @@ impl Log {
         }
         run.end = at + view.bytes().len();
         run.first.get_or_insert(header.base_offset);
-        run.batches.push(Judged { incoming, base: header.base_offset, marker });
+        let judged = Judged { incoming, base: header.base_offset, marker };
+        if run.head.is_none() {
+            run.head = Some(judged);
+        } else {
+            run.rest.push(judged);
+        }
         Ok(())
     }
 
     fn write_run(&self, appender: &mut Appender, run: &mut Run<'_>) -> Result<()> {
-        if run.batches.is_empty() {
+        if run.head.is_none() {
             return Ok(());
         }
         let bytes = &run.bytes[run.start..run.end];
@@ -120,7 +127,7 @@ impl Log {
         self.write(appender, bytes.len() as u64, |file, at| file.write_at(at, bytes))?;
         run.start = run.end;
         let mut noted = Ok(());
-        for Judged { incoming, base, marker } in run.batches.drain(..) {
+        for Judged { incoming, base, marker } in run.head.take().into_iter().chain(run.rest.drain(..)) {
             self.place(appender, &incoming, base);
             if let Some(marker) = marker {
                 noted = noted.and(self.note_end_txn(appender, &marker));

@@ -141,6 +141,11 @@ impl Tail {
             if first.base > from || first.end > bound {
                 return None;
             }
+            if kept.batches.len() == index + 1 {
+                let alone = first.bytes();
+                kept.unread = 0;
+                return Some(alone);
+            }
             let pieces = pieces_of(kept.batches.range(index..), bound, bytes_max);
             kept.unread = 0;
             pieces

@@ -130,7 +130,8 @@ pub(crate) fn encode(message: &Message) -> Result<Frame> {
 /// UNSUPPORTED_VERSION: a newer sender, or one with other features. CORRUPT_MESSAGE: anything else that does not fit. With
 /// [`Envelope::read`] a request can be answered all the same.
 pub(crate) fn decode(frame: Bytes) -> Result<Message> {
-    decode_parts(frame.into())
+    let envelope = Envelope::read(&frame)?;
+    decode_body(envelope, || Parts::from(frame.slice(ENVELOPE_BYTES..)))
 }
 
 /// As [`decode`], of a frame that has come as it was sent: its record batches are those of the sender.
@@ -142,8 +143,12 @@ pub(crate) fn decode_parts(frame: Frame) -> Result<Message> {
     let is_cut = frame.parts().first().is_some_and(|first| first.len() < ENVELOPE_BYTES);
     let frame = if is_cut { Frame::from(frame.into_joined()) } else { frame };
     let envelope = Envelope::of(&frame)?;
+    decode_body(envelope, || Parts::behind(frame, ENVELOPE_BYTES))
+}
+
+fn decode_body(envelope: Envelope, body: impl FnOnce() -> Parts) -> Result<Message> {
     envelope.check_version()?;
-    let body = Parts::behind(frame, ENVELOPE_BYTES);
+    let body = body();
     match (envelope.is_response, envelope.kind, envelope.correlation) {
         #[cfg(feature = "quorum")]
         (false, RAFT, None) => RaftMessage::decode(&body.into_joined()).map(Message::Raft),

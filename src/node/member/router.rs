@@ -3,10 +3,10 @@
 use super::super::cluster::Replica;
 use super::super::notices::Level;
 use super::Member;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::transport::Frame;
 use crate::types::NodeId;
-use crate::wire::{decode_parts, CorrelationId, Envelope, Message, Request, Response};
+use crate::wire::{decode, decode_parts, CorrelationId, Envelope, Message, Request, Response};
 use bytes::Bytes;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -14,15 +14,22 @@ use std::sync::Arc;
 impl Member {
     /// A frame has arrived. Handled on this thread.
     pub(in crate::node) fn deliver(self: &Arc<Self>, from: NodeId, frame: Bytes) {
-        self.deliver_parts(from, frame.into());
+        if !self.is_stopped.load(Ordering::Acquire) {
+            let envelope = Envelope::read(&frame);
+            self.handle(from, envelope, decode(frame));
+        }
     }
 
+    /// As [`deliver`](Member::deliver), from a node of this process.
     pub(in crate::node) fn deliver_parts(self: &Arc<Self>, from: NodeId, frame: Frame) {
-        if self.is_stopped.load(Ordering::Acquire) {
-            return;
+        if !self.is_stopped.load(Ordering::Acquire) {
+            let envelope = Envelope::of(&frame);
+            self.handle(from, envelope, decode_parts(frame));
         }
-        let envelope = Envelope::of(&frame);
-        match decode_parts(frame) {
+    }
+
+    fn handle(self: &Arc<Self>, from: NodeId, envelope: Result<Envelope>, message: Result<Message>) {
+        match message {
             Ok(Message::Response { correlation, response }) => self.calls.handle_response(from, correlation, response),
             Ok(Message::Raft(message)) => {
                 self.runner().handle_message(from, message, self.now());
