@@ -203,9 +203,13 @@ impl Error {
         Error(Arc::new(Inner { code: self.0.code, fatal: true, message: self.0.message.clone(), source }))
     }
 
-    /// The same failure with `context: ` put before its message.
+    /// The same failure with `context: ` put before its message, unless it stands there already.
     #[must_use]
     pub fn within(self, context: impl fmt::Display) -> Error {
+        let context = context.to_string();
+        if self.0.message.strip_prefix(&*context).is_some_and(|rest| rest.starts_with(": ")) {
+            return self;
+        }
         let source = self.0.source.as_ref().map(|e| io::Error::new(e.kind(), e.to_string()));
         let message = format!("{context}: {}", self.0.message);
         Error(Arc::new(Inner { code: self.0.code, fatal: self.0.fatal, message, source }))

@@ -57,7 +57,7 @@ pub use producer::{
     ProducerStats, Record, RecordMetadata,
 };
 pub use record::{Header, Headers};
-pub use storage::LogOffsets;
+pub use storage::{names::validate_topic_name, LogOffsets};
 pub use transport::{
     ChannelHub, ChannelTransport, Frame, Inbox, PeerStats, Receive, SocketSettings, SocketTransport, TlsKeys,
     Transport, BOOTSTRAP_ID_MIN, CLIENT_ID_MIN, FRAME_BYTES_MAX, FRAME_PARTS_MAX,

@@ -1,9 +1,9 @@
 //! The consumer: positions of its partitions, and one poll that serves them in turn.
 
 use super::faults::Faults;
-use super::fetcher::Checker;
 use super::lane::Lane;
 use super::limits::Pinned;
+use super::open_batch::Checker;
 use super::records::{ConsumerRecords, FetchedBatch, PositionReset};
 use super::source::{Source, Sources};
 use super::{StartAt, Waker};

@@ -6,30 +6,17 @@
 //!   ..handed out| open batch: the rest of it | held: whole batches, not looked at yet | to be asked for..
 //! ```
 
-use super::faults::Faults;
+use super::open_batch::{Checker, OpenBatch};
 use super::records::{FetchedBatch, Slice};
 use crate::error::{Error, ErrorCode, Result};
-use crate::record::{batches, BatchHeader, Inflater, RecordIter, BATCH_HEADER_BYTES};
+use crate::record::{batches, BatchHeader};
 use crate::storage::AbortedTxn;
-use crate::types::{Codec, Offset, TopicPartition};
+use crate::types::{Offset, TopicPartition};
 use bytes::Bytes;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::Arc;
-
-/// Length, attributes, both deltas, both lengths and the header count: a byte each.
-const RECORD_BYTES_MIN: usize = 7;
 
 /// How many fetchers began to read somewhere.
 static GENERATIONS: AtomicU32 = AtomicU32::new(0);
-
-/// What the batches have to stand before their records are handed out.
-#[derive(Debug)]
-pub(super) struct Checker {
-    pub checks_crcs: bool,
-    pub inflate: Inflater,
-    /// Whom the records tell when they do not parse.
-    pub faults: Option<Arc<Faults>>,
-}
 
 /// See the picture above.
 #[derive(Debug)]
@@ -45,24 +32,6 @@ pub(super) struct Fetcher {
     failed: Option<Error>,
     /// Different after each seek and each assignment, so that news of records that were read before is told apart.
     generation: u32,
-}
-
-/// A batch that was checked and is partly handed out.
-#[derive(Debug)]
-struct OpenBatch {
-    header: BatchHeader,
-    payload: Bytes,
-    /// Byte of the next record.
-    at: usize,
-    left: u32,
-}
-
-/// Records to hand out, and where in the batch they end.
-#[derive(Debug)]
-struct Walked {
-    slice: Slice,
-    at: usize,
-    left: u32,
 }
 
 impl Fetcher {
@@ -145,11 +114,8 @@ impl Fetcher {
         let open = self.open.as_mut()?;
         // What lies below the position is only known record by record; so is where a batch is to be cut in two.
         let is_whole = open.left <= room && (open.at > 0 || open.header.base_offset >= self.position);
-        let walked = if is_whole && checker.checks_crcs {
-            Ok(rest_of(open, self.position))
-        } else {
-            walk(open, self.position, room)
-        };
+        let walked =
+            if is_whole && checker.checks_crcs { Ok(open.rest(self.position)) } else { open.walk(self.position, room) };
         let walked = match walked {
             Ok(walked) => walked,
             Err(error) => {
@@ -177,7 +143,7 @@ impl Fetcher {
                     if header.end_offset() <= self.position {
                         continue;
                     }
-                    match self.open_batch(header, bytes, checker) {
+                    match self.open_batch(header, &bytes, checker) {
                         Ok(Some(open)) => {
                             self.open = Some(open);
                             return true;
@@ -213,26 +179,15 @@ impl Fetcher {
         false
     }
 
-    fn open_batch(&self, header: BatchHeader, bytes: Bytes, checker: &mut Checker) -> Result<Option<OpenBatch>> {
+    /// `None`: there is nothing in it for anybody.
+    fn open_batch(&self, header: BatchHeader, bytes: &Bytes, checker: &mut Checker) -> Result<Option<OpenBatch>> {
         if checker.checks_crcs {
-            header.verify(&bytes)?;
+            header.verify(bytes)?;
         }
         if header.is_control() || header.record_count == 0 || self.is_aborted(&header) {
             return Ok(None);
         }
-        let Ok(left) = u32::try_from(header.record_count) else {
-            return Err(Error::new(ErrorCode::INVALID_RECORD, format!("{} records", header.record_count)));
-        };
-        let payload = match header.codec()? {
-            Codec::None => bytes.slice(BATCH_HEADER_BYTES..),
-            codec => Bytes::copy_from_slice(checker.inflate.inflate(codec, &bytes[BATCH_HEADER_BYTES..])?),
-        };
-        // A count that cannot be is refused before anybody makes room for so many.
-        if left as usize > payload.len() / RECORD_BYTES_MIN {
-            let message = format!("{left} records in {} bytes", payload.len());
-            return Err(Error::new(ErrorCode::INVALID_RECORD, message));
-        }
-        Ok(Some(OpenBatch { header, payload, at: 0, left }))
+        OpenBatch::open(header, bytes, &mut checker.inflate).map(Some)
     }
 
     fn is_aborted(&self, header: &BatchHeader) -> bool {
@@ -245,12 +200,6 @@ impl Fetcher {
     }
 }
 
-impl OpenBatch {
-    fn end(&self) -> Offset {
-        self.header.end_offset()
-    }
-}
-
 /// What [`Fetcher::take`] moved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Taken {
@@ -258,47 +207,13 @@ pub(super) struct Taken {
     pub bytes: u64,
 }
 
-/// All the rest of a batch, by what its header says. Its checksum fits, so these are the bytes that somebody meant.
-fn rest_of(open: &OpenBatch, from: Offset) -> Walked {
-    let slice = Slice { from, generation: 0, at: open.at, left: open.left, count: open.left, next_offset: open.end() };
-    Walked { slice, at: open.payload.len(), left: 0 }
-}
-
-/// Walks over the records of a batch from where it stands, drops those below `from`, stops after `room`.
-/// Records before a bad one are found, the bad one is an error only when it comes first.
-fn walk(open: &OpenBatch, from: Offset, room: u32) -> Result<Walked> {
-    let mut records = RecordIter::resume(&open.header, &open.payload, open.at, open.left);
-    let (mut at, mut left) = (open.at, open.left);
-    let mut found = Slice { from, generation: 0, at, left, count: 0, next_offset: from };
-    while found.count < room {
-        match records.next() {
-            None => left = 0,
-            Some(Err(_)) if found.count > 0 => break,
-            Some(record) => {
-                let record = record?;
-                (at, left) = (records.position(), left - 1);
-                if record.offset >= from {
-                    found.count += 1;
-                    found.next_offset = record.offset.next();
-                } else if found.count == 0 {
-                    (found.at, found.left) = (at, left);
-                }
-            }
-        }
-        if left == 0 {
-            // Behind the last record the position jumps over whatever compaction has taken out.
-            found.next_offset = open.end();
-            break;
-        }
-    }
-    Ok(Walked { slice: found, at, left })
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::faults::Faults;
     use super::*;
-    use crate::record::{BatchBuilder, RecordRef};
-    use crate::types::LeaderEpoch;
+    use crate::record::{BatchBuilder, Inflater, RecordRef, BATCH_HEADER_BYTES};
+    use crate::types::{Codec, LeaderEpoch};
+    use std::sync::Arc;
 
     const CHECKER: fn() -> Checker = || Checker { checks_crcs: true, inflate: Inflater::new(1 << 20), faults: None };
 

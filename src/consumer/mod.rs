@@ -15,6 +15,7 @@ mod limits;
 mod live;
 #[cfg(feature = "quorum")]
 mod nearest;
+mod open_batch;
 mod partition_log;
 mod read_only;
 mod records;

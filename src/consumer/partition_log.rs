@@ -1,8 +1,9 @@
 //! One partition without producer or consumer around it: append a batch, read a stretch.
 
-use super::fetcher::{Checker, Fetcher};
+use super::fetcher::Fetcher;
 use super::limits::Pinned;
 use super::live::Live;
+use super::open_batch::Checker;
 use super::records::ConsumerRecords;
 use super::source::{Ask, Source};
 use super::Waker;

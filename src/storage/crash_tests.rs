@@ -6,7 +6,10 @@ use super::leader_epochs::LeaderEpochs;
 use super::log_dir::{has_clean_shutdown, take_clean_shutdown, write_clean_shutdown, LogDir};
 use super::meta_properties::MetaProperties;
 use super::producer_states::{ProducerBatch, ProducerStates};
+use super::tests::{batch, opening, read_all, EPOCH};
 use super::txn_index::{AbortedTxn, TxnIndex};
+use super::Log;
+use crate::config::LogConfig;
 use crate::disk::Disk;
 use crate::error::{ErrorCode, Result};
 use crate::sim::{Call, FaultKind, FaultyCalls, Repeat, SimDisk};
@@ -272,6 +275,31 @@ fn a_synced_transaction_index_survives_and_a_torn_one_is_never_more_than_it_was(
                 assert_eq!(entries[..19], (1..20).map(entry).collect::<Vec<_>>()[..]);
             }
             Err(error) => assert!(!is_done && error.code() == ErrorCode::CORRUPT_MESSAGE, "{error}"),
+        },
+    );
+}
+
+#[test]
+fn a_log_whose_first_batch_leaps_far_ahead_is_empty_or_has_it_and_is_never_damaged() {
+    let far = Offset(5_000_000_000);
+    let open = |disk: &SimDisk| Log::open(opening(shared(disk), &dir().join("t-0"), LogConfig::default(), false));
+    at_every_death(
+        |disk| open(disk).map(drop),
+        |disk| {
+            let mut sealed = batch(&["far"]);
+            sealed.stamp(far, EPOCH);
+            let log = open(disk)?;
+            log.append_verbatim(sealed.bytes())?;
+            log.flush_up_to(far.next()).map(drop)
+        },
+        |disk, is_done| {
+            let log = open(disk).expect("opens");
+            assert!(log.recovery_report().damage.is_none(), "{:?}", log.recovery_report());
+            assert_eq!(log.segment_summaries().len(), 1);
+            let end = log.log_end();
+            assert!(end == far.next() || (!is_done && (end == far || end == Offset(0))), "{end}");
+            let left = read_all(&log, log.log_start(), 999).expect("reads");
+            assert_eq!(left.len(), usize::from(end == far.next()));
         },
     );
 }

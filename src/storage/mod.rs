@@ -8,7 +8,7 @@ mod append_verbatim;
 mod background_flush;
 pub mod checkpoint;
 mod close;
-#[cfg(all(test, feature = "sim"))]
+#[cfg(test)]
 mod crash_tests;
 mod epochs;
 mod flush;

@@ -17,7 +17,8 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
-const SEGMENT_FILES: [FileKind; 4] = [FileKind::Log, FileKind::Index, FileKind::TimeIndex, FileKind::TxnIndex];
+pub(super) const SEGMENT_FILES: [FileKind; 4] =
+    [FileKind::Log, FileKind::Index, FileKind::TimeIndex, FileKind::TxnIndex];
 
 /// Files that are renamed to `.deleted` and wait for their removal.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use super::append::Incoming;
 use super::log::{Appender, Log};
+use super::names::FileKind;
 use super::room_ahead::RoomAhead;
 use super::segment::Segment;
 use crate::config::LogConfig;
@@ -37,8 +38,8 @@ impl Log {
     pub(super) fn roll(&self, appender: &mut Appender, base: Offset) -> Result<()> {
         let old = appender.active.clone();
         let config = appender.config.clone();
-        if old.bytes() == 0 && old.base == base {
-            return Ok(()); // it is the new segment already
+        if old.bytes() == 0 {
+            return self.rename_empty(appender, &old, base);
         }
         self.changed.store(true, Ordering::Release);
         old.finish_time_index();
@@ -67,6 +68,38 @@ impl Log {
         appender.jitter = draw_jitter(&config, &self.partition, base);
         self.replace_segments(self.segments().with(new));
         old.seal();
+        self.write_mark(appender, base);
+        Ok(())
+    }
+
+    /// The offsets leap further than the active segment reaches, and nothing is in it yet: another replica's, before anything was written
+    /// here. An empty segment with a successor is what damage looks like, so its file gets another name instead.
+    ///
+    /// Crash before the rename is durable: the log is empty where it was. After: it is empty at `base`; the old indexes belong to no log.
+    fn rename_empty(&self, appender: &mut Appender, old: &Segment, base: Offset) -> Result<()> {
+        if old.base == base {
+            return Ok(()); // it is the new segment already
+        }
+        let config = appender.config.clone();
+        self.changed.store(true, Ordering::Release);
+        let setup = self.setup(&config);
+        setup.clear(base).map_err(|e| self.fail(e))?;
+        old.offset_index.retire();
+        old.time_index.retire();
+        let renamed = self.disk.rename(old.path(), &setup.path(base, FileKind::Log));
+        renamed.map_err(|e| self.fail(Error::io("rename", old.path(), e)))?;
+        // Before the mark, which must not speak of a segment that a power cut takes away again.
+        self.disk.sync_dir(&self.dir).map_err(|e| self.fail(Error::io("sync directory", &self.dir, e)))?;
+        setup.clear(old.base).map_err(|e| self.fail(e))?;
+        let new = Arc::new(setup.open_active(base).map_err(|e| self.fail(e))?);
+        new.set_end(0, base, None);
+        appender.producers.take_snapshot(&*self.disk, &self.dir, base, false).map_err(|e| self.fail(e))?;
+        self.dir_dirty.store(true, Ordering::Release);
+        appender.file = new.writer()?;
+        appender.active = new.clone();
+        appender.bytes_since_index = 0;
+        appender.jitter = draw_jitter(&config, &self.partition, base);
+        self.replace_segments(self.segments().with_active(new));
         self.write_mark(appender, base);
         Ok(())
     }

@@ -7,6 +7,8 @@ use super::api::SegmentSummary;
 use super::index::{OffsetIndex, TimeIndex};
 use super::names::{file_name, FileKind};
 use super::open_files::OpenFiles;
+use super::recovery::remove_if_there;
+use super::retention::SEGMENT_FILES;
 use super::times::Times;
 use super::txn_index::TxnIndex;
 use crate::disk::{Disk, DiskFile};
@@ -67,21 +69,21 @@ pub(super) struct SegmentSetup<'a> {
 }
 
 impl SegmentSetup<'_> {
-    fn path(&self, base: Offset, kind: FileKind) -> PathBuf {
+    pub(super) fn path(&self, base: Offset, kind: FileKind) -> PathBuf {
         self.dir.join(file_name(base, kind))
     }
 
     /// A new, empty segment; leftovers of its name are removed first. The caller syncs the directory before anybody relies on it.
     pub(super) fn create(&self, base: Offset, reserve: u64) -> Result<Segment> {
-        for kind in [FileKind::Log, FileKind::Index, FileKind::TimeIndex, FileKind::TxnIndex] {
-            let path = self.path(base, kind);
-            if self.disk.exists(&path).map_err(|e| Error::io("look for", &path, e))? {
-                self.disk.remove(&path).map_err(|e| Error::io("remove leftover", &path, e))?;
-            }
-        }
+        self.clear(base)?;
         let path = self.path(base, FileKind::Log);
         let file = self.disk.create(&path, reserve).map_err(|e| Error::io("create segment", &path, e))?;
         self.assemble(base, path, Some(file), 0)
+    }
+
+    /// Removes whatever has the name of a segment.
+    pub(super) fn clear(&self, base: Offset) -> Result<()> {
+        SEGMENT_FILES.iter().try_for_each(|kind| remove_if_there(&**self.disk, &self.path(base, *kind)))
     }
 
     /// The last segment of a log, for reading and writing. Its end is what the caller's scan says.

@@ -46,6 +46,14 @@ impl Segments {
         Segments::new(list)
     }
 
+    /// With another active segment instead of the one that it has.
+    pub(super) fn with_active(&self, segment: Arc<Segment>) -> Segments {
+        let mut list = self.0.clone();
+        list.pop();
+        list.push(segment);
+        Segments::new(list)
+    }
+
     /// Without the first `count`.
     pub(super) fn without_first(&self, count: usize) -> Segments {
         Segments::new(self.0[count..].to_vec())

@@ -203,3 +203,38 @@ fn help_names_the_exit_statuses_and_every_verb() {
     }
     assert!(!help.contains("demo-child"));
 }
+
+#[test]
+fn a_wrong_setting_or_name_leaves_no_directory_behind() {
+    let dir = Dir::new();
+    for (verb, args) in [
+        ("topics", &["--create", "--topic", "t", "--config", "nope=1"][..]),
+        ("topics", &["--create", "--topic", "a/b"]),
+        ("topics", &["--create", "--topic", "t", "--delete-config", "flush.ms"]),
+        ("console-producer", &["--topic", "a b"]),
+        ("console-producer", &["--topic", "t", "--producer-property", "acks=7"]),
+        (
+            "producer-perf-test",
+            &["--topic", "t", "--num-records", "1", "--record-size", "1", "--producer-props", "acks=7"],
+        ),
+    ] {
+        dir.run(verb, args).fails(2);
+        assert!(!dir.path().exists(), "{verb} {args:?}");
+    }
+}
+
+#[test]
+fn flags_that_an_action_has_no_use_for_are_refused() {
+    let dir = Dir::new();
+    dir.create("t", 1, &[]);
+    for args in [
+        &["--describe", "--topic", "t", "--partitions", "5"][..],
+        &["--delete", "--topic", "t", "--config", "flush.ms=1"],
+        &["--alter", "--topic", "t", "--replication-factor", "2"],
+        &["--list", "--if-exists"],
+    ] {
+        dir.run("topics", args).fails(2);
+    }
+    assert_eq!(dir.run("topics", &["--list", "--topic", "t"]).ok(), "t\n");
+    assert_eq!(dir.run("topics", &["--list", "--topic", "u"]).ok(), "");
+}

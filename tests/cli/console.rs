@@ -104,3 +104,23 @@ fn every_codec_that_is_built_in_comes_out_as_it_went_in() {
         assert_eq!(out, text, "{codec}");
     }
 }
+
+#[test]
+fn records_that_the_log_refuses_are_told_and_the_directory_is_closed_in_order() {
+    let dir = Dir::new();
+    dir.create("orders", 1, &["max.message.bytes=300"]);
+    let input = format!("small\n{}\nsmall too\n", "x".repeat(500));
+    let ran = dir.run_with_input("console-producer", &["--topic", "orders", "--sync", "--json"], &input);
+    assert_eq!(ran.status, Some(1));
+    assert!(
+        ran.err.starts_with("kafkalog: a record was not acknowledged: MESSAGE_TOO_LARGE: orders-0: a batch"),
+        "{}",
+        ran.err
+    );
+    let summary: Value = serde_json::from_str(ran.out.lines().last().unwrap()).unwrap();
+    assert_eq!(summary["summary"], serde_json::json!({ "acked": 2, "failed": 1 }));
+    assert!(dir.path().join(".kafka_cleanshutdown").exists());
+    let perf = ["--topic", "orders", "--num-records", "5", "--record-size", "500", "--json"];
+    let ran = dir.run("producer-perf-test", &perf);
+    assert_eq!((ran.status, serde_json::from_str::<Value>(&ran.out).unwrap()["failed"].as_u64()), (Some(1), Some(5)));
+}

@@ -6,6 +6,7 @@ mod cluster;
 mod console;
 mod demo;
 mod files;
+mod json;
 mod live;
 mod offsets;
 mod perf;

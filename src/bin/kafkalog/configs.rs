@@ -127,7 +127,7 @@ fn alter(args: &Args, json: bool) -> Outcome {
     if json {
         return Ok(print::json(&json!({ "topic": name, "result": "altered" }))?);
     }
-    Ok(writeln!(print::stdout(), "Completed updating config for topic {name}.")?)
+    Ok(print::line(format_args!("Completed updating config for topic {name}."))?)
 }
 
 /// `k1=v1,k2=[a,b]` taken apart.

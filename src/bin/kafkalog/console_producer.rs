@@ -8,8 +8,8 @@
 use crate::failure::{Failure, Outcome};
 use crate::membership::{wait_to_take_part, Membership};
 use crate::print;
-use crate::target::{property, Property, Target, Writing};
-use kafkalog::{Delivery, Header, Producer, Record, RecordMetadata};
+use crate::target::{check_producer_properties, property, Property, Target, Writing};
+use kafkalog::{validate_topic_name, Delivery, Header, Producer, Record, RecordMetadata};
 use serde_json::json;
 use std::collections::VecDeque;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
@@ -49,6 +49,8 @@ pub struct Args {
 
 pub fn run(args: &Args, json: bool) -> Outcome {
     let format = LineFormat::of(&args.properties)?;
+    check_producer_properties(&args.producer_properties)?;
+    validate_topic_name(&args.topic)?;
     let target = args.at.open_as(&args.membership)?;
     if let Target::Node(engine) = &target {
         if args.membership.is_wanted() && !wait_to_take_part(engine, JOIN_MAX)? {
@@ -71,18 +73,19 @@ pub fn run(args: &Args, json: bool) -> Outcome {
         acked: 0,
         failed: 0,
     };
-    let read = console.send_lines(&format);
-    console.settle(0)?;
-    console.producer.close(CLOSE_TIMEOUT)?;
-    target.close()?;
+    let read = console.send_lines(&format).and_then(|()| console.settle(0));
+    // Whatever went wrong with records: the directory is closed in order.
+    let sent = console.producer.close(CLOSE_TIMEOUT);
+    let closed = target.close();
     if json {
         print::json(&json!({ "summary": { "acked": console.acked, "failed": console.failed } }))?;
     }
     read?;
+    closed?;
     if console.failed > 0 {
         return Err(Failure::failed(format!("{} not acknowledged", print::counted(console.failed, "record"))));
     }
-    Ok(())
+    Ok(sent?)
 }
 
 struct Console<'a> {

@@ -5,6 +5,7 @@
 
 mod cache;
 mod check;
+mod claim;
 mod cluster;
 mod completions;
 mod configs;

@@ -3,6 +3,7 @@
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use base64::Engine as _;
 use serde_json::{Map, Value};
+use std::fmt;
 use std::io::{self, BufWriter, StdoutLock, Write};
 
 /// Standard output, in large pieces. What must be seen at once is flushed by its verb.
@@ -10,11 +11,16 @@ pub fn stdout() -> BufWriter<StdoutLock<'static>> {
     BufWriter::with_capacity(64 << 10, io::stdout().lock())
 }
 
+/// One line, seen at once.
+pub fn line(text: impl fmt::Display) -> io::Result<()> {
+    let mut out = stdout();
+    writeln!(out, "{text}")?;
+    out.flush()
+}
+
 /// One JSON document in one line.
 pub fn json(document: &Value) -> io::Result<()> {
-    let mut out = stdout();
-    writeln!(out, "{document}")?;
-    out.flush()
+    line(document)
 }
 
 /// Bytes in JSON: `name` as a string when they are UTF-8, else `name_base64`; null for none.

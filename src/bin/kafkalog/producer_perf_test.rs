@@ -3,7 +3,7 @@
 use crate::failure::{Failure, Outcome};
 use crate::histogram::Latencies;
 use crate::print;
-use crate::target::{property, Property, Target, Writing};
+use crate::target::{check_producer_properties, property, Property, Target, Writing};
 use kafkalog::{DeliveryReport, DeliverySink, Producer, Record};
 use parking_lot::Mutex;
 use serde_json::{json, Value};
@@ -51,6 +51,7 @@ pub struct Args {
 
 pub fn run(args: &Args, json: bool) -> Outcome {
     let payloads = Payloads::of(args)?;
+    check_producer_properties(&args.producer_props)?;
     if args.throughput == 0.0 || args.throughput.is_nan() || (args.throughput < 0.0 && args.throughput != -1.0) {
         return Err(Failure::usage(format!("--throughput {}: legal: -1 or a number above 0", args.throughput)));
     }
@@ -71,13 +72,14 @@ pub fn run(args: &Args, json: bool) -> Outcome {
     }
     let producer = builder.open()?;
     let refused = send_all(args, &producer, payloads, &tally);
-    producer.close(Duration::from_secs(300))?;
+    // What failed is counted; the summary comes whatever happened.
+    let sent = producer.close(Duration::from_secs(300));
     let elapsed = tally.start.elapsed();
     let metrics = match &target {
         Target::Node(engine) => args.print_metrics.then(|| engine.stats_json()),
         Target::Cluster(_) => None,
     };
-    target.close()?;
+    let closed = target.close();
 
     let counts = tally.counts.lock();
     if json {
@@ -103,7 +105,7 @@ pub fn run(args: &Args, json: bool) -> Outcome {
         out.flush()?;
     }
     match counts.failed + refused {
-        0 => Ok(()),
+        0 => closed.and(Ok(sent?)),
         failed => Err(Failure::failed(format!("{} not acknowledged", print::counted(failed, "record")))),
     }
 }

@@ -28,7 +28,7 @@ pub fn run(args: &Args, json: bool) -> Outcome {
     if json {
         return Ok(print::json(&document)?);
     }
-    Ok(writeln!(print::stdout(), "{document:#}")?)
+    Ok(print::line(format_args!("{document:#}"))?)
 }
 
 /// One figure of a partition: name, help, and how to get it.

@@ -6,7 +6,8 @@ use crate::membership::Membership;
 use crate::reading;
 use clap::Args;
 use kafkalog::{
-    ClusterClient, ConsumerBuilder, Engine, Offset, ProducerBuilder, ReadOnlyEngine, TopicConfig, TopicDescription,
+    validate_setting, ClusterClient, ConsumerBuilder, Engine, Offset, ProducerBuilder, ReadOnlyEngine, Scope,
+    TopicConfig, TopicDescription,
 };
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,11 @@ pub fn property(text: &str) -> Result<Property, String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("it is not of the form name=value".to_owned()),
     }
+}
+
+/// Before anything is opened, so that a wrong setting leaves no trace.
+pub fn check_producer_properties(properties: &[Property]) -> Outcome {
+    properties.iter().try_for_each(|(name, value)| Ok(validate_setting(Scope::Producer, name, value)?))
 }
 
 /// For verbs that only look.

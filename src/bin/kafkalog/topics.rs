@@ -4,7 +4,7 @@ use crate::failure::{Failure, Outcome};
 use crate::print;
 use crate::quorum::{number, numbers};
 use crate::target::{property, Property, Source, Target, Writing};
-use kafkalog::{NodeId, TopicConfig, TopicDescription};
+use kafkalog::{validate_topic_name, NodeId, TopicConfig, TopicDescription};
 use serde_json::{json, Value};
 use std::io::Write;
 
@@ -58,17 +58,26 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, json: bool) -> Outcome {
+    refuse_flags_of_others(args)?;
     if args.list || args.describe {
         let source = args.at.look()?;
-        return if args.list { list(&source, json) } else { describe(args, &source, json) };
+        return if args.list { list(args, &source, json) } else { describe(args, &source, json) };
     }
     let name = args.topic.as_deref().expect("clap requires it");
+    // Before the directory is made, or its lock taken: what cannot be is refused without a trace.
+    let config = topic_config(args)?;
+    if args.create {
+        validate_topic_name(name)?;
+    }
     let target = if args.create { args.at.open()? } else { args.at.open_existing()? };
     let exists = target.topics()?.iter().any(|topic| &*topic.name == name);
     let skip = if args.create { exists && args.if_not_exists } else { !exists && args.if_exists };
     let done = match () {
         () if skip => "left as it is",
-        () if args.create => create(args, name, &target)?,
+        () if args.create => {
+            target.create_topic(name, config)?;
+            "created"
+        }
         () if args.delete => {
             target.delete_topic(name)?;
             "deleted"
@@ -79,17 +88,34 @@ pub fn run(args: &Args, json: bool) -> Outcome {
     if json {
         print::json(&json!({ "topic": name, "result": done }))?;
     } else if args.create && !skip {
-        writeln!(print::stdout(), "Created topic {name}.")?; // Kafka's words
+        print::line(format_args!("Created topic {name}."))?; // Kafka's words
     } else {
-        writeln!(print::stdout(), "Topic {name} is {done}.")?;
+        print::line(format_args!("Topic {name} is {done}."))?;
     }
     Ok(())
 }
 
-fn create(args: &Args, name: &str, target: &Target) -> Outcome<&'static str> {
-    if !args.delete_configs.is_empty() {
-        return Err(Failure::usage("--delete-config goes with --alter only"));
+/// As Kafka's tool refuses what the action has no use for.
+fn refuse_flags_of_others(args: &Args) -> Outcome {
+    let changes = args.create || args.alter;
+    let refused = [
+        (args.partitions.is_some() && !changes, "--partitions goes with --create or --alter"),
+        (
+            args.replication_factor.is_some() && !args.create,
+            "--replication-factor goes with --create; it cannot be altered",
+        ),
+        (!args.configs.is_empty() && !changes, "--config goes with --create or --alter"),
+        (!args.delete_configs.is_empty() && !args.alter, "--delete-config goes with --alter"),
+        (args.if_exists && (args.create || args.list), "--if-exists goes with --alter, --delete or --describe"),
+    ];
+    match refused.iter().find(|(is_so, _)| *is_so) {
+        Some((_, why)) => Err(Failure::usage(*why)),
+        None => Ok(()),
     }
+}
+
+/// Judges the settings of --create and --alter.
+fn topic_config(args: &Args) -> Outcome<TopicConfig> {
     let mut config = TopicConfig::new();
     if let Some(count) = args.partitions {
         config = config.partitions(count);
@@ -100,19 +126,12 @@ fn create(args: &Args, name: &str, target: &Target) -> Outcome<&'static str> {
     for (name, value) in &args.configs {
         config = config.set(name, value)?;
     }
-    target.create_topic(name, config)?;
-    Ok("created")
+    Ok(config)
 }
 
 fn alter(args: &Args, name: &str, target: &Target) -> Outcome<&'static str> {
-    if args.replication_factor.is_some() {
-        return Err(Failure::usage("the replication factor of a topic cannot be altered"));
-    }
     if args.partitions.is_none() && args.configs.is_empty() && args.delete_configs.is_empty() {
         return Err(Failure::usage("--alter needs --partitions, --config or --delete-config"));
-    }
-    for (key, value) in &args.configs {
-        kafkalog::validate_setting(kafkalog::Scope::Topic, key, value)?;
     }
     if let Some(total) = args.partitions {
         target.add_partitions(name, total)?;
@@ -126,8 +145,9 @@ fn alter(args: &Args, name: &str, target: &Target) -> Outcome<&'static str> {
     Ok("altered")
 }
 
-fn list(source: &Source, json: bool) -> Outcome {
-    let names: Vec<String> = source.topics()?.iter().map(|topic| topic.name.to_string()).collect();
+fn list(args: &Args, source: &Source, json: bool) -> Outcome {
+    let is_wanted = |name: &String| args.topic.as_ref().is_none_or(|wanted| wanted == name);
+    let names: Vec<String> = source.topics()?.iter().map(|topic| topic.name.to_string()).filter(is_wanted).collect();
     if json {
         return Ok(print::json(&json!({ "topics": names }))?);
     }

@@ -6,13 +6,15 @@
 //! # ...                             a comment: acks=0 promises nothing, so its records are no claims
 //! ```
 //!
-//! With --times a claim ends in ` @` and the milliseconds since the start, taken after the acknowledgement: `.ci/flush-window` needs to know
+//! With --json a line is an object. With --times a claim ends in ` @` and the milliseconds since the start, taken after the
+//! acknowledgement: `.ci/flush-window` needs to know
 //! how old a lost record was.
 //!
 //! With --listen the process is a node of a cluster, with --bootstrap-server a client of one; it produces to the leaders wherever they are.
 //!
 //! With one producer and one partition the lines come in the order of the log.
 
+use crate::claim;
 use crate::failure::{Failure, Outcome};
 use crate::membership::{create_topic, Membership};
 use crate::target::{Property, Target, Writing};
@@ -86,12 +88,12 @@ pub struct Args {
     is_async: bool,
 }
 
-pub fn run(args: &Args, _json: bool) -> Outcome {
+pub fn run(args: &Args, json: bool) -> Outcome {
     let config = topic_config(args)?;
     let target = args.at.open_as(&args.membership)?;
     create_topic(&target, &args.topic, &config, JOIN_MAX)?;
     let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
-    let run = &Run { args, target: &target, began: Instant::now(), next, stop };
+    let run = &Run { args, json, target: &target, began: Instant::now(), next, stop };
     let outcome = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..args.producers).map(|number| scope.spawn(move || run.produce(number))).collect();
         let outcomes: Vec<Outcome> =
@@ -124,6 +126,7 @@ fn topic_config(args: &Args) -> Outcome<TopicConfig> {
 
 struct Run<'a> {
     args: &'a Args,
+    json: bool,
     target: &'a Target,
     began: Instant,
     /// Number of the next record, over all producers.
@@ -190,14 +193,12 @@ impl Run<'_> {
             let rung = placed.rung;
             return Err(Failure::failed(format!("acknowledged at {rung:?} although flush.messages=1")));
         }
-        let time = match self.args.times {
-            true => format!(" @{}", self.began.elapsed().as_millis()),
-            false => String::new(),
+        let at_ms = self.args.times.then(|| u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let mut line = match placed.offset {
+            Some(offset) => claim::record(self.json, (&placed.topic, placed.partition, offset.0), crc, at_ms),
+            None => claim::note(self.json, &format!("buffered {crc:08x}")),
         };
-        let line = match placed.offset {
-            Some(offset) => format!("{}/{}/{offset} {crc:08x}{time}\n", placed.topic, placed.partition),
-            None => format!("# buffered {crc:08x}\n"),
-        };
+        line.push('\n');
         // Standard output of a Rust program is buffered by lines: one line, one write.
         let mut out = std::io::stdout().lock();
         out.write_all(line.as_bytes())?;

@@ -1,12 +1,13 @@
 //! A partition's directory as a source of batches.
 
 use super::segment::{ForeignSegment, Place};
+use super::times::Newest;
 use super::watch::WatchThread;
 use crate::consumer::source::{Ask, Bounds, Source};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorCode, Result};
 use crate::node::Notify;
-use crate::record::{BatchHeader, BatchView, Inflater, INFLATED_BYTES_MAX};
+use crate::record::BatchHeader;
 use crate::storage::checkpoint::{OffsetCheckpoint, LOG_START_FILE};
 use crate::storage::names::{parse_file_name, partition_dir_name, FileKind, FileState};
 use crate::storage::AbortedTxn;
@@ -38,28 +39,20 @@ pub(in crate::consumer) struct ForeignLog {
 }
 
 #[derive(Default)]
-struct State {
-    listing: Option<Listing>,
+pub(super) struct State {
+    pub(super) listing: Option<Listing>,
     /// The segment that was read last.
-    current: Option<ForeignSegment>,
+    pub(super) current: Option<ForeignSegment>,
     cursor: Option<Cursor>,
     /// The largest timestamps of sealed segments, as far as somebody walked them: their time indexes are hearsay.
-    newest: BTreeMap<Offset, Newest>,
-}
-
-#[derive(Clone, Copy)]
-struct Newest {
-    /// What was walked is this file, this long.
-    identity: Option<(u64, u64)>,
-    bytes: u64,
-    timestamp: i64,
+    pub(super) newest: BTreeMap<Offset, Newest>,
 }
 
 /// The segments by name.
-struct Listing {
+pub(super) struct Listing {
     /// Base offsets, ascending. Empty while the directory is being made.
-    bases: Vec<Offset>,
-    log_start: Offset,
+    pub(super) bases: Vec<Offset>,
+    pub(super) log_start: Offset,
     /// When the directory had changed last, and when it was looked at.
     changed: Option<SystemTime>,
     looked: SystemTime,
@@ -140,7 +133,7 @@ impl ForeignLog {
     }
 
     /// Makes the segment at `index` of the listing the current one. False when its file is gone.
-    fn open(&self, state: &mut State, index: usize) -> Result<bool> {
+    pub(super) fn open(&self, state: &mut State, index: usize) -> Result<bool> {
         let listing = state.listing.as_ref().expect("listed before anything is opened");
         let base = listing.bases[index];
         if state.current.as_ref().is_none_or(|current| current.base != base) {
@@ -290,61 +283,6 @@ impl ForeignLog {
         }
         Err(Error::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("{} is not in this directory", self.id)))
     }
-
-    fn first_at_or_after(&self, state: &mut State, at: Timestamp) -> Result<Option<(Offset, Timestamp)>> {
-        let listing = state.listing.as_ref().expect("listed by the caller");
-        let (count, log_start) = (listing.bases.len(), listing.log_start);
-        let floor = listing.bases.partition_point(|base| *base <= log_start).saturating_sub(1);
-        let mut inflate = Inflater::new(INFLATED_BYTES_MAX);
-        for index in floor..count {
-            if !self.open(state, index)? {
-                continue; // expired meanwhile
-            }
-            let segment = state.current.as_ref().expect("just opened");
-            let len = segment.len()?;
-            let known = state.newest.get(&segment.base);
-            let is_this = |known: &&Newest| known.identity == segment.identity && known.bytes == len;
-            if known.filter(is_this).is_some_and(|known| known.timestamp < at.0) {
-                continue;
-            }
-            let (mut position, mut newest) = (0, i64::MIN);
-            while let Some(header) = segment.header_at(position, len)? {
-                newest = newest.max(header.max_timestamp);
-                if header.max_timestamp >= at.0 && header.last_offset() >= log_start {
-                    let bytes = segment.batch_at(position, &header)?;
-                    if let Some(found) = first_in_batch(&bytes, at, log_start, &mut inflate)? {
-                        return Ok(Some(found));
-                    }
-                }
-                position += u64::from(header.batch_bytes);
-            }
-            if segment.is_sealed && segment.identity.is_some() {
-                let walked = Newest { identity: segment.identity, bytes: len, timestamp: newest };
-                state.newest.insert(segment.base, walked);
-            }
-        }
-        Ok(None)
-    }
-}
-
-fn first_in_batch(
-    bytes: &[u8],
-    at: Timestamp,
-    from: Offset,
-    inflate: &mut Inflater,
-) -> Result<Option<(Offset, Timestamp)>> {
-    let view = BatchView::parse(bytes)?;
-    if !view.crc_matches() {
-        // Being written right now, or damaged: whoever reads it is told.
-        return Ok(None);
-    }
-    for record in view.records(inflate)? {
-        let record = record?;
-        if let Some(timestamp) = record.timestamp.filter(|timestamp| *timestamp >= at && record.offset >= from) {
-            return Ok(Some((record.offset, timestamp)));
-        }
-    }
-    Ok(None)
 }
 
 impl Source for ForeignLog {

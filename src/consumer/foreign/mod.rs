@@ -5,6 +5,7 @@
 
 mod log;
 mod segment;
+mod times;
 mod watch;
 
 pub(super) use log::ForeignLog;

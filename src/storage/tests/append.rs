@@ -259,3 +259,34 @@ fn a_reader_at_the_tail_is_served_from_memory_and_sees_the_same_bytes() {
         assert_eq!(read_all(&log, Offset(n), 100).expect("reads").len(), 1);
     }
 }
+
+#[test]
+fn a_first_batch_beyond_the_reach_of_an_empty_segment_begins_a_segment_of_its_own_and_leaves_no_empty_one() {
+    let far = Offset(5_000_000_000);
+    for clean in [true, false] {
+        let place = Place::new();
+        let log = place.open(small_segments(), true);
+        let mut sealed = batch(&["far"]);
+        sealed.stamp(far, EPOCH);
+        assert_eq!(log.append_verbatim(sealed.bytes()).expect("appends").base_offset, far);
+        log.advance_high_watermark(log.log_end());
+        let look = |log: &Log| {
+            let bases: Vec<Offset> = log.segment_summaries().iter().map(|segment| segment.base_offset).collect();
+            assert_eq!(bases, [far]);
+            assert_eq!(log.log_end(), far.next());
+            assert_eq!(read_all(log, far, 999).expect("reads"), [(far.0, b"far".to_vec())]);
+            assert_eq!(read_all(log, Offset(0), 999).expect("reads").len(), 1);
+        };
+        look(&log);
+        if clean {
+            log.close().expect("closes");
+        }
+        drop(log);
+        let log = place.open(small_segments(), clean);
+        assert!(log.recovery_report().damage.is_none(), "{:?}", log.recovery_report());
+        log.advance_high_watermark(log.log_end());
+        assert_eq!(read_all(&log, far, 999).expect("reads").len(), 1);
+        append(&log, &["next"]).expect("appends");
+        assert!(log.drop_oldest_segment().expect("drops") > 0, "the records can be given up");
+    }
+}
