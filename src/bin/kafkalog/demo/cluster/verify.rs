@@ -23,6 +23,16 @@ pub struct Compared {
     /// Partitions whose files are the same on all three nodes, byte by byte.
     pub identical: u32,
     pub bytes: u64,
+    /// The first of the records that are there more than once.
+    pub repeated: Vec<Repeated>,
+}
+
+/// A record that was sent again because nobody knew what had become of it.
+pub struct Repeated {
+    pub level: usize,
+    pub number: u64,
+    /// Partition and offset of each.
+    pub places: Vec<Place>,
 }
 
 impl Compared {
@@ -34,6 +44,9 @@ impl Compared {
         self.identical == partitions && changed == 0 && all.lost == 0 && all.out_of_order == 0
     }
 }
+
+/// So many are named, however many there are.
+const REPEATED_NAMED_MAX: usize = 10;
 
 /// Where a record lies: partition, offset.
 type Place = (u32, u64);
@@ -47,7 +60,8 @@ pub fn compare(
     passes: &[&Pass],
     high_watermarks: Option<&[Offset]>,
 ) -> Outcome<Compared> {
-    let mut compared = Compared { levels: [Replicated::default(); PASSES], identical: 0, bytes: 0 };
+    let mut compared =
+        Compared { levels: [Replicated::default(); PASSES], identical: 0, bytes: 0, repeated: Vec::new() };
     for partition in 0..partitions {
         let end = high_watermarks.map(|all| all[partition as usize]);
         let log = |dir: &PathBuf| {
@@ -66,6 +80,7 @@ pub fn compare(
         let (places, levels) = read(dir, input)?;
         if index == 0 {
             compared.levels = levels;
+            compared.repeated = repeated(&places);
         }
         everywhere.push(places);
     }
@@ -81,6 +96,16 @@ pub fn compare(
         compared.levels[pass.level].found.lost = lost.count() as u64;
     }
     Ok(compared)
+}
+
+fn repeated(places: &Places) -> Vec<Repeated> {
+    let several = places.iter().filter(|(_, places)| places.len() > 1);
+    let mut all: Vec<Repeated> = several
+        .map(|((level, number), places)| Repeated { level: *level, number: *number, places: places.clone() })
+        .collect();
+    all.sort_unstable_by_key(|one| (one.level, one.number));
+    all.truncate(REPEATED_NAMED_MAX);
+    all
 }
 
 /// Every record of one directory.

@@ -68,6 +68,16 @@ impl Summary<'_> {
             print::count(last.out_of_order),
             print::count(compared.levels.iter().map(|level| level.found.duplicated).sum())
         )?;
+        if let Some(first) = self.compared.repeated.first() {
+            let places: Vec<String> =
+                first.places.iter().map(|(partition, offset)| format!("{partition}@{offset}")).collect();
+            let (name, number) = (LEVELS[first.level].name, first.number);
+            writeln!(
+                out,
+                "The first of these is record {number} of {name}, at {} (partition@offset).",
+                places.join(" and ")
+            )?;
+        }
         writeln!(out, "The files stay in {}", self.dir.display())?;
         Ok(out.flush()?)
     }
@@ -89,6 +99,19 @@ impl Summary<'_> {
                 })
             })
             .collect();
+        let repeated: Vec<Value> = self
+            .compared
+            .repeated
+            .iter()
+            .map(|one| {
+                let places: Vec<Value> = one
+                    .places
+                    .iter()
+                    .map(|(partition, offset)| json!({ "partition": partition, "offset": offset }))
+                    .collect();
+                json!({ "name": LEVELS[one.level].name, "number": one.number, "places": places })
+            })
+            .collect();
         json!({
             "as_promised": self.compared.is_as_promised(self.partitions),
             "dir": self.dir.display().to_string(),
@@ -101,6 +124,7 @@ impl Summary<'_> {
             "identical_partitions": self.compared.identical,
             "high_watermarks": high_watermarks.iter().map(|offset| offset.0).collect::<Vec<_>>(),
             "bytes": self.compared.bytes,
+            "first_repeated": repeated,
         })
     }
 }
