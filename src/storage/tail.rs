@@ -50,7 +50,9 @@ impl KeptBatch {
     /// Whether it lies behind `before` in the same bytes.
     fn continues(&self, before: &KeptBatch) -> bool {
         let (Some(place), Some(other)) = (&self.place, &before.place) else { return false };
-        place.start == other.end && self.bytes.as_ptr() == before.bytes.as_ptr() && self.bytes.len() == before.bytes.len()
+        place.start == other.end
+            && self.bytes.as_ptr() == before.bytes.as_ptr()
+            && self.bytes.len() == before.bytes.len()
     }
 }
 
