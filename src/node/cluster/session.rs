@@ -200,8 +200,13 @@ impl Session {
         Instant(self.used_at.load(Ordering::Relaxed))
     }
 
+    /// `None` also while somebody is at it: he asks when he is done.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.inner.lock().state.poll_timeout()
+        let inner = self.inner.lock();
+        if inner.is_working {
+            return None;
+        }
+        inner.state.poll_timeout()
     }
 }
 

@@ -110,13 +110,16 @@ impl FetchSessions {
 
     /// Does what is due. Says when to come again.
     pub fn tick(&self, now: Instant) -> Option<Instant> {
+        // Whoever is done with a session from here on tells the alarm himself.
+        self.table.lock().wakes_at = None;
         for session in self.sessions() {
             if session.poll_timeout().is_some_and(|at| at <= now) {
                 session.work(&self.shared, now);
             }
         }
         let timeout = self.poll_timeout();
-        self.table.lock().wakes_at = timeout;
+        let mut table = self.table.lock();
+        table.wakes_at = [table.wakes_at, timeout].into_iter().flatten().min();
         timeout
     }
 
