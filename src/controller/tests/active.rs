@@ -95,7 +95,8 @@ fn the_active_controller_describes_its_quorum_and_what_topics_have_set() {
     let metadata_offset = lone.controller.image().offset();
     assert_eq!((state.leader, state.metadata_offset), (NodeId(0), metadata_offset));
     let own = QuorumProgress { node: NodeId(0), log_end: metadata_offset + 1, is_voter: true };
-    assert_eq!(state.replicas, [own], "all of it is on its own disk");
+    let learner = QuorumProgress { node: NodeId(3), log_end: 1, is_voter: false };
+    assert_eq!(state.replicas, [own, learner], "all of it is on its own disk, and whoever registers is given it");
     assert_eq!(
         state.nodes.iter().map(|node| (node.node, node.standing)).collect::<Vec<_>>(),
         [(NodeId(3), NodeStanding::Fenced)]
