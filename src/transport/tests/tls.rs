@@ -9,6 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::thread;
 
@@ -228,8 +229,9 @@ fn files_that_are_not_what_they_should_be_are_refused_by_name() {
 struct Tap {
     url: String,
     passed: Arc<Mutex<Vec<u8>>>,
-    /// How many bytes of the dialler's still pass as they are, before one is changed.
-    sound: Arc<Mutex<Option<usize>>>,
+    /// On which connection, and how many bytes of the dialler's still pass as they are before one is changed.
+    sound: Arc<Mutex<Option<(usize, usize)>>>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl Tap {
@@ -238,27 +240,37 @@ impl Tap {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("tls://{}", listener.local_addr().unwrap());
         let (passed, sound) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(None)));
-        let (all, left) = (Arc::clone(&passed), Arc::clone(&sound));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (all, left, count) = (Arc::clone(&passed), Arc::clone(&sound), Arc::clone(&connections));
         thread::spawn(move || {
             for near in listener.incoming().map_while(Result::ok) {
                 let far = TcpStream::connect(&to).unwrap();
                 let back = (far.try_clone().unwrap(), near.try_clone().unwrap());
                 let (one, other, left) = (Arc::clone(&all), Arc::clone(&all), Arc::clone(&left));
-                thread::spawn(move || carry(near, far, &one, Some(&left)));
+                let own = count.fetch_add(1, Ordering::SeqCst) + 1;
+                thread::spawn(move || carry(near, far, &one, Some((&left, own))));
                 thread::spawn(move || carry(back.0, back.1, &other, None));
             }
         });
-        Tap { url, passed, sound }
+        Tap { url, passed, sound, connections }
+    }
+
+    /// Changes a byte of what the dialler says from now on, on the connection that it has now.
+    fn spoil(&self, at: usize) {
+        *self.sound.lock() = Some((self.connections.load(Ordering::SeqCst), at));
     }
 }
 
-fn carry(mut from: TcpStream, mut to: TcpStream, passed: &Mutex<Vec<u8>>, sound: Option<&Mutex<Option<usize>>>) {
+type Spoiled<'a> = (&'a Mutex<Option<(usize, usize)>>, usize);
+
+fn carry(mut from: TcpStream, mut to: TcpStream, passed: &Mutex<Vec<u8>>, spoiled: Option<Spoiled<'_>>) {
     let mut bytes = [0; 4096];
     while let Ok(count @ 1..) = from.read(&mut bytes) {
-        if let Some(left) = sound.and_then(|sound| sound.lock().take()) {
-            match bytes[..count].get_mut(left) {
-                Some(byte) => *byte ^= 1,
-                None => *sound.expect("it was asked for").lock() = Some(left - count),
+        if let Some((sound, own)) = spoiled {
+            let mut sound = sound.lock();
+            if let Some((_, left)) = sound.filter(|(connection, _)| *connection == own) {
+                *sound = left.checked_sub(count).map(|left| (own, left));
+                bytes[..count].get_mut(left).into_iter().for_each(|byte| *byte ^= 1);
             }
         }
         passed.lock().extend(&bytes[..count]);
@@ -302,7 +314,7 @@ fn a_bit_that_is_changed_on_the_way_ends_the_connection_and_delivers_nothing() {
             let count = events.iter().filter(|event| matches!(event, Event::Up(_))).count();
             (count > connections && matches!(events.last(), Some(Event::Up(_)))).then_some(count)
         });
-        *tap.sound.lock() = Some(at);
+        tap.spoil(at);
         guest.send_until_taken(two.number, &pattern(100_000, 2));
         two.wait_for_notice("TLS: ");
     }
