@@ -28,7 +28,8 @@ fn wait_for_replicas(cluster: &Cluster, members: &[u32], target: &[u32]) {
         until("the replicas are there, and in sync", || {
             let found = cluster.engine(*member).describe_replicas("t", 0).ok()?;
             let (mut isr, mut wanted) = (found.isr, target.clone());
-            (isr.sort_unstable(), wanted.sort_unstable());
+            isr.sort_unstable();
+            wanted.sort_unstable();
             (found.replicas == target && isr == wanted).then_some(())
         });
     }

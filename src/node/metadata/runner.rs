@@ -55,7 +55,7 @@ enum AnyCore {
     /// The voters, by majority.
     Quorum(Box<Core>),
     /// This node's host.
-    Static(StaticCore),
+    Static(Box<StaticCore>),
 }
 
 /// One node's part in the metadata. Every call from any thread.
@@ -110,7 +110,7 @@ impl MetadataRunner {
     ) -> Result<(MetadataRunner, bool)> {
         let core = StaticCore::open(disk, data_dir, settings)?;
         let (was_there, image) = (core.was_there(), Arc::new(core.image().clone()));
-        Ok((MetadataRunner::of(AnyCore::Static(core), image, Vec::new(), peers), was_there))
+        Ok((MetadataRunner::of(AnyCore::Static(Box::new(core)), image, Vec::new(), peers), was_there))
     }
 
     fn of(core: AnyCore, image: Arc<Image>, reports: Vec<Report>, peers: Arc<dyn MetadataPeers>) -> MetadataRunner {
