@@ -136,7 +136,9 @@ impl Partition {
             Fetch { from, bytes_max: bytes_max as usize, up_to: UpTo::LogEnd, min_one_message: serving.is_first };
         match log.read_for_replica(fetch) {
             // There is something, and nothing is found where it has to be.
-            Ok(fetched) if fetched.batches.is_empty() && serving.is_first => Err(ErrorCode::CORRUPT_MESSAGE),
+            Ok(fetched) if fetched.batches.is_empty() && serving.is_first && log.failure().is_none() => {
+                Err(ErrorCode::CORRUPT_MESSAGE)
+            }
             Ok(fetched) => Ok(fetched.batches),
             Err(failed) => {
                 self.tell_failure(&failed);
