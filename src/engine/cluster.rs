@@ -211,7 +211,8 @@ impl Engine {
         orders::replicas_left(self.ask_controller(ControllerRequest::DecommissionNode { node })?)
     }
 
-    /// Changes a node's seat in the metadata quorum.
+    /// Changes a node's seat in the metadata quorum. Whoever is registered gets the metadata as a learner by itself; so one that is to have no
+    /// seat at all ([`NodeSeat::None`]) has to be closed first, or comes back as a learner.
     ///
     /// # Errors
     /// As [`elect_leaders`](Engine::elect_leaders).
@@ -234,8 +235,11 @@ impl Engine {
         self.core.node.config().cluster.address().map(str::to_owned)
     }
 
-    /// Makes another node known under an address before the metadata of the cluster name it, so that it is let in; or where it has
-    /// moved to, when they do not know that yet.
+    /// Makes another node known under an address before the metadata of the cluster name it; or where it has moved to, when they do not
+    /// know that yet. A node that joins needs no such call: over `tcp://`, `unix://` and `inproc://` whoever names the cluster and proves
+    /// to know its secret is let in (16 at a time), and its registration says where it is. One that was removed by
+    /// [`remove_node`](Engine::remove_node) does; and so does every one with `controller.mode=static`, on each node, where it also
+    /// counts for the place of topics that are made from then on.
     ///
     /// # Errors
     /// STATE where the engine is alone; INVALID_ARG for an address that makes no sense here, or this node's own number; CLOSED.
@@ -243,10 +247,10 @@ impl Engine {
         self.set_peer(node, Some(url))
     }
 
-    /// Forgets another node, until the metadata of the cluster name it anew: its connection ends.
+    /// Forgets another node, until the metadata of the cluster name it anew: its connection ends, and it is not let in.
     ///
     /// # Errors
-    /// As [`add_node`](Engine::add_node).
+    /// As [`add_node`](Engine::add_node); INVALID_REQUEST with `controller.mode=static` while it has replicas.
     pub fn remove_node(&self, node: NodeId) -> Result<()> {
         self.set_peer(node, None)
     }

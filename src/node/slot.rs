@@ -102,6 +102,7 @@ impl Partition {
     fn open_log_in_place(&self) -> Result<bool> {
         let mut slot = self.slot.write();
         let Slot::Resting(rest) = &*slot else { return Ok(false) };
+        self.check_not_given_up()?;
         let log = self.open_from(rest)?;
         *slot = Slot::Open(Box::new(log));
         Ok(true)

@@ -6,6 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+/// Ends the sending also where the test fails: its thread is waited for.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 /// Sends one record after the other until it is told to stop; says how many were acknowledged.
 fn send_until(engine: &Engine, stop: &AtomicBool) -> usize {
     let sender = engine.producer().acks(Acks::All).linger(Duration::ZERO).open().expect("opens");
@@ -49,6 +58,7 @@ fn a_node_joins_takes_over_from_a_leader_and_leaves_again_and_no_send_fails() {
     let own = cluster.engine(2).clone();
     let sent = thread::scope(|scope| {
         let sending = scope.spawn(|| send_until(&own, &stop));
+        let stopping = Stop(&stop);
         let joined = cluster.join(&[]);
         cluster.wait_for_members(4);
         assert!(cluster.engine(joined).takes_part().expect("is a member"));
@@ -65,7 +75,7 @@ fn a_node_joins_takes_over_from_a_leader_and_leaves_again_and_no_send_fails() {
         until("nothing is left on it", || (cluster.engine(1).decommission(NodeId(joined)).ok()? == 0).then_some(()));
         wait_for_replicas(&cluster, &[1, 2, 3, 4], &[leader, stay[0], stay[1]]);
         wait_until_without_files(&cluster, joined);
-        stop.store(true, Ordering::Release);
+        drop(stopping);
         sending.join().expect("no send failed")
     });
     assert!(sent > 0);

@@ -1,9 +1,10 @@
 //! The same over TCP, and over TLS.
 
 use crate::world::{id, put, take, until, CLUSTER_ID, PATIENCE};
-use kafkalog::{Acks, Engine, ErrorCode, StartAt, TopicConfig};
+use kafkalog::{Acks, Engine, ErrorCode, NodeId, StartAt, TopicConfig};
 use std::net::TcpListener;
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// Ports that were free a moment ago.
 fn free_ports() -> [u16; 3] {
@@ -39,22 +40,21 @@ fn a_client_works_and_goes_on_without_the_leader(host: &str, ssl: &[(&str, Strin
     let urls = free_ports().map(|port| format!("{host}:{port}"));
     let voters = (1..).zip(&urls).map(|(number, url)| format!("{number}@{url}")).collect::<Vec<_>>().join(",");
     let dirs = [(); 3].map(|()| tempfile::tempdir().expect("temp dir"));
-    let engines: Vec<Engine> = (0..3)
-        .map(|index| {
-            let number = (index + 1).to_string();
-            let settings = [
-                ("node.id", number.as_str()),
-                ("listeners", &urls[index]),
-                ("cluster.id", CLUSTER_ID),
-                ("cluster.secret", "sesame"),
-                ("controller.quorum.voters", &voters),
-            ];
-            let builder = Engine::builder(dirs[index].path());
-            let settings = further(&settings, ssl);
-            let set = settings.iter();
-            set.fold(builder, |builder, (name, value)| builder.set(name, value).expect("legal")).open().expect("opens")
-        })
-        .collect();
+    let open = |number: usize, dir: &TempDir, url: &str, secret: &str| {
+        let number = number.to_string();
+        let settings = [
+            ("node.id", number.as_str()),
+            ("listeners", url),
+            ("cluster.id", CLUSTER_ID),
+            ("cluster.secret", secret),
+            ("controller.quorum.voters", &voters),
+        ];
+        let builder = Engine::builder(dir.path());
+        let settings = further(&settings, ssl);
+        let set = settings.iter();
+        set.fold(builder, |builder, (name, value)| builder.set(name, value).expect("legal")).open().expect("opens")
+    };
+    let engines: Vec<Engine> = (0..3).map(|index| open(index + 1, &dirs[index], &urls[index], "sesame")).collect();
     let settings = further(&[("cluster.secret", "sesame")], ssl);
     let client = Engine::connect(&urls, &lent(&settings)).expect("connects");
     until("the members take part", || {
@@ -66,7 +66,21 @@ fn a_client_works_and_goes_on_without_the_leader(host: &str, ssl: &[(&str, Strin
     let mut consumer = client.consumer().assign(id("t"), StartAt::Earliest).open().expect("opens");
     put(&sender, "t", "before").expect("is acknowledged");
     assert_eq!(take(&mut consumer, 1), ["before"]);
+    // One more, which nobody has made known; another one does not know the secret.
+    let more = [(); 2].map(|()| tempfile::tempdir().expect("temp dir"));
+    let stranger = open(5, &more[1], &format!("{host}:0"), "says me");
+    let joined = open(4, &more[0], &format!("{host}:0"), "sesame");
+    until("the one that joins takes part", || joined.takes_part().expect("is a member").then_some(()));
+    client.reassign("t", 0, Some([2, 3, 4].map(NodeId).to_vec())).expect("is decided");
+    until("it has moved", || {
+        let found = client.describe_replicas("t", 0).expect("is told");
+        (found.replicas == [2, 3, 4].map(NodeId) && found.isr.len() == 3).then_some(())
+    });
+    assert!(!stranger.takes_part().expect("is a member"));
+    assert!(client.describe_cluster().expect("is told").nodes.iter().all(|node| node.id != NodeId(5)));
+    stranger.close_timeout(PATIENCE).expect("closes");
     let leader = client.describe_replicas("t", 0).expect("is told").leader.expect("somebody leads");
+    let engines: Vec<Engine> = engines.into_iter().chain([joined]).collect();
     engines[leader.0 as usize - 1].close_timeout(PATIENCE).expect("closes");
     put(&sender, "t", "after").expect("is acknowledged");
     assert_eq!(take(&mut consumer, 1), ["after"]);

@@ -14,6 +14,7 @@ use crate::storage::Log;
 use crate::time::Instant;
 use crate::types::{LeaderEpoch, NodeId, Offset};
 use bytes::Bytes;
+use std::sync::atomic::Ordering;
 
 /// What is left to do when the role's lock is released.
 enum After {
@@ -47,6 +48,9 @@ impl Partition {
     /// The cluster has taken this replica away: its files go.
     pub(in crate::node) fn give_up_replica(&self) -> Result<()> {
         let mut slot = self.slot.write();
+        if let Some(seat) = &self.seat {
+            seat.is_given_up.store(true, Ordering::Release);
+        }
         if let Slot::Open(log) = &*slot {
             self.house.open.forget(&self.me);
             let _ = log.close(); // nobody reads it again
@@ -197,7 +201,7 @@ impl Partition {
             return Err(Error::new(ErrorCode::STATE, text));
         }
         self.count(1, appended.last_offset.next().since(appended.base_offset), records.len());
-        if !self.enlisted.swap(true, std::sync::atomic::Ordering::AcqRel) {
+        if !self.enlisted.swap(true, Ordering::AcqRel) {
             self.house.upkeep.enlist(self, log);
         }
         rest

@@ -32,7 +32,7 @@ use crate::storage::Log;
 use crate::types::{LeaderEpoch, NodeId, Offset, TopicPartition};
 use ack::Acks;
 use parking_lot::Mutex;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 /// What a partition of a cluster has that a lone one has not.
@@ -43,6 +43,8 @@ pub(super) struct Seat {
     acks: Acks,
     /// This node leads; for those who only want to know where to go.
     is_leading: AtomicBool,
+    /// The cluster has taken the replica away: its log is not opened any more, which would make a new one.
+    is_given_up: AtomicBool,
 }
 
 /// Who leads, as far as this node has heard, and its own part in it.
@@ -81,7 +83,8 @@ impl Seat {
             correlation_last: Correlation::default(),
             refused_at: None,
         };
-        Seat { me, links, state: Mutex::new(state), acks: Acks::default(), is_leading: AtomicBool::new(false) }
+        let (is_leading, is_given_up) = (AtomicBool::new(false), AtomicBool::new(false));
+        Seat { me, links, state: Mutex::new(state), acks: Acks::default(), is_leading, is_given_up }
     }
 }
 
@@ -111,9 +114,21 @@ impl Partition {
         if self.is_hosted() {
             return Ok(());
         }
+        Err(self.not_hosted())
+    }
+
+    /// Asked with the slot at hand: whoever comes late, for instance with what a leader had answered, opens nothing.
+    pub(super) fn check_not_given_up(&self) -> Result<()> {
+        match &self.seat {
+            Some(seat) if seat.is_given_up.load(Ordering::Acquire) => Err(self.not_hosted()),
+            _ => Ok(()),
+        }
+    }
+
+    fn not_hosted(&self) -> Error {
         let text =
             format!("{}: this node has no replica of it; a consumer or a producer reaches its leader", self.id());
-        Err(Error::new(ErrorCode::NOT_LEADER_OR_FOLLOWER, text))
+        Error::new(ErrorCode::NOT_LEADER_OR_FOLLOWER, text)
     }
 }
 

@@ -89,6 +89,7 @@ impl Partition {
     }
 
     fn lead(&self, seat: &Seat, node_epoch: NodeEpoch, orders: &Orders<'_>) -> Result<Moved> {
+        seat.is_given_up.store(false, Ordering::Release);
         let log = self.log()?;
         let now = orders.now;
         let mut state = seat.state.lock();
@@ -135,6 +136,7 @@ impl Partition {
     }
 
     fn follow(&self, seat: &Seat, leader: NodeId, orders: &Orders<'_>) -> Result<Moved> {
+        seat.is_given_up.store(false, Ordering::Release);
         let log = self.log()?;
         if let Some(failed) = log.failure() {
             // At its leader's end it would be taken for one that keeps up.
