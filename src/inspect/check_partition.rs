@@ -155,11 +155,10 @@ fn first_disagreement(
     let log_start = log_start.unwrap_or(Offset::ZERO);
     let ends = whole.epochs.iter().skip(1).map(|(_, start)| *start).chain([whole.end]);
     let mut left = whole.epochs.iter().zip(ends).filter(|(_, end)| *end > log_start);
-    let found = left.find_map(|((epoch, start), _)| {
+    left.find_map(|((epoch, start), _)| {
         let start = (*start).max(log_start);
         (epochs.epoch_for_offset(start) != Some(*epoch)).then_some((*epoch, start))
-    });
-    found
+    })
 }
 
 fn log_start_now(id: &TopicPartition, dir: &Path) -> Option<Offset> {
