@@ -861,8 +861,10 @@ kafkalog_code_t kafkalog_metadata(const kafkalog_engine_t *e,
                                   kafkalog_buf_t **json,
                                   kafkalog_error_t **err);
 
-// Makes another node known under an address, so that it is let in before the metadata of the cluster name it; or says where it has moved
-// to, when they do not know that yet. What they say later goes before this.
+// Makes another node known under an address before the metadata of the cluster name it; or says where it has moved to, when they do not
+// know that yet. What they say later goes before this. A node that joins over tcp://, tls://, unix:// or inproc:// needs no such call:
+// whoever names the cluster and proves to know its secret is let in, and its registration says where it is. One that was removed by
+// kafkalog_node_remove() needs it; so does every one with `controller.mode=static`, on each node.
 //
 // [MT], never blocks for long. Codes: _STATE (an engine alone), _INVALID_ARG, _CLOSED, _FATAL.
 kafkalog_code_t kafkalog_node_add(kafkalog_engine_t *e,
@@ -891,7 +893,7 @@ kafkalog_code_t kafkalog_node_listen(kafkalog_engine_t *e,
                                      kafkalog_buf_t **bound_url,
                                      kafkalog_error_t **err);
 
-// Forgets another node, until the metadata of the cluster name it anew: its connection ends. To move what it has away for good:
+// Forgets another node, until the metadata of the cluster name it anew: its connection ends, and it is not let in. To move what it has away for good:
 // kafkalog_node_decommission().
 //
 // [MT], never blocks for long. Codes: _STATE (an engine alone), _INVALID_ARG, _CLOSED, _FATAL.
@@ -899,7 +901,8 @@ kafkalog_code_t kafkalog_node_remove(kafkalog_engine_t *e,
                                      int32_t node_id,
                                      kafkalog_error_t **err);
 
-// Gives a node its seat in the metadata quorum: KAFKALOG_SEAT_VOTER, _LEARNER or _NONE. One change at a time.
+// Gives a node its seat in the metadata quorum: KAFKALOG_SEAT_VOTER, _LEARNER or _NONE. One change at a time. Whoever is registered gets
+// the metadata as a learner by itself; so one that is to have no seat at all has to be closed first, or comes back as a learner.
 //
 // [MT], blocks until the change is committed, up to `timeout_ms`. Codes: NOT_CONTROLLER (41), REQUEST_TIMED_OUT (7), INVALID_REQUEST (42), _STATE (an
 // engine alone), _INVALID_ARG, _CLOSED, _FATAL.

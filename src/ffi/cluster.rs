@@ -73,8 +73,10 @@ pub unsafe extern "C" fn kafkalog_node_listen(
     }
 }
 
-/// Makes another node known under an address, so that it is let in before the metadata of the cluster name it; or says where it has moved
-/// to, when they do not know that yet. What they say later goes before this.
+/// Makes another node known under an address before the metadata of the cluster name it; or says where it has moved to, when they do not
+/// know that yet. What they say later goes before this. A node that joins over tcp://, tls://, unix:// or inproc:// needs no such call:
+/// whoever names the cluster and proves to know its secret is let in, and its registration says where it is. One that was removed by
+/// kafkalog_node_remove() needs it; so does every one with `controller.mode=static`, on each node.
 ///
 /// [MT], never blocks for long. Codes: _STATE (an engine alone), _INVALID_ARG, _CLOSED, _FATAL.
 #[no_mangle]
@@ -93,7 +95,7 @@ pub unsafe extern "C" fn kafkalog_node_add(
     }
 }
 
-/// Forgets another node, until the metadata of the cluster name it anew: its connection ends. To move what it has away for good:
+/// Forgets another node, until the metadata of the cluster name it anew: its connection ends, and it is not let in. To move what it has away for good:
 /// kafkalog_node_decommission().
 ///
 /// [MT], never blocks for long. Codes: _STATE (an engine alone), _INVALID_ARG, _CLOSED, _FATAL.
@@ -133,7 +135,8 @@ pub unsafe extern "C" fn kafkalog_node_decommission(
     }
 }
 
-/// Gives a node its seat in the metadata quorum: KAFKALOG_SEAT_VOTER, _LEARNER or _NONE. One change at a time.
+/// Gives a node its seat in the metadata quorum: KAFKALOG_SEAT_VOTER, _LEARNER or _NONE. One change at a time. Whoever is registered gets
+/// the metadata as a learner by itself; so one that is to have no seat at all has to be closed first, or comes back as a learner.
 ///
 /// [MT], blocks until the change is committed, up to `timeout_ms`. Codes: NOT_CONTROLLER (41), REQUEST_TIMED_OUT (7), INVALID_REQUEST (42), _STATE (an
 /// engine alone), _INVALID_ARG, _CLOSED, _FATAL.
