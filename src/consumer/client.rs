@@ -307,7 +307,8 @@ impl Consumer {
         partitions.iter().map(|id| Ok(self.source(id)?.bounds(false)?.start)).collect()
     }
 
-    /// The offset behind the last record that may be read, of each partition. They need not be assigned.
+    /// The offset behind the last record that may be read, of each partition. They need not be assigned. Where the replica beside this
+    /// consumer is a follower, that is the end that it has heard of: its leader's, one fetch ago (Kafka asks the leader).
     ///
     /// # Errors
     /// `UNKNOWN_TOPIC_OR_PARTITION`, or what reading met.

@@ -76,7 +76,9 @@ fn offsets_by_name_and_by_time_are_asked_at_the_leader() {
         let consumer = cluster.engine(member).consumer().open().expect("opens");
         let one = [id("t")];
         assert_eq!(consumer.beginning_offsets(&one).expect("is told")[0].0, 0);
-        assert_eq!(consumer.end_offsets(&one).expect("is told")[0].0, 3);
+        until("the replica here has heard that they are committed", || {
+            (consumer.end_offsets(&one).expect("is told")[0].0 == 3).then_some(())
+        });
         let found = consumer.offsets_for_times(&[(id("t"), Timestamp(1_500)), (id("t"), Timestamp(9_000))]);
         let found: Vec<_> = found.expect("is told").into_iter().map(|one| one.map(|(offset, _)| offset.0)).collect();
         assert_eq!(found, [Some(1), None]);
