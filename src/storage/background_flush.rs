@@ -41,11 +41,11 @@ impl Log {
             if !mark.no_producers {
                 appender.producers.take_snapshot(&*self.disk, &self.dir, mark.indexed, false)?;
             }
+            if !appender.active.is_sealed() {
+                appender.active.finish_time_index(&appender);
+            }
             (mark, appender.active.clone(), self.commit.cuts())
         };
-        if !active.is_sealed() {
-            active.finish_time_index();
-        }
         // Twice at the most: `commit` may find that somebody's sync covered us already.
         if !self.commit.commit(mark.indexed, || self.log_end(), || self.sync_log())? {
             return Ok(self.flushed()); // cut meanwhile: the mark was lowered

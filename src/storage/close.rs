@@ -24,7 +24,7 @@ impl Log {
                 return Ok(());
             }
             appender.closed = true;
-            appender.active.finish_time_index();
+            appender.active.finish_time_index(&appender);
         }
         if let Some(failure) = self.failure() {
             return Err(failure);

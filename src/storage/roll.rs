@@ -42,7 +42,7 @@ impl Log {
             return self.rename_empty(appender, &old, base);
         }
         self.changed.store(true, Ordering::Release);
-        old.finish_time_index();
+        old.finish_time_index(appender);
         self.give_room_back(appender)?;
         let began = std::time::Instant::now();
         if !planted!("bug-ack-before-fsync") {

@@ -5,6 +5,7 @@
 
 use super::api::SegmentSummary;
 use super::index::{OffsetIndex, TimeIndex};
+use super::log::Appender;
 use super::names::{file_name, FileKind};
 use super::open_files::OpenFiles;
 use super::recovery::remove_if_there;
@@ -171,7 +172,7 @@ impl Segment {
     }
 
     /// Largest timestamp and the last offset of the batch that brought it, as the time index has it where the segment was opened
-    /// and not written: [`Times`] knows whether that is true.
+    /// and not written: [`Times`] knows whether that is true. While somebody else appends, the two may be of neighbouring batches.
     pub(super) fn max_timestamp(&self) -> Option<(Timestamp, Offset)> {
         let known = self.max_timestamp.load(Ordering::Acquire);
         if known != NONE {
@@ -246,8 +247,9 @@ impl Segment {
             .ok_or_else(|| Error::new(ErrorCode::STATE, format!("{} is sealed", self.path.display())))
     }
 
-    /// The forced last entry of the time index (roll, close).
-    pub(super) fn finish_time_index(&self) {
+    /// The forced last entry of the time index (roll, flush, close). Only for him who holds the appender: otherwise the timestamp might be of
+    /// one batch and the offset of the next.
+    pub(super) fn finish_time_index(&self, _held: &Appender) {
         if let Some((timestamp, offset)) = self.max_timestamp() {
             // A missing entry only makes a search by time start earlier: the file could not grow, or a false last line of a damaged
             // index stands in the way. The log is not touched by either.

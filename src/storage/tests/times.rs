@@ -1,5 +1,7 @@
 use super::*;
+use crate::sim::SimDisk;
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Any index of times: lines that are in order and promise anything at all.
 fn false_times(rng: &mut fastrand::Rng, times: std::ops::Range<i64>, offsets: u32) -> Vec<u8> {
@@ -109,4 +111,31 @@ fn retention_by_age_does_not_believe_a_time_index_that_makes_records_old() {
         assert_eq!(log.apply_retention(Timestamp(5500)).expect("looks").segments_deleted, 0, "{claim:?}");
         assert!(log.apply_retention(Timestamp(6500)).expect("looks").segments_deleted > 0, "{claim:?}");
     }
+}
+
+#[test]
+fn a_time_index_says_the_truth_although_flushes_come_in_the_middle_of_appends() {
+    let disk = SimDisk::new(7);
+    disk.create_dir("/d".as_ref()).expect("creates");
+    let config = LogConfig { index_interval_bytes: 4096, ..LogConfig::default() };
+    let log = Log::open(opening(Arc::new(disk), "/d/t-0".as_ref(), config, true)).expect("opens");
+    const BATCHES: u64 = 400_000;
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Acquire) {
+                log.flush().expect("flushes");
+            }
+        });
+        for n in 0..BATCHES {
+            let timestamp = i64::try_from(n).expect("a small number");
+            log.append(&mut batch_at(&["v"], timestamp, None), EPOCH, Timestamp(0)).expect("appends");
+        }
+        is_over.store(true, Ordering::Release);
+    });
+    // Every batch has one record, whose timestamp is its offset.
+    let entries = log.segments().active().time_index.entries().expect("reads");
+    assert!(entries.len() > 100, "{} entries are no test", entries.len());
+    let wrong: Vec<_> = entries.iter().filter(|entry| entry.timestamp.0.unsigned_abs() != entry.offset.0).collect();
+    assert!(wrong.is_empty(), "of {}: {wrong:?}", entries.len());
 }
