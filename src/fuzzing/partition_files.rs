@@ -11,6 +11,7 @@
 use crate::disk::Disk;
 use crate::record::{crc32c, BATCH_HEADER_BYTES, LOG_OVERHEAD_BYTES};
 use crate::sim::SimDisk;
+use crate::storage::doubt::DOUBT_FILE;
 use crate::storage::leader_epochs::LEADER_EPOCH_FILE;
 use crate::storage::names::{file_name, file_name_in_state, FileKind, FileState};
 use crate::storage::partition_metadata::PARTITION_METADATA_FILE;
@@ -34,7 +35,7 @@ const FILE_HEADER_BYTES: usize = 4;
 const FILES_MAX: usize = 40;
 
 /// What a file is; its number is its place here.
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 15] = [
     Kind::Segment(FileKind::Log, FileState::Live),
     Kind::Segment(FileKind::Index, FileState::Live),
     Kind::Segment(FileKind::TimeIndex, FileState::Live),
@@ -49,6 +50,7 @@ const KINDS: [Kind; 14] = [
     Kind::Segment(FileKind::Log, FileState::Deleted),
     Kind::Named("leader-epoch-checkpoint.tmp"),
     Kind::Named("stranger"),
+    Kind::Named(DOUBT_FILE),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -38,6 +38,7 @@ fn open(disk: &SimDisk, segment_bytes: u32) -> Log {
         log_start: Offset::ZERO,
         high_watermark: Offset::MAX,
         clean: false,
+        in_doubt: false,
         topic_id: Some([9; 16]),
         files: Arc::new(OpenFiles::new(2)),
     })

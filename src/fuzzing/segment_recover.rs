@@ -162,6 +162,7 @@ fn open(files: &PartitionFiles, disk: &SimDisk, log_start: Offset, clean: bool) 
         log_start,
         high_watermark: Offset::MAX,
         clean,
+        in_doubt: false,
         topic_id: None,
         files: Arc::new(OpenFiles::new(2)),
     };

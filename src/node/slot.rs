@@ -25,6 +25,8 @@ pub(super) struct AtRest {
     pub(super) high_watermark: Offset,
     /// Nothing has to be scanned.
     pub(super) clean: bool,
+    /// The last attempt to open it has failed.
+    pub(super) in_doubt: bool,
     /// The directory is there. A partition that nobody ever touched has none.
     pub(super) on_disk: bool,
     /// Known once the log was open in this life of the node.
@@ -101,9 +103,11 @@ impl Partition {
     /// False when somebody else was faster.
     fn open_log_in_place(&self) -> Result<bool> {
         let mut slot = self.slot.write();
-        let Slot::Resting(rest) = &*slot else { return Ok(false) };
+        let Slot::Resting(rest) = &mut *slot else { return Ok(false) };
         self.check_not_given_up()?;
-        let log = self.open_from(rest)?;
+        let opened = self.open_from(rest);
+        rest.in_doubt |= opened.is_err();
+        let log = opened?;
         *slot = Slot::Open(Box::new(log));
         Ok(true)
     }
@@ -120,6 +124,7 @@ impl Partition {
             log_start: rest.log_start,
             high_watermark: rest.high_watermark,
             clean: rest.clean,
+            in_doubt: rest.in_doubt,
             topic_id: Some(self.settings.topic_id),
             files: house.files.clone(),
         };
@@ -190,6 +195,7 @@ impl Partition {
             log_start: offsets.log_start,
             high_watermark: offsets.high_watermark,
             clean: true,
+            in_doubt: false,
             on_disk: true,
             offsets: Some(offsets),
         })

@@ -169,6 +169,7 @@ impl Node {
             log_start: marks.log_start,
             high_watermark: marks.high_watermark,
             clean: was_clean,
+            in_doubt: false,
             on_disk,
             offsets: None,
         }

@@ -87,6 +87,7 @@ impl Life {
             log_start: Offset(self.log_start),
             high_watermark: Offset(self.durable),
             clean: self.clean,
+            in_doubt: false,
             topic_id: None,
             files: Arc::new(OpenFiles::new(2)),
         }

@@ -40,6 +40,8 @@ pub struct Opening {
     pub high_watermark: Offset,
     /// Whether the log was closed in order: then nothing is scanned.
     pub clean: bool,
+    /// An earlier opening has failed: what no sync vouches for is made anew ([`doubt`](super::doubt)).
+    pub in_doubt: bool,
     /// The topic's id, written to `partition.metadata` when that is absent, compared when it is there.
     pub topic_id: Option<[u8; 16]>,
     pub files: Arc<OpenFiles>,

@@ -8,6 +8,7 @@
 
 use super::api::{Appended, LogOffsets, Opening, SegmentSummary, SyncCounters};
 use super::append::Foreign;
+use super::doubt;
 use super::flush::GroupCommit;
 use super::leader_epochs::LeaderEpochs;
 use super::mark::MarkFile;
@@ -264,6 +265,9 @@ impl Log {
     pub(super) fn fail(&self, failure: Error) -> Error {
         let first = {
             let mut kept = self.failure.lock();
+            if kept.is_none() {
+                doubt::note(&*self.disk, &self.dir, &failure);
+            }
             kept.get_or_insert_with(|| failure.into_fatal()).clone()
         };
         self.failed.store(true, Ordering::Release);

@@ -10,6 +10,7 @@ pub mod checkpoint;
 mod close;
 #[cfg(test)]
 mod crash_tests;
+pub(crate) mod doubt;
 mod epochs;
 mod flush;
 pub mod index;

@@ -5,9 +5,11 @@
 //! damage; at and above it the first batch that is not whole ends the log. Directories without a mark (Kafka's own) are judged by
 //! the checkpointed recovery point in its place.
 //!
-//! Crash during recovery: every step can be done again. What is accepted is synced before anybody reads it.
+//! Crash during recovery: every step can be done again. What is accepted is synced before anybody reads it. Where a sync has failed before,
+//! that is not enough: see [`doubt`](super::doubt).
 
 use super::api::Opening;
+use super::doubt;
 use super::leader_epochs::{LeaderEpochs, LEADER_EPOCH_FILE};
 use super::mark::{Mark, MarkFile};
 use super::names::{file_name, FileKind};
@@ -51,10 +53,24 @@ pub(super) struct Loaded {
 }
 
 pub(super) fn load(opening: &Opening) -> Result<Loaded> {
+    let disk = &*opening.disk;
+    let loaded = load_noting(opening);
+    match &loaded {
+        Ok(_) => doubt::forget(disk, &opening.dir)?,
+        Err(failure) => doubt::note(disk, &opening.dir, failure),
+    }
+    loaded
+}
+
+fn load_noting(opening: &Opening) -> Result<Loaded> {
     let mut report = RecoveryReport::default();
     let disk = &opening.disk;
     prepare_dir(opening)?;
     let bases = super::leftovers::clear(&**disk, &opening.dir, &mut report.leftovers)?;
+    if opening.in_doubt || doubt::is_noted(&**disk, &opening.dir)? {
+        doubt::dispel(&**disk, &opening.dir, bases.last().copied())?;
+        report.leftovers.push("a sync had failed: the last segment and the small files were made anew".to_owned());
+    }
     let (mark_file, mark) = MarkFile::open(&**disk, &opening.dir)?;
     let setup = SegmentSetup {
         disk,
@@ -147,11 +163,7 @@ pub(super) fn load(opening: &Opening) -> Result<Loaded> {
 
 fn prepare_dir(opening: &Opening) -> Result<()> {
     let (disk, dir) = (&*opening.disk, opening.dir.as_path());
-    if !disk.exists(dir).map_err(|e| Error::io("look for", dir, e))? {
-        disk.create_dir(dir).map_err(|e| Error::io("create directory", dir, e))?;
-        let parent = dir.parent().unwrap_or(Path::new("."));
-        disk.sync_dir(parent).map_err(|e| Error::io("sync directory", parent, e))?;
-    }
+    doubt::make_empty_dir_anew(disk, dir)?;
     let Some(expected) = opening.topic_id else { return Ok(()) };
     match partition_metadata::read(disk, dir)? {
         None => partition_metadata::write(disk, dir, &expected),

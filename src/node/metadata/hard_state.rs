@@ -10,6 +10,7 @@ use crate::controller::HardState;
 use crate::disk::Disk;
 use crate::error::{Error, ErrorCode, Result};
 use crate::storage::checkpoint::{read_file, replace_file};
+use crate::storage::doubt;
 use crate::types::NodeId;
 use std::path::Path;
 
@@ -37,12 +38,14 @@ pub(super) fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<HardState>> {
     Ok(Some(HardState { term: u64_at(0), vote, commit: u64_at(13) }))
 }
 
-/// Replaces the file; durable on return. A crash leaves the old or the new one.
+/// Replaces the file; durable on return. A crash leaves the old or the new one; a failure leaves a note, so that opening the log makes
+/// it anew.
 pub(super) fn write(disk: &dyn Disk, dir: &Path, state: HardState) -> Result<()> {
     let mut content = [0; CONTENT_BYTES];
     content[..8].copy_from_slice(&state.term.to_be_bytes());
     content[8] = u8::from(state.vote.is_some());
     content[9..13].copy_from_slice(&state.vote.unwrap_or_default().0.to_be_bytes());
     content[13..].copy_from_slice(&state.commit.to_be_bytes());
-    replace_file(disk, &dir.join(HARD_STATE_FILE), &ENVELOPE.seal(&content))
+    let written = replace_file(disk, &dir.join(HARD_STATE_FILE), &ENVELOPE.seal(&content));
+    written.inspect_err(|failure| doubt::note(disk, dir, failure))
 }

@@ -88,6 +88,7 @@ impl MetadataPlace {
             log_start,
             high_watermark: Offset(commit),
             clean: false,
+            in_doubt: false,
             topic_id: Some(METADATA_TOPIC_ID),
             files: Arc::new(OpenFiles::new(1)),
         })?;

@@ -276,6 +276,7 @@ impl Partition {
             log_start,
             high_watermark: log_start,
             clean: false,
+            in_doubt: false,
             on_disk: false,
             offsets: None,
         };

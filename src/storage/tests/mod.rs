@@ -65,6 +65,7 @@ pub(super) fn opening(disk: Arc<dyn Disk>, dir: &Path, config: LogConfig, clean:
         log_start: Offset::ZERO,
         high_watermark: Offset::MAX,
         clean,
+        in_doubt: false,
         topic_id: None,
         files: Arc::new(OpenFiles::new(8)),
     }

@@ -90,6 +90,7 @@ impl Toy {
                 log_start: Offset(0),
                 high_watermark: Offset(0),
                 clean: false,
+                in_doubt: false,
                 topic_id: None,
                 files: Arc::new(OpenFiles::new(16)),
             };
