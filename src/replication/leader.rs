@@ -202,8 +202,11 @@ impl Leader {
         }
     }
 
-    /// Newer state of the partition within this reign: other replicas, another ISR. Older state is ignored.
-    pub fn handle_partition(&mut self, state: &PartitionState, now: Instant) {
+    /// Newer state of the partition within this reign: other replicas, another ISR, and the `min.insync.replicas` that goes with it: who
+    /// has left an ISR that is too small by it may be elected, so nothing is to be committed by an older one any more. Older state is
+    /// ignored.
+    pub fn handle_partition(&mut self, state: &PartitionState, min_insync_replicas: u32, now: Instant) {
+        self.min_insync_replicas = min_insync_replicas;
         if self.isr.handle_state(state) {
             self.assign(state.replicas.clone(), now);
             self.advance(now);

@@ -13,7 +13,11 @@ use std::sync::Arc;
 impl Node {
     /// Brings the catalogue into step with the image: one write for everything that is new. Topics that the image does not have are
     /// deleted where it `is_complete`, else they wait; what never belonged to the cluster is left alone.
+    ///
+    /// # Errors
+    /// The disk's. Settings are obeyed all the same: a leader that commits by older ones than the controller decides by loses records.
     pub(super) fn adopt_topics(&self, image: &Image, is_complete: bool) -> Result<()> {
+        self.obey_image(image);
         for name in self.topics_that_go(image, is_complete) {
             self.delete_topic(&name)?;
         }
@@ -37,13 +41,12 @@ impl Node {
         if changed == *catalogue {
             return Ok(());
         }
-        let overrides = self.overrides_of(&changed.topics);
         self.write_catalogue(&mut catalogue, changed)?;
         let mut topics = self.topics.write();
         for (name, entry) in catalogue.topics.iter().filter(|(_, entry)| entry.in_cluster && !entry.deleting) {
-            let overrides = overrides.get(name).cloned().unwrap_or_default();
             match topics.get(&**name) {
                 None => {
+                    let overrides = self.overrides_of(name, &entry.overrides);
                     let name: Arc<str> = Arc::from(name.as_str());
                     let topic = self.topic_of(&name, entry, &overrides, |_| Ok(untouched()))?;
                     topics.insert(name, topic);
@@ -52,13 +55,26 @@ impl Node {
                     if topic.partition_count() < entry.partition_count {
                         self.extend_topic(topic, entry.partition_count);
                     }
-                    if topic.overrides() != overrides {
-                        self.obey_overrides(topic, overrides);
-                    }
                 }
             }
         }
         Ok(())
+    }
+
+    /// What is new about the settings of topics that are here.
+    fn obey_image(&self, image: &Image) {
+        let catalogue = self.catalogue.lock();
+        let topics = self.topics.read();
+        for topic in image.topics() {
+            let known = topics.get(&*topic.name).filter(|known| known.id() == topic.id);
+            let Some((known, entry)) = known.zip(catalogue.topics.get(&*topic.name)) else { continue };
+            if entry.overrides != topic.settings {
+                let overrides = self.overrides_of(&topic.name, &topic.settings);
+                if known.overrides() != overrides {
+                    self.obey_overrides(known, overrides);
+                }
+            }
+        }
     }
 
     pub(super) fn has_cluster_topics(&self) -> bool {
@@ -86,18 +102,14 @@ impl Node {
     }
 
     /// Settings that this version does not know, or not with such values, are left out and said so.
-    fn overrides_of(&self, topics: &BTreeMap<String, TopicEntry>) -> BTreeMap<String, TopicOverrides> {
-        let mut all = BTreeMap::new();
-        for (name, entry) in topics.iter().filter(|(_, entry)| entry.in_cluster) {
-            let mut overrides = TopicOverrides::new();
-            for (key, value) in &entry.overrides {
-                if let Err(refused) = overrides.set(key, value) {
-                    self.house.tell(Level::Warn, || format!("topic {name}: {refused}"));
-                }
+    fn overrides_of(&self, name: &str, settings: &BTreeMap<String, String>) -> TopicOverrides {
+        let mut overrides = TopicOverrides::new();
+        for (key, value) in settings {
+            if let Err(refused) = overrides.set(key, value) {
+                self.house.tell(Level::Warn, || format!("topic {name}: {refused}"));
             }
-            all.insert(name.clone(), overrides);
         }
-        all
+        overrides
     }
 }
 

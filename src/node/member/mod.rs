@@ -93,6 +93,12 @@ impl Member {
         (epoch > 0).then_some(NodeEpoch(epoch))
     }
 
+    /// What this life registers as.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
     fn runner(&self) -> &MetadataRunner {
         self.runner.get().expect("is set before anybody has the member")
     }

@@ -19,6 +19,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod settings;
+
 const STEP: Duration = Duration::from_millis(10);
 
 struct Seat {

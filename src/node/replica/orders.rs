@@ -100,7 +100,7 @@ impl Partition {
         let reigns_on = state.leader_epoch == orders.state.leader_epoch && state.node_epoch == node_epoch;
         let mut moved = match &mut state.role {
             Role::Leader(leader) if reigns_on => {
-                leader.handle_partition(&orders.partition_state(), now);
+                leader.handle_partition(&orders.partition_state(), self.settings.min_insync_replicas(), now);
                 Moved::default()
             }
             _ => {

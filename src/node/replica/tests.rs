@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod damage;
+mod settings;
 
 const BYTES: u32 = 1 << 20;
 const NODES: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];

@@ -164,7 +164,7 @@ fn a_copy_of_the_refused_join_that_is_accepted_after_all_finds_the_leader_still_
     let mut reign = expanding();
     reign.refuse(ErrorCode::INELIGIBLE_REPLICA, 10, 2);
     assert_eq!(reign.proposal(), Some(vec![1]));
-    reign.leader.handle_partition(&state(&[1, 2, 3], &[1, 2], 11), at(3));
+    reign.leader.handle_partition(&state(&[1, 2, 3], &[1, 2], 11), 1, at(3));
     assert_eq!((reign.committed(), reign.maximal()), (vec![1, 2], vec![1, 2]));
     reign.refuse(ErrorCode::INVALID_UPDATE_VERSION, 10, 4);
     assert_eq!(reign.maximal(), [1, 2]);
@@ -199,7 +199,7 @@ fn what_newer_state_has_to_clear_up_waits_for_it() {
         reign.refuse(code, 10, 2);
         reign.leader.handle_timeout(at(100_000));
         assert_eq!((reign.proposal(), reign.maximal()), (None, vec![1, 2]), "{code:?}");
-        reign.leader.handle_partition(&state(&[1, 2, 3], &[1, 3], 12), at(100_001));
+        reign.leader.handle_partition(&state(&[1, 2, 3], &[1, 3], 12), 1, at(100_001));
         assert_eq!(reign.maximal(), [1, 3], "{code:?}");
     }
 }
@@ -231,7 +231,7 @@ fn verdicts_of_other_states_and_of_other_reigns_are_ignored() {
     };
     reign.leader.handle_isr_verdict(verdict, at(3));
     assert_eq!(reign.maximal(), [1, 2]);
-    reign.leader.handle_partition(&state(&[1, 2, 3], &[1, 2, 3], 9), at(4));
+    reign.leader.handle_partition(&state(&[1, 2, 3], &[1, 2, 3], 9), 1, at(4));
     assert_eq!(reign.maximal(), [1, 2], "older state is ignored");
     reign.accept(&[1, 2], 10, 5);
     reign.accept(&[1, 2], 10, 6);
@@ -254,7 +254,7 @@ fn the_high_watermark_waits_for_who_has_caught_up_and_is_about_to_join() {
 fn new_replicas_follow_and_removed_ones_are_strangers() {
     let mut reign = reign(&[1, 2], &[1, 2], 2, 10);
     reign.fetch(2, 10, 1);
-    reign.leader.handle_partition(&state(&[1, 3, 4], &[1], 11), at(2));
+    reign.leader.handle_partition(&state(&[1, 3, 4], &[1], 11), 1, at(2));
     let request = reign.request(10, 10);
     assert_eq!(reign.send(2, 1, &request, 3), FetchVerdict::Refuse(ErrorCode::UNKNOWN_LEADER_EPOCH));
     reign.fetch(4, 10, 4);

@@ -88,7 +88,7 @@ fn an_acknowledgement_waits_for_the_high_watermark_and_tells_when_the_isr_shrank
     reign.fetch(2, 5, 2);
     assert_eq!(reign.leader.judge_ack(LeaderEpoch(5), Offset(5)), AckVerdict::Done);
     assert_eq!(reign.leader.judge_ack(LeaderEpoch(4), Offset(5)), AckVerdict::NotLeader);
-    reign.leader.handle_partition(&state(&[1, 2], &[1], 11), at(3));
+    reign.leader.handle_partition(&state(&[1, 2], &[1], 11), 2, at(3));
     assert_eq!(reign.leader.judge_ack(LeaderEpoch(5), Offset(5)), AckVerdict::NotEnoughReplicasAfterAppend);
 }
 

@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::storage::LogOffsets;
 use crate::types::{LeaderEpoch, NodeId, Offset, TopicPartition};
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// One replica, as its node shows it.
@@ -29,6 +30,15 @@ pub trait ReadLog {
     /// # Errors
     /// As the log's.
     fn read_log(&self, from: Offset) -> Result<Bytes>;
+}
+
+/// Which metadata an image is made of.
+#[derive(Clone, Default, Debug)]
+pub struct ImageMark {
+    /// Of the last entry of the metadata log.
+    pub offset: u64,
+    /// The incarnation of each node that is registered there.
+    pub registered: BTreeMap<NodeId, u64>,
 }
 
 /// What the controller decided about a partition.

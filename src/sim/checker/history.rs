@@ -49,8 +49,8 @@ pub(super) struct History {
     pub unseen_end: Offset,
     /// From here on a loss is excused.
     pub floor: Option<Offset>,
-    /// From here on something was lost that way: what was read there before is no measure any more.
-    pub lossy_from: Option<Offset>,
+    /// Who has perhaps still what was lost that way, and from where on its log is no measure for that.
+    pub stale: BTreeMap<NodeId, Offset>,
     pub losses: u64,
 }
 
@@ -152,14 +152,13 @@ impl History {
     }
 
     /// Forgets what was committed from `at` on: it is lost, and excused.
-    pub fn cut(&mut self, at: Offset) {
+    pub fn forget_from(&mut self, at: Offset) {
         let at =
             self.entries.range(..=at).next_back().map_or(at, |(base, entry)| if entry.end > at { *base } else { at });
         self.entries.split_off(&at);
         self.acked.split_off(&at);
         self.records.retain(|_, offset| *offset < at);
         self.unseen_end = self.unseen_end.min(at);
-        self.lossy_from = Some(self.lossy_from.map_or(at, |from| from.min(at)));
         self.losses += 1;
         self.floor = None;
         self.seen.values_mut().for_each(|seen| seen.verified = seen.verified.min(at));
@@ -168,7 +167,6 @@ impl History {
     pub fn check_acked(&self, name: &TopicPartition, first: RecordId, offset: Offset) -> Checked {
         match self.records.get(&first) {
             Some(at) if *at == offset => Ok(()),
-            _ if self.lossy_from.is_some_and(|from| offset >= from) => Ok(()),
             None if (self.end()..self.unseen_end).contains(&offset) => Ok(()),
             Some(at) => found!(Lost, "{name}: {first} was acknowledged at {offset} and lies at {at}"),
             None if offset < self.end() => {
@@ -185,7 +183,7 @@ impl History {
                 Err(error) => return found!(Corrupt, "{name}: served by {node}: {error}"),
             };
             let base = view.header().base_offset;
-            if self.lossy_from.is_some_and(|from| base >= from) {
+            if self.is_stale_at(node, base) {
                 return Ok(());
             }
             match self.entries.get(&base) {

@@ -14,7 +14,7 @@ mod reign;
 mod tests;
 mod wounds;
 
-pub use facts::{Decision, ReadLog, Sighting};
+pub use facts::{Decision, ImageMark, ReadLog, Sighting};
 
 use super::findings::{found, Checked};
 use super::payload::{sound_end, RecordId};
@@ -31,9 +31,19 @@ pub struct Checker {
     partitions: BTreeMap<TopicPartition, History>,
     /// Whose producers were told that they are not in the log.
     refused: BTreeSet<RecordId>,
+    lives: BTreeMap<NodeId, Standing>,
     acked: u64,
     served: u64,
     losses_excused: u64,
+}
+
+/// How it is with a node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Standing {
+    /// Lives, as this incarnation.
+    Lives(u64),
+    /// Was closed in order, as this incarnation, and has not begun to open since.
+    Closed(u64),
 }
 
 /// How much there was to check.
@@ -48,8 +58,8 @@ pub struct Checks {
 
 impl Checker {
     pub fn new(flushes: bool) -> Checker {
-        let (partitions, refused) = (BTreeMap::new(), BTreeSet::new());
-        Checker { flushes, partitions, refused, acked: 0, served: 0, losses_excused: 0 }
+        let (partitions, refused, lives) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        Checker { flushes, partitions, refused, lives, acked: 0, served: 0, losses_excused: 0 }
     }
 
     /// A node shows its replica of a partition.
@@ -77,9 +87,31 @@ impl Checker {
         }
     }
 
-    /// A node shows an image of the metadata: what was decided about a partition at this offset of the metadata log.
-    pub fn handle_decision(&mut self, offset: u64, partition: &TopicPartition, decision: &Decision) -> Checked {
-        self.partitions.entry(partition.clone()).or_default().handle_decision(offset, partition, decision)
+    /// A node shows an image of the metadata: what was decided about a partition until then.
+    pub fn handle_decision(&mut self, mark: &ImageMark, partition: &TopicPartition, decision: &Decision) -> Checked {
+        let is_registered = |node: NodeId| match (self.lives.get(&node), mark.registered.get(&node)) {
+            (Some(Standing::Lives(life) | Standing::Closed(life)), Some(registered)) => life == registered,
+            _ => false,
+        };
+        let history = self.partitions.entry(partition.clone()).or_default();
+        history.handle_decision(mark.offset, partition, decision, &is_registered)
+    }
+
+    /// A node begins to open: until it is closed in order, it is not.
+    pub fn handle_start(&mut self, node: NodeId) {
+        self.lives.remove(&node);
+    }
+
+    /// A node is open.
+    pub fn handle_birth(&mut self, node: NodeId, incarnation: u64) {
+        self.lives.insert(node, Standing::Lives(incarnation));
+    }
+
+    /// A node was closed in order: everything is on its platters, and its next life can prove it.
+    pub fn handle_closed(&mut self, node: NodeId) {
+        if let Some(Standing::Lives(incarnation)) = self.lives.get(&node).copied() {
+            self.lives.insert(node, Standing::Closed(incarnation));
+        }
     }
 
     /// A node dies. What it did in its last moments nobody has seen: its log may have been cut by then, and to where.
@@ -93,6 +125,10 @@ impl Checker {
 
     /// A node was killed, and its machine goes on: it has lost nothing, but nobody can know that.
     pub fn handle_kill(&mut self, node: NodeId) {
+        if matches!(self.lives.get(&node), Some(Standing::Closed(_))) {
+            return;
+        }
+        self.lives.remove(&node);
         if !self.flushes {
             self.partitions.values_mut().for_each(|history| history.wound(node, None));
         }
@@ -105,6 +141,7 @@ impl Checker {
         log_of: impl Fn(&TopicPartition) -> Vec<u8>,
     ) -> Checked<Vec<(TopicPartition, Offset)>> {
         let flushes = self.flushes;
+        let is_closed = matches!(self.lives.get(&node), Some(Standing::Closed(_)));
         let mut sound = Vec::new();
         for (partition, history) in &mut self.partitions {
             let Some(seen) = history.seen.get(&node) else { continue };
@@ -115,17 +152,26 @@ impl Checker {
                 let flushed = seen.offsets.flushed;
                 return found!(NotDurable, "{partition} at {node}: {flushed} was flushed, {kept} is left");
             }
-            if !flushes {
+            if !flushes && !is_closed {
                 history.wound(node, Some(kept));
             }
         }
         Ok(sound)
     }
 
-    /// A producer was told that the records from this one on lie from `offset` on, replicated.
-    pub fn handle_acked(&mut self, partition: &TopicPartition, first: RecordId, offset: Offset) -> Checked {
+    /// A producer was told by this node that the records from this one on lie from `offset` on, replicated.
+    pub fn handle_acked(
+        &mut self,
+        node: NodeId,
+        partition: &TopicPartition,
+        first: RecordId,
+        offset: Offset,
+    ) -> Checked {
         self.acked += 1;
         let history = self.partitions.entry(partition.clone()).or_default();
+        if history.is_stale_at(node, offset) {
+            return Ok(()); // and lost since
+        }
         history.acked.insert(offset, first);
         history.check_acked(partition, first, offset)
     }

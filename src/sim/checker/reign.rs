@@ -5,7 +5,7 @@ use super::history::{History, Parting, Seen};
 use super::newest;
 use crate::sim::findings::{found, Checked};
 use crate::storage::LogOffsets;
-use crate::types::{LeaderEpoch, Offset, TopicPartition};
+use crate::types::{LeaderEpoch, NodeId, Offset, TopicPartition};
 use std::ops::Bound::{Excluded, Unbounded};
 
 impl History {
@@ -67,11 +67,13 @@ impl History {
     }
 
     fn look_at_offline_leader(&mut self, sighting: &Sighting<'_>) -> Checked {
+        if self.stale.contains_key(&sighting.node) {
+            return Ok(());
+        }
         let LogOffsets { high_watermark, flushed, .. } = sighting.offsets;
         self.unseen_end = self.unseen_end.max(high_watermark);
         let readable = high_watermark.min(flushed);
-        let is_newest = newest(&self.leaders) == Some(sighting.leader_epoch);
-        if readable > self.end() && (is_newest || self.lossy_from.is_none()) {
+        if readable > self.end() {
             self.extend(sighting.partition, sighting.node, sighting.log, readable)?;
         }
         Ok(())
@@ -81,18 +83,14 @@ impl History {
         let Sighting { node, partition: name, .. } = *sighting;
         let high_watermark = sighting.offsets.high_watermark;
         self.check_holds(sighting, high_watermark.min(self.end()))?;
-        if high_watermark <= self.end() {
+        if high_watermark <= self.end() || self.stale.contains_key(&node) {
             return Ok(());
         }
-        let is_newest = newest(&self.leaders) == Some(sighting.leader_epoch);
         let shows_unseen = !sighting.leads && high_watermark <= self.unseen_end;
-        if shows_unseen || sighting.leads && (is_newest || self.lossy_from.is_none()) {
+        if shows_unseen || sighting.leads {
             self.extend(name, node, sighting.log, high_watermark)?;
             let end = self.end();
             self.seen.get_mut(&node).expect("entered before").verified = end;
-            return Ok(());
-        }
-        if self.lossy_from.is_some() {
             return Ok(());
         }
         let end = self.end();
@@ -112,7 +110,7 @@ impl History {
             return Ok(());
         }
         self.check_holds(sighting, end)?;
-        if flushes && offsets.flushed < end && self.lossy_from.is_none() {
+        if flushes && offsets.flushed < end {
             return found!(NotDurable, "{name} at {node}: in sync, flushed to {}, committed is {end}", offsets.flushed);
         }
         Ok(())
@@ -137,13 +135,13 @@ impl History {
     /// A log contradicts the account.
     fn part(&mut self, sighting: &Sighting<'_>, Parting { at, what }: Parting) -> Checked {
         let Sighting { node, partition: name, .. } = *sighting;
-        if self.lossy_from.is_some_and(|from| at >= from) && !sighting.leads {
+        if self.is_stale_at(node, at) {
             return Ok(());
         }
         if self.floor.is_some_and(|floor| at >= floor) {
             // The newest leader's log is the partition now; whoever is not there yet will be.
             if sighting.leads && newest(&self.leaders) == Some(sighting.leader_epoch) {
-                self.cut(at);
+                self.lose(node, at);
             }
             return Ok(());
         }
@@ -152,7 +150,13 @@ impl History {
         found!(Lost, "{name}: {role} {node} in epoch {epoch}, committed is {end}; its log at {at} {what}")
     }
 
-    pub(super) fn handle_decision(&mut self, offset: u64, name: &TopicPartition, decision: &Decision) -> Checked {
+    pub(super) fn handle_decision(
+        &mut self,
+        offset: u64,
+        name: &TopicPartition,
+        decision: &Decision,
+        is_registered: &dyn Fn(NodeId) -> bool,
+    ) -> Checked {
         match &self.decision {
             Some((known, _)) if *known > offset => return Ok(()),
             Some((known, before)) if *known == offset && before != decision => {
@@ -164,7 +168,7 @@ impl History {
             {
                 return found!(EpochBack, "{name}: {decision:?} after {before:?}");
             }
-            _ => self.handle_members(decision),
+            _ => self.handle_members(decision, is_registered),
         }
         let end = self.end();
         self.successions.entry(decision.leader_epoch).or_insert(end);

@@ -58,15 +58,33 @@ fn name() -> TopicPartition {
 struct Stage {
     checker: Checker,
     lives: BTreeMap<NodeId, u64>,
+    registered: BTreeMap<NodeId, u64>,
     offset: u64,
 }
 
 impl Stage {
     /// All three in sync, nobody leads yet.
     fn new(flushes: bool) -> Stage {
-        let mut stage = Stage { checker: Checker::new(flushes), lives: BTreeMap::new(), offset: 0 };
+        let (lives, registered) = (BTreeMap::new(), BTreeMap::new());
+        let mut stage = Stage { checker: Checker::new(flushes), lives, registered, offset: 0 };
+        for node in [A, B, C] {
+            stage.start(node);
+            stage.register(node);
+        }
         stage.decide(1, &[A, B, C], &[]).expect("the first decision");
         stage
+    }
+
+    /// A new life of the node is open.
+    fn start(&mut self, node: NodeId) {
+        let life = self.lives.entry(node).or_default();
+        *life += 1;
+        self.checker.handle_start(node);
+        self.checker.handle_birth(node, *life);
+    }
+
+    fn register(&mut self, node: NodeId) {
+        self.registered.insert(node, self.lives[&node]);
     }
 
     fn decide(&mut self, epoch: u32, isr: &[NodeId], elr: &[NodeId]) -> Checked {
@@ -79,7 +97,8 @@ impl Stage {
             isr: isr.to_vec(),
             elr: elr.to_vec(),
         };
-        self.checker.handle_decision(self.offset, &name(), &decision)
+        let mark = ImageMark { offset: self.offset, registered: self.registered.clone() };
+        self.checker.handle_decision(&mark, &name(), &decision)
     }
 
     fn see(&mut self, node: NodeId, epoch: u32, leads: bool, log: &ListLog, high_watermark: u64) -> Checked {
@@ -92,7 +111,7 @@ impl Stage {
         };
         self.checker.handle_sighting(&Sighting {
             node,
-            life: *self.lives.entry(node).or_default(),
+            life: self.lives[&node],
             partition: &name(),
             leader_epoch: LeaderEpoch(epoch),
             leads,
@@ -112,8 +131,10 @@ impl Stage {
 
     fn cut_power(&mut self, node: NodeId, log: &mut ListLog, kept: usize) -> Checked {
         log.batches.truncate(kept);
-        *self.lives.entry(node).or_default() += 1;
-        self.checker.handle_power_cut(node, |_| log.batches.concat()).map(|_| ())
+        self.checker.handle_kill(node);
+        let outcome = self.checker.handle_power_cut(node, |_| log.batches.concat()).map(|_| ());
+        self.start(node);
+        outcome
     }
 
     /// Five batches, all of them committed and everywhere.
@@ -134,7 +155,7 @@ fn broken(outcome: Checked) -> Option<Broken> {
 #[test]
 fn a_cluster_that_changes_leaders_and_keeps_everything_passes() {
     let (mut stage, log) = Stage::with_five(true);
-    stage.checker.handle_acked(&name(), id(1, 4), Offset(4)).expect("committed");
+    stage.checker.handle_acked(A, &name(), id(1, 4), Offset(4)).expect("committed");
     stage.checker.handle_served(B, &name(), &log.batches[..3].concat().into()).expect("committed");
     // A has written more that nobody has; B leads, and A follows it.
     let mut ahead = log.clone();
@@ -236,8 +257,8 @@ fn an_acknowledgement_of_what_is_not_committed_is_found() {
     let (mut stage, mut log) = Stage::with_five(false);
     log.append(id(2, 1), 1);
     stage.lead(A, 1, &log, 5).expect("not committed");
-    assert_eq!(broken(stage.checker.handle_acked(&name(), id(2, 1), Offset(5))), Some(Broken::AckedTooEarly));
-    assert_eq!(broken(stage.checker.handle_acked(&name(), id(2, 1), Offset(4))), Some(Broken::Lost));
+    assert_eq!(broken(stage.checker.handle_acked(A, &name(), id(2, 1), Offset(5))), Some(Broken::AckedTooEarly));
+    assert_eq!(broken(stage.checker.handle_acked(A, &name(), id(2, 1), Offset(4))), Some(Broken::Lost));
 }
 
 #[test]
@@ -323,6 +344,50 @@ fn a_loss_is_excused_when_every_member_has_lost_its_page_cache_and_only_then() {
     }
 }
 
+/// A led, and goes on in the dark; B and C lost the last two of five. B leads next.
+fn after_a_loss() -> (Stage, ListLog, ListLog) {
+    let (mut stage, mut log) = Stage::with_five(false);
+    log.flushed = Some(2);
+    for node in [B, C] {
+        let mut own = log.clone();
+        stage.follow(node, 1, &own, 5).expect("not flushed");
+        stage.cut_power(node, &mut own, 3).expect("not flushed");
+    }
+    stage.decide(2, &[B, C], &[]).expect("A is fenced");
+    let mut next = ListLog { batches: log.batches[..3].to_vec(), flushed: None };
+    next.append(id(3, 1), 2);
+    stage.lead(B, 2, &next, 3).expect("excused");
+    assert_eq!(stage.checker.checks().losses_excused, 1);
+    (stage, log, next)
+}
+
+#[test]
+fn whoever_has_not_heard_of_an_excused_loss_goes_on_with_what_was_lost() {
+    let (mut stage, old, next) = after_a_loss();
+    stage.lead(B, 2, &next, 4).expect("commits");
+    let mut ahead = old.clone();
+    ahead.append(id(1, 5), 1);
+    stage.lead(A, 1, &ahead, 6).expect("its last followers had asked for more");
+    assert_eq!(stage.checker.committed_end(&name()), Offset(4), "no reign of before the loss says what is committed");
+    stage.checker.handle_acked(A, &name(), id(1, 5), Offset(5)).expect("lost since");
+    stage.checker.handle_served(A, &name(), &old.batches[4].clone().into()).expect("lost since");
+    stage.checker.check_all_acked().expect("what was lost is none of it");
+    assert_eq!(
+        broken(stage.checker.handle_served(B, &name(), &old.batches[4].clone().into())),
+        Some(Broken::ReadUncommitted)
+    );
+}
+
+#[test]
+fn who_is_back_in_sync_after_an_excused_loss_has_nothing_of_it_any_more() {
+    for (isr, expected) in [(&[B, C][..], None), (&[A, B], Some(Broken::Lost))] {
+        let (mut stage, old, next) = after_a_loss();
+        stage.decide(2, isr, &[]).expect("caught up");
+        stage.lead(B, 2, &next, 4).expect("commits");
+        assert_eq!(broken(stage.follow(A, 2, &old, 5)), expected);
+    }
+}
+
 #[test]
 fn a_loss_of_one_is_excused_when_the_others_were_not_closed_in_order_either() {
     for (all_restarted, expected) in [(true, None), (false, Some(Broken::Lost))] {
@@ -380,10 +445,46 @@ fn a_replica_that_lost_its_page_cache_may_lag_until_it_is_in_sync_again() {
     stage.follow(B, 1, &own, 5).expect("not flushed");
     stage.cut_power(B, &mut own, 3).expect("not flushed");
     stage.follow(B, 1, &own, 3).expect("nobody has noticed yet");
+    stage.register(B);
     stage.decide(1, &[A, C], &[]).expect("noticed");
     stage.follow(B, 1, &own, 3).expect("catching up");
     stage.decide(1, &[A, B, C], &[]).expect("in sync again");
     assert_eq!(broken(stage.follow(B, 1, &own, 3)), Some(Broken::Lost));
+}
+
+#[test]
+fn a_replica_that_is_taken_in_for_what_its_last_life_had_may_lag_until_its_new_life_is_registered() {
+    let (mut stage, mut log) = Stage::with_five(false);
+    log.flushed = Some(2);
+    let mut own = log.clone();
+    stage.follow(B, 1, &own, 5).expect("not flushed");
+    stage.decide(1, &[A, C], &[]).expect("lags");
+    stage.cut_power(B, &mut own, 3).expect("not flushed");
+    stage.decide(1, &[A, B, C], &[]).expect("was proposed before the power was cut");
+    stage.follow(B, 1, &own, 3).expect("nobody has noticed yet");
+    stage.register(B);
+    stage.decide(1, &[A, C], &[]).expect("noticed");
+    stage.decide(1, &[A, B, C], &[]).expect("in sync again");
+    assert_eq!(broken(stage.follow(B, 1, &own, 3)), Some(Broken::Lost));
+}
+
+#[test]
+fn a_node_that_loses_its_power_after_it_was_closed_in_order_has_no_wound() {
+    for (in_order, expected) in [(true, Some(Broken::Lost)), (false, None)] {
+        let (mut stage, mut log) = Stage::with_five(false);
+        log.flushed = Some(2);
+        let (mut own, mut closed) = (log.clone(), ListLog { flushed: None, ..log.clone() });
+        stage.follow(B, 1, &own, 5).expect("not flushed");
+        stage.follow(C, 1, &closed, 5).expect("flushed all");
+        stage.decide(1, &[A, B], &[C]).expect("leaves");
+        if in_order {
+            stage.checker.handle_closed(C);
+        }
+        stage.cut_power(C, &mut closed, 5).expect("flushed all");
+        stage.checker.handle_kill(A);
+        stage.cut_power(B, &mut own, 3).expect("not flushed");
+        assert_eq!(broken(stage.lead(B, 2, &own, 3)), expected);
+    }
 }
 
 #[test]

@@ -12,8 +12,6 @@ use crate::types::{NodeId, Offset};
 pub(super) struct Wound {
     /// What it is sure to have kept; all of it, if this is `Offset::MAX`.
     pub kept: Offset,
-    /// Has been out of ISR and eligible replicas since: if it comes back it has everything again.
-    pub was_outside: bool,
 }
 
 impl History {
@@ -22,24 +20,33 @@ impl History {
         let Some(seen) = self.seen.get(&node) else { return };
         let kept = kept.filter(|kept| *kept < seen.offsets.log_end).unwrap_or(Offset::MAX);
         let kept = self.wounds.get(&node).map_or(kept, |wound| wound.kept.min(kept));
-        let decision = self.decision.as_ref().map(|(_, decision)| decision);
-        let was_outside = decision.is_some_and(|decision| !decision.members().any(|member| member == node));
-        self.wounds.insert(node, Wound { kept, was_outside });
+        self.wounds.insert(node, Wound { kept });
         self.excuse();
     }
 
-    /// Somebody else is in the ISR.
-    pub(super) fn handle_members(&mut self, decision: &Decision) {
-        let is_member = |node: &NodeId| decision.members().any(|member| member == *node);
-        self.wounds.retain(|node, wound| {
-            wound.was_outside |= !is_member(node);
-            !(wound.was_outside && is_member(node))
-        });
-        // Whoever is in sync now has what the leader has: nothing that was there before the loss is left.
-        if decision.isr.len() == decision.replicas.len() {
-            self.lossy_from = None;
-        }
+    /// Somebody else is in the ISR. A wounded one that is, and whose present life is registered, was taken out when it registered and
+    /// came back with everything. Before that somebody may still take it in for what its last life had.
+    pub(super) fn handle_members(&mut self, decision: &Decision, is_registered: &dyn Fn(NodeId) -> bool) {
+        let is_back = |node: &NodeId| decision.members().any(|member| member == *node) && is_registered(*node);
+        self.wounds.retain(|node, _| !is_back(node));
+        // Whoever is in sync has what the leader has, and nothing else.
+        self.stale.retain(|node, _| !decision.isr.contains(node));
         self.excuse_with(decision);
+    }
+
+    /// This leader begins without what was committed from `at` on, and that is excused. The others may have it until they follow it.
+    pub(super) fn lose(&mut self, leader: NodeId, at: Offset) {
+        self.forget_from(at);
+        self.stale.remove(&leader);
+        for node in self.seen.keys().filter(|node| **node != leader) {
+            let from = self.stale.entry(*node).or_insert(at);
+            *from = at.min(*from);
+        }
+    }
+
+    /// Whether the node's log is no measure at this offset.
+    pub(super) fn is_stale_at(&self, node: NodeId, at: Offset) -> bool {
+        self.stale.get(&node).is_some_and(|from| at >= *from)
     }
 
     fn excuse(&mut self) {

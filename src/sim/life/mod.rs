@@ -6,7 +6,7 @@ mod real;
 #[cfg(feature = "quorum")]
 pub use real::RealNodes;
 
-use super::checker::{Decision, ReadLog};
+use super::checker::{Decision, ImageMark, ReadLog};
 use super::{SimClock, SimDisk, SimTransport};
 use crate::controller::ControllerRequest;
 use crate::error::Result;
@@ -83,8 +83,10 @@ pub trait Member {
     fn replicas(&self) -> Vec<Replica>;
     /// Who leads a partition, as far as it knows.
     fn leader(&self, partition: &TopicPartition) -> Option<NodeId>;
-    /// What was decided about all partitions, if its image is newer than this; with the image's offset.
-    fn decisions(&self, newer_than: Option<u64>) -> Option<(u64, Vec<(TopicPartition, Decision)>)>;
+    /// Drawn at the start: what this life registers as.
+    fn incarnation(&self) -> u64;
+    /// What was decided about all partitions, if its image is newer than this.
+    fn decisions(&self, newer_than: Option<u64>) -> Option<(ImageMark, Vec<(TopicPartition, Decision)>)>;
     /// # Errors
     /// As `Partition::append`.
     fn append(&self, partition: &TopicPartition, batch: &mut SealedBatch, acks: Acks) -> Result<Appended>;

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::node::{Node, Partition, World};
 use crate::record::SealedBatch;
 use crate::replication::AckVerdict;
-use crate::sim::checker::Decision;
+use crate::sim::checker::{Decision, ImageMark};
 use crate::storage::Fetch;
 use crate::time::Instant;
 use crate::types::{Acks, LeaderEpoch, NodeId, Offset, Rung, TopicPartition};
@@ -82,7 +82,11 @@ impl Member for RealNode {
         self.partition(partition).ok()?.leader()
     }
 
-    fn decisions(&self, newer_than: Option<u64>) -> Option<(u64, Vec<(TopicPartition, Decision)>)> {
+    fn incarnation(&self) -> u64 {
+        self.0.member().map_or(0, |member| member.incarnation())
+    }
+
+    fn decisions(&self, newer_than: Option<u64>) -> Option<(ImageMark, Vec<(TopicPartition, Decision)>)> {
         let member = self.0.member()?;
         if newer_than.is_some_and(|known| member.image_offset() <= known) {
             return None;
@@ -91,7 +95,8 @@ impl Member for RealNode {
         let decisions = image.partitions().map(|(topic, number, state)| {
             (TopicPartition { topic: Arc::clone(&topic.name), partition: number }, decision(state))
         });
-        Some((image.offset(), decisions.collect()))
+        let registered = image.nodes().map(|node| (node.registration.node, node.registration.incarnation)).collect();
+        Some((ImageMark { offset: image.offset(), registered }, decisions.collect()))
     }
 
     fn append(&self, partition: &TopicPartition, batch: &mut SealedBatch, acks: Acks) -> Result<Appended> {

@@ -174,7 +174,7 @@ impl World {
                         return found!(AckedTooEarly, "{partition}: {first} by {node}, whose disk has failed");
                     }
                     self.trace.note(self.now, format_args!("{first} acknowledged at {} by {node}", waiting.base));
-                    self.checker.handle_acked(&partition, first, waiting.base)?;
+                    self.checker.handle_acked(node, &partition, first, waiting.base)?;
                     self.conclude(index, Outcome::Acked)?;
                 }
                 Ok(AckVerdict::NotEnoughReplicasAfterAppend | AckVerdict::NotLeader) | Err(_) => {

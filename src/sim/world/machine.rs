@@ -143,6 +143,7 @@ impl World {
             return Ok(());
         }
         machine.lives += 1;
+        self.checker.handle_start(node);
         machine.show_time(now);
         let clock = Arc::new(SimClock::new(machine.wall.realtime()));
         let pace = Pace::new(now, shown, drift_ppm);
@@ -162,6 +163,7 @@ impl World {
         };
         match self.opener.open(birth) {
             Ok(member) => {
+                self.checker.handle_birth(node, member.incarnation());
                 let (number, due) = (machine.lives, Some(shown));
                 let (planned, image_offset, kept) = (None, None, BTreeMap::new());
                 let life =
@@ -255,6 +257,7 @@ impl World {
             }
         }
         if matches!(closed, Ok(true)) {
+            self.checker.handle_closed(node);
             return self.end_life(node, false);
         }
         self.kill(node, false)

@@ -291,14 +291,15 @@ impl World {
         let machine = self.machines.get_mut(&node).expect("every node has a machine");
         let Some(life) = &mut machine.life else { return Ok(()) };
         let member = Arc::clone(&life.member);
-        if let Some((offset, decisions)) = member.decisions(life.image_offset) {
+        if let Some((mark, decisions)) = member.decisions(life.image_offset) {
+            let offset = mark.offset;
             life.image_offset = Some(offset);
             self.trace.note(self.now, format_args!("{node} has the metadata up to {offset}"));
             for (partition, decision) in &decisions {
                 if self.checker.decision(partition) != Some(decision) {
                     self.trace.note(self.now, format_args!("{partition}: {decision}, metadata {offset}"));
                 }
-                self.checker.handle_decision(offset, partition, decision)?;
+                self.checker.handle_decision(&mark, partition, decision)?;
             }
         }
         let replicas = member.replicas();

@@ -96,7 +96,7 @@ impl Node {
             self.begin_reign(metadata, settings, now);
         }
         if let Role::Leader(leader) = &mut self.role {
-            leader.handle_partition(&metadata.state, now);
+            leader.handle_partition(&metadata.state, settings.min_isr, now);
             for (node, standing) in &metadata.standings {
                 leader.handle_standing(*node, *standing, now);
             }

@@ -7,7 +7,7 @@ use crate::disk::Disk;
 use crate::error::{Error, ErrorCode, Result};
 use crate::record::SealedBatch;
 use crate::replication::AckVerdict;
-use crate::sim::checker::Decision;
+use crate::sim::checker::{Decision, ImageMark};
 use crate::sim::life::{Answer, Appended, Birth, Member, Open, Replica, DIR};
 use crate::sim::SimTransport;
 use crate::storage::{Fetch, Log, OpenFiles, Opening, UpTo};
@@ -251,7 +251,11 @@ impl Member for Toy {
         self.logs.contains_key(partition).then_some(LEADER)
     }
 
-    fn decisions(&self, newer_than: Option<u64>) -> Option<(u64, Vec<(TopicPartition, Decision)>)> {
+    fn incarnation(&self) -> u64 {
+        0
+    }
+
+    fn decisions(&self, newer_than: Option<u64>) -> Option<(ImageMark, Vec<(TopicPartition, Decision)>)> {
         let all: Vec<NodeId> = (1..=3).map(NodeId).collect();
         let decision = Decision {
             leader: Some(LEADER),
@@ -261,7 +265,8 @@ impl Member for Toy {
             isr: all,
             elr: Vec::new(),
         };
-        newer_than.is_none().then(|| (1, self.logs.keys().map(|name| (name.clone(), decision.clone())).collect()))
+        let decisions = || self.logs.keys().map(|name| (name.clone(), decision.clone())).collect();
+        newer_than.is_none().then(|| (ImageMark { offset: 1, ..ImageMark::default() }, decisions()))
     }
 
     fn append(&self, partition: &TopicPartition, batch: &mut SealedBatch, _acks: Acks) -> Result<Appended> {
