@@ -6,6 +6,7 @@ use super::image::{Image, Topic};
 use super::metadata::{LeaderRecovery, NodeStanding, PartitionState};
 use super::request::{AlterPartition, AlterPartitionResult, IsrMember, Reply};
 use crate::error::{ErrorCode, Result};
+use crate::planted::planted;
 use crate::types::NodeId;
 
 impl Decider<'_> {
@@ -93,14 +94,16 @@ pub(super) fn check_proposal(
     if proposal.leader_epoch > state.leader_epoch || proposal.partition_epoch > state.partition_epoch {
         return Err(ErrorCode::NOT_CONTROLLER);
     }
-    if proposal.leader_epoch < state.leader_epoch {
-        return Err(ErrorCode::FENCED_LEADER_EPOCH);
-    }
-    if state.leader != Some(node) {
-        return Err(ErrorCode::INVALID_REQUEST);
-    }
-    if proposal.partition_epoch < state.partition_epoch {
-        return Err(ErrorCode::INVALID_UPDATE_VERSION);
+    if !planted!("bug-no-fencing") {
+        if proposal.leader_epoch < state.leader_epoch {
+            return Err(ErrorCode::FENCED_LEADER_EPOCH);
+        }
+        if state.leader != Some(node) {
+            return Err(ErrorCode::INVALID_REQUEST);
+        }
+        if proposal.partition_epoch < state.partition_epoch {
+            return Err(ErrorCode::INVALID_UPDATE_VERSION);
+        }
     }
     let mut members: Vec<NodeId> = proposal.isr.iter().map(|member| member.node).collect();
     let is_subset = members.iter().all(|member| state.replicas.contains(member));
