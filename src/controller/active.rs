@@ -241,7 +241,8 @@ impl Controller {
         now: Instant,
     ) -> Result<()> {
         let Heartbeat { node, node_epoch, metadata_offset, wants_shutdown, .. } = *heartbeat;
-        let leaves_at = self.quorum.index_next();
+        // What this heartbeat changes; and if another controller has changed that, what there is by now: perhaps nothing comes after it.
+        let leaves_at = self.quorum.index_next() - u64::from(outcome.records.is_empty());
         let stays_fenced = matches!(outcome.reply, Reply::Heartbeat { is_fenced: true, .. });
         if let Some(active) = self.active.as_mut().filter(|_| !stays_fenced) {
             active.sessions.handle_heartbeat(node, node_epoch, metadata_offset, now);

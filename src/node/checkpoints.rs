@@ -1,7 +1,8 @@
 //! The three files that say how far each partition has come: recovery points, high watermarks, log starts.
 //!
 //! They are hints: a log believes the lesser of the file and what it finds. So they are written rarely, on intervals of their
-//! own, only when something moved, and whole.
+//! own, only when something moved, and whole. One of a cluster that ends before the high watermark in the file has it written at once:
+//! what it takes next is not what was committed there.
 
 use super::house::House;
 use super::notices::Level;
@@ -155,6 +156,20 @@ impl House {
     /// Makes the log starts durable now: what was deleted on request stays deleted.
     pub(super) fn write_log_starts(&self) -> Result<()> {
         self.write_checkpoint(Kind::LogStart)
+    }
+
+    /// The log ends here, by a cut or because a crash took the rest. If the file says that more is committed, that is taken back, durably
+    /// on return.
+    pub(super) fn take_back_high_watermark(&self, partition: &TopicPartition, offsets: LogOffsets) -> Result<()> {
+        let is_past_the_end = |file: &File| {
+            let written = file.written.as_ref().and_then(|checkpoint| checkpoint.offsets.get(partition));
+            written.is_some_and(|high_watermark| *high_watermark > offsets.log_end)
+        };
+        if !is_past_the_end(&self.checkpoints.files.lock()[Kind::HighWatermark as usize]) {
+            return Ok(());
+        }
+        self.checkpoints.record(partition, offsets.into());
+        self.write_checkpoint(Kind::HighWatermark)
     }
 
     /// All three, now.

@@ -131,6 +131,8 @@ impl Partition {
         let log = Log::open(opening)?;
         if self.seat.is_none() {
             let _ = self.settle(&log); // whoever opens it looks at it next
+        } else {
+            house.take_back_high_watermark(self.id(), log.offsets())?;
         }
         self.tell_recovery(&log);
         Ok(log)

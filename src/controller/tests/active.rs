@@ -17,14 +17,21 @@ struct Lone {
 
 impl Lone {
     fn open() -> Lone {
+        Lone::open_with(&Quorum::bootstrap(&[NodeId(0)]))
+    }
+
+    fn open_with(start: &Restored) -> Lone {
         let (config, quorum) = (ControllerConfig::default(), QuorumConfig::default());
-        let start = Quorum::bootstrap(&[NodeId(0)]);
-        let controller = Controller::open(NodeId(0), config, quorum, &start, 7, Instant(0)).unwrap();
+        let controller = Controller::open(NodeId(0), config, quorum, start, 7, Instant(0)).unwrap();
         Lone { controller, now: Instant(0), unwritten: Vec::new(), replies: Vec::new(), stopped: None }
     }
 
     fn active() -> Lone {
-        let mut lone = Lone::open();
+        Lone::open().until_active()
+    }
+
+    fn until_active(self) -> Lone {
+        let mut lone = self;
         while !lone.controller.is_active() {
             lone.pass(Duration::from_millis(100));
             lone.write();
@@ -233,6 +240,32 @@ fn a_node_whose_connection_ends_is_fenced_before_its_session_would_have_ended() 
     lone.pass(Duration::from_millis(1));
     lone.write();
     assert_eq!(standing(&lone), NodeStanding::Fenced);
+}
+
+#[test]
+fn a_node_that_began_to_leave_under_another_controller_goes_though_nothing_else_happens() {
+    let mut start = Quorum::bootstrap(&[NodeId(0)]);
+    let registered = |node, standing| {
+        let (address, node) = (String::new(), NodeId(node));
+        let registration = NodeRegistration { node, incarnation: 1, epoch: 1, address, rack: None, holds_data: true };
+        MetadataRecord::NodeRegistered { registration, standing }
+    };
+    let snapshot = start.snapshot.as_mut().expect("it begins with one");
+    snapshot.learners = vec![NodeId(5), NodeId(6)];
+    let nodes = [registered(5, NodeStanding::InControlledShutdown), registered(6, NodeStanding::Unfenced)];
+    snapshot.records = encode_records(&nodes).into();
+    let mut lone = Lone::open_with(&start).until_active();
+    let metadata_offset = lone.controller.image().offset();
+    let mut beat = |node, wants_shutdown| {
+        let beat =
+            Heartbeat { node: NodeId(node), node_epoch: 1, metadata_offset, wants_fenced: false, wants_shutdown };
+        lone.ask(1, &ControllerRequest::Heartbeat(beat));
+        let Ok(Reply::Heartbeat { should_shut_down, .. }) = lone.last_response().result else { panic!("answers") };
+        should_shut_down
+    };
+    assert!(!beat(5, true), "nobody knows what the other one knows");
+    beat(6, false);
+    assert!(beat(5, true));
 }
 
 #[test]

@@ -220,7 +220,8 @@ impl NodeMembership {
 
     fn go(&mut self) {
         self.standing = MemberStanding::Gone;
-        let node_epoch = self.node_epoch;
+        // A life that was never registered passes on what the one before it has left behind: it has lost nothing of that.
+        let node_epoch = self.node_epoch.or(self.settings.previous_epoch);
         self.events.push_back(MemberEvent::MayShutDown { node_epoch });
     }
 

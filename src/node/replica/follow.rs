@@ -144,7 +144,8 @@ impl Partition {
                     if below_high_watermark {
                         self.tell_cut_below(to, log);
                     }
-                    match log.truncate_to(to).and_then(|()| log.truncate_leader_epochs(log.log_end())) {
+                    let cut = log.truncate_to(to).and_then(|()| log.truncate_leader_epochs(log.log_end()));
+                    match cut.and_then(|()| self.house.take_back_high_watermark(self.id(), log.offsets())) {
                         Ok(()) => {
                             let _ = follower.handle_truncated(facts(log, must_flush)); // the log has lowered its own
                             watermark = true;

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 mod damage;
 mod settings;
+mod watermark;
 
 const BYTES: u32 = 1 << 20;
 const NODES: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];

@@ -240,6 +240,13 @@ fn a_node_that_nobody_knows_leaves_at_once() {
 }
 
 #[test]
+fn a_life_that_nobody_registered_leaves_behind_what_it_found() {
+    let mut member = NodeMembership::new(settings(77, Some(3)));
+    member.begin_shutdown();
+    assert!(matches!(member.poll_event(), Some(MemberEvent::MayShutDown { node_epoch: Some(3) })));
+}
+
+#[test]
 fn two_nodes_that_name_each_other_are_not_asked_without_a_pause() {
     let mut world = World::new(NodeMembership::new(settings(77, None)));
     world.active = NodeId(99); // nobody
