@@ -116,8 +116,13 @@ fn a_node_that_joined_becomes_a_voter_and_another_one_retires() {
     // Two of the three that vote now are a majority, with the one that came later and without the one that retired.
     cluster.cut_off(1);
     cluster.cut_off(2);
+    // They decide that the others are gone; before, a new topic may be given to just those two.
+    cluster.wait_for_members(2);
     let decided = cluster.engine(joined).within(PATIENCE).create_topic("t", TopicConfig::new().replication(2));
     decided.expect("node 3 and the one that joined are enough");
     cluster.wait_for_topic("t");
+    let mut replicas = cluster.replicas("t");
+    replicas.sort_unstable();
+    assert_eq!(replicas, [3, joined]);
     put(&producer(cluster.engine(3)), "t", "v").expect("is acknowledged");
 }

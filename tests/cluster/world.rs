@@ -160,9 +160,12 @@ impl Drop for Cluster {
                 eprintln!("member {}: {:?}", member.id, member.engine.describe_cluster());
             }
         }
-        for member in &self.members {
-            let _ = member.engine.close_timeout(Duration::from_secs(5));
-        }
+        // All at once: whoever goes last finds no majority to hand over to, and waits for it.
+        thread::scope(|scope| {
+            for member in &self.members {
+                scope.spawn(|| member.engine.close_timeout(Duration::from_secs(5)));
+            }
+        });
     }
 }
 
