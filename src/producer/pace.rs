@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// A delay that is nobody's fault: a thread's slice on a busy core.
 const DELAY_FREE: Duration = Duration::from_millis(4);
+/// While no more waits than this, a sender is not too fast: the replicas are slow, and holding it up helps nobody.
+const BYTES_FREE: usize = 1 << 20;
 /// So many times the shortest delay, beside that.
 const DELAYS: u32 = 4;
 /// For so long, up to twice, the shortest delay counts.
@@ -18,7 +20,7 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// A sender is held up no longer than this each time.
 const HOLD_MAX: Duration = Duration::from_millis(20);
 /// After that was in vain, nobody is held up for so long.
-const TRUCE: Duration = Duration::from_secs(1);
+const TRUCE: Duration = Duration::from_millis(20);
 
 /// How late acknowledgements of a partition are that this node leads. Pure.
 #[derive(Debug, Default)]
@@ -45,10 +47,10 @@ impl Pace {
         self.truce_ends = now + TRUCE;
     }
 
-    /// Whether more may be appended while the oldest batch has waited for so long.
-    pub fn allows(&self, oldest: Duration, now: Instant) -> bool {
-        let known = [self.shortest, self.shortest_before].into_iter().flatten().min();
-        known.is_none_or(|shortest| now < self.truce_ends || oldest <= shortest * DELAYS + DELAY_FREE)
+    /// Whether more may be appended while so much waits, and the oldest batch has done so for so long.
+    pub fn allows(&self, waiting_bytes: usize, oldest: Duration, now: Instant) -> bool {
+        let shortest = [self.shortest, self.shortest_before].into_iter().flatten().min().unwrap_or_default();
+        waiting_bytes <= BYTES_FREE || now < self.truce_ends || oldest <= shortest * DELAYS + DELAY_FREE
     }
 }
 
@@ -67,8 +69,9 @@ impl Shared {
             let now = self.clock.monotonic();
             {
                 let mut accumulator = queue.accumulator.lock();
-                let oldest = accumulator.unfinished.oldest().map(|one| now.since(one.held_at));
-                if accumulator.is_closed || oldest.is_none_or(|oldest| accumulator.pace.allows(oldest, now)) {
+                let Some(oldest) = accumulator.unfinished.oldest().map(|one| now.since(one.held_at)) else { return };
+                let waiting_bytes = accumulator.unfinished.bytes();
+                if accumulator.is_closed || accumulator.pace.allows(waiting_bytes, oldest, now) {
                     return;
                 }
                 if now >= until {
@@ -88,16 +91,25 @@ mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
+    const MUCH: usize = 1 << 30;
 
     #[test]
     fn a_near_replica_that_is_late_holds_senders_up_and_a_far_one_that_is_in_time_does_not() {
         let mut pace = Pace::default();
         let now = Instant(1);
-        assert!(pace.allows(MS * 1000, now), "nothing is known yet");
+        assert!(pace.allows(MUCH, MS * 4, now) && !pace.allows(MUCH, MS * 5, now), "nothing is known yet");
         pace.handle_acked(MS * 50, now);
-        assert!(pace.allows(MS * 204, now) && !pace.allows(MS * 205, now));
+        assert!(pace.allows(MUCH, MS * 204, now) && !pace.allows(MUCH, MS * 205, now));
         pace.handle_acked(MS / 10, now);
-        assert!(pace.allows(MS * 4, now) && !pace.allows(MS * 5, now));
+        assert!(pace.allows(MUCH, MS * 4, now) && !pace.allows(MUCH, MS * 5, now));
+    }
+
+    #[test]
+    fn nobody_is_held_up_who_sends_little_however_late_the_replicas_are() {
+        let pace = Pace::default();
+        assert!(
+            pace.allows(BYTES_FREE, MS * 100_000, Instant(1)) && !pace.allows(BYTES_FREE + 1, MS * 100_000, Instant(1))
+        );
     }
 
     #[test]
@@ -106,9 +118,9 @@ mod tests {
         let begun = Instant(1);
         pace.handle_acked(Duration::ZERO, begun);
         pace.handle_acked(MS * 50, begun + WINDOW);
-        assert!(!pace.allows(MS * 100, begun + WINDOW), "the window before counts");
+        assert!(!pace.allows(MUCH, MS * 100, begun + WINDOW), "the window before counts");
         pace.handle_acked(MS * 50, begun + WINDOW * 2);
-        assert!(pace.allows(MS * 100, begun + WINDOW * 2));
+        assert!(pace.allows(MUCH, MS * 100, begun + WINDOW * 2));
     }
 
     #[test]
@@ -117,6 +129,6 @@ mod tests {
         let now = Instant(1);
         pace.handle_acked(MS, now);
         pace.handle_in_vain(now);
-        assert!(pace.allows(MS * 1000, now) && !pace.allows(MS * 1000, now + TRUCE));
+        assert!(pace.allows(MUCH, MS * 1000, now) && !pace.allows(MUCH, MS * 1000, now + TRUCE));
     }
 }

@@ -47,6 +47,7 @@ pub(super) struct Oldest {
 #[derive(Default)]
 pub(super) struct UnfinishedBatches {
     batches: VecDeque<Unfinished>,
+    bytes: usize,
     // Somebody is telling outcomes; the others leave it to him, so that they come in order.
     is_finishing: bool,
     // Somebody wanted to, meanwhile.
@@ -55,7 +56,13 @@ pub(super) struct UnfinishedBatches {
 
 impl UnfinishedBatches {
     pub fn push(&mut self, unfinished: Unfinished) {
+        self.bytes += unfinished.bytes;
         self.batches.push_back(unfinished);
+    }
+
+    /// Bytes of all of them, sealed.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Takes the finisher's role and says what he has to look at first; `None` when there is nothing, or when somebody has the role
@@ -88,22 +95,29 @@ impl UnfinishedBatches {
 
     /// The batch with this number, if it is still the oldest one.
     pub fn poll_finished(&mut self, sequence: u64) -> Option<Unfinished> {
-        pop_front_if(&mut self.batches, |oldest| oldest.sequence == sequence)
+        self.pop_front_if(|oldest| oldest.sequence == sequence)
     }
 
     /// The oldest one, if it did not reach its rung in time.
     pub fn poll_expired(&mut self, now: Instant) -> Option<Unfinished> {
-        pop_front_if(&mut self.batches, |oldest| now >= oldest.completion.expires_at())
+        self.pop_front_if(|oldest| now >= oldest.completion.expires_at())
     }
 
     /// The oldest one: for a purge or a failed disk.
     pub fn poll(&mut self) -> Option<Unfinished> {
-        self.batches.pop_front()
+        self.pop_front_if(|_| true)
+    }
+
+    fn pop_front_if(&mut self, condition: impl FnOnce(&Unfinished) -> bool) -> Option<Unfinished> {
+        let oldest = self.batches.front().is_some_and(condition).then(|| self.batches.pop_front()).flatten()?;
+        self.bytes -= oldest.bytes;
+        Some(oldest)
     }
 
     /// All of them, to be sent again, and under whom they were appended; `None` when there is nothing that could be.
     pub fn poll_lost(&mut self) -> Option<(Parcels, LeaderEpoch)> {
         let leader_epoch = self.batches.front().filter(|one| one.parcel.is_some())?.leader_epoch;
+        self.bytes = 0;
         Some((self.batches.drain(..).filter_map(|one| one.parcel).collect(), leader_epoch))
     }
 
@@ -129,13 +143,5 @@ impl UnfinishedBatches {
 
     pub fn records(&self) -> u64 {
         self.batches.iter().map(|one| u64::from(one.records)).sum()
-    }
-}
-
-fn pop_front_if(batches: &mut VecDeque<Unfinished>, condition: impl FnOnce(&Unfinished) -> bool) -> Option<Unfinished> {
-    if batches.front().is_some_and(condition) {
-        batches.pop_front()
-    } else {
-        None
     }
 }
