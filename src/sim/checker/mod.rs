@@ -80,6 +80,15 @@ impl Checker {
         Ok(())
     }
 
+    /// A node has heard this decision, the newest one or an older one. A replica that it does not keep by either it has removed, open or
+    /// not, or is about to.
+    pub fn handle_heard(&mut self, node: NodeId, partition: &TopicPartition, decision: &Decision) {
+        let newest = self.decision(partition).unwrap_or(decision);
+        if !decision.replicas.contains(&node) && !newest.replicas.contains(&node) {
+            self.handle_gone(node, partition);
+        }
+    }
+
     /// The node has no replica of the partition any more.
     pub fn handle_gone(&mut self, node: NodeId, partition: &TopicPartition) {
         if let Some(history) = self.partitions.get_mut(partition) {

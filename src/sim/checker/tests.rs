@@ -311,6 +311,21 @@ fn a_power_cut_that_takes_what_was_flushed_is_found() {
 }
 
 #[test]
+fn who_has_heard_that_it_keeps_no_replica_may_have_removed_it_without_opening_it() {
+    for (heard, expected) in [(true, None), (false, Some(Broken::NotDurable))] {
+        let (mut stage, log) = Stage::with_five(true);
+        let before = stage.checker.decision(&name()).cloned().expect("is decided");
+        stage.checker.handle_heard(C, &name(), &before);
+        stage.offset += 1;
+        let next = Decision { partition_epoch: 7, replicas: vec![A, B], isr: vec![A, B], ..before.clone() };
+        let mark = ImageMark { offset: stage.offset, registered: stage.registered.clone() };
+        stage.checker.handle_decision(&mark, &name(), &next).expect("without C");
+        stage.checker.handle_heard(C, &name(), if heard { &next } else { &before });
+        assert_eq!(broken(stage.cut_power(C, &mut log.clone(), 0)), expected);
+    }
+}
+
+#[test]
 fn damage_in_what_was_flushed_is_found_after_a_power_cut() {
     let (mut stage, mut log) = Stage::with_five(true);
     let last = log.batches[2].len() - 1;

@@ -199,6 +199,11 @@ impl World {
         let power_too = power_too || machine.has_doubtful_cache;
         self.trace.note(self.now, format_args!("{node} {}", if power_too { "has no power" } else { "is killed" }));
         let life = machine.life.take();
+        for (partition, decision) in
+            life.iter().filter_map(|life| life.member.decisions(None)).flat_map(|image| image.1)
+        {
+            self.checker.handle_heard(node, &partition, &decision);
+        }
         for replica in life.iter().flat_map(|life| life.member.replicas()) {
             self.checker.handle_last_look(node, &replica.partition, replica.offsets);
         }

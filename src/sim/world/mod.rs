@@ -300,6 +300,7 @@ impl World {
                     self.trace.note(self.now, format_args!("{partition}: {decision}, metadata {offset}"));
                 }
                 self.checker.handle_decision(&mark, partition, decision)?;
+                self.checker.handle_heard(node, partition, decision);
             }
         }
         let replicas = member.replicas();
