@@ -69,7 +69,7 @@ impl<'a> PartitionChange<'a> {
         // A replica that is taken away must not go on fetching from, or counting in, the old reign.
         let replicas_removed = self.now.replicas.iter().any(|node| !self.replicas.contains(node));
         let new_reign = leader != self.now.leader || replicas_removed;
-        let last_known_leader = if leader.is_some() { None } else { self.now.leader.or(self.now.last_known_leader) };
+        let last_known_leader = if leader.is_some() { None } else { self.last_known_leader() };
         let mut state = PartitionState {
             replicas: self.replicas,
             adding: self.adding,
@@ -147,6 +147,13 @@ impl<'a> PartitionChange<'a> {
         }
         let any = last_known.or_else(|| self.replicas.iter().copied().find(may_lead));
         (any, any.is_some())
+    }
+
+    /// Who had everything when nobody led any more: the last leader, and if it keeps no replica now one of those that are eligible. A
+    /// replica that it gets later begins empty.
+    fn last_known_leader(&self) -> Option<NodeId> {
+        let last = self.now.leader.or(self.now.last_known_leader).filter(|node| self.replicas.contains(node));
+        last.or_else(|| self.isr.iter().chain(&self.elr).copied().next())
     }
 
     /// What being led by `leader` means for ISR, ELR and recovery.

@@ -27,14 +27,14 @@ impl Decider<'_> {
         match replicas {
             Some(replicas) => {
                 self.check_replicas(replicas)?;
-                self.reassign((topic, partition, state), replicas, &mut outcome);
+                self.reassign((topic, partition, state), replicas, &mut outcome)?;
             }
             None => self.cancel((topic, partition, state), &mut outcome)?,
         }
         Ok(outcome)
     }
 
-    fn reassign(&self, place: (&Topic, u32, &PartitionState), target: &[NodeId], outcome: &mut Outcome) {
+    fn reassign(&self, place: (&Topic, u32, &PartitionState), target: &[NodeId], outcome: &mut Outcome) -> Result<()> {
         let (topic, _, state) = place;
         // A reassignment under way is merged: what it was adding is dropped unless it is wanted still.
         let current = stable_replicas(state);
@@ -49,7 +49,9 @@ impl Decider<'_> {
             // Another order only.
             change.replicas = target.to_vec();
         }
+        check_somebody_stays(place, &change.replicas)?;
         self.commit_change(outcome, place, change);
+        Ok(())
     }
 
     /// Back to the replicas from before.
@@ -68,11 +70,7 @@ impl Decider<'_> {
         change.elr.retain(stays);
         change.adding.clear();
         change.removing.clear();
-        if change.isr.is_empty() && !state.isr.is_empty() {
-            let message =
-                format!("only added replicas of {}-{partition} are in sync; going back would lose records", topic.name);
-            return Err(Error::new(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message));
-        }
+        check_somebody_stays(place, &change.replicas)?;
         self.commit_change(outcome, place, change);
         Ok(())
     }
@@ -103,11 +101,26 @@ impl Decider<'_> {
             })?;
             *load.entry(substitute).or_default() += 1;
             let target: Vec<NodeId> = target.into_iter().map(|r| if r == node { substitute } else { r }).collect();
-            self.reassign(place, &target, &mut outcome);
+            self.reassign(place, &target, &mut outcome)?;
         }
         outcome.reply = Reply::Decommission { replicas_left };
         Ok(outcome)
     }
+}
+
+/// Not all of those go at once who may have everything that is committed: those in ISR and ELR, or, when nobody is left there, the last
+/// leader. Replicas that a reassignment was adding may be the only ones.
+fn check_somebody_stays((topic, partition, state): (&Topic, u32, &PartitionState), replicas: &[NodeId]) -> Result<()> {
+    let mut holders: Vec<NodeId> = state.isr.iter().chain(&state.elr).copied().collect();
+    if holders.is_empty() {
+        holders.extend(state.last_known_leader);
+    }
+    if holders.is_empty() || holders.iter().any(|node| replicas.contains(node)) {
+        return Ok(());
+    }
+    let message =
+        format!("only {holders:?} may have all records of {}-{partition}; without them some would be lost", topic.name);
+    Err(Error::new(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message))
 }
 
 /// The replicas that a partition had before the reassignment that is under way.

@@ -58,6 +58,38 @@ fn calling_off_is_refused_when_only_new_replicas_are_in_sync() {
 }
 
 #[test]
+fn the_only_ones_who_may_have_everything_are_not_let_go_though_nobody_leads() {
+    let refused = |world: &mut World| {
+        for request in [CANCEL(), reassign(&[0, 1]), reassign(&[3, 1])] {
+            assert_eq!(world.refusal(&request), ErrorCode::INVALID_REPLICA_ASSIGNMENT);
+        }
+    };
+    let mut world = World::with_topic(4, &[0, 1], &[]);
+    world.ask(&reassign(&[2, 1])).unwrap();
+    world.set_isr(&[0, 2]);
+    world.fence(0);
+    refused(&mut world);
+    world.fence(2);
+    assert_eq!((world.leader(), world.isr(), world.partition(0).elr.clone()), (None, vec![], nodes(&[2])));
+    refused(&mut world);
+    world.register(2, 2, None).unwrap();
+    assert_eq!((world.leader(), world.isr(), world.partition(0).elr.clone()), (None, vec![], nodes(&[])));
+    refused(&mut world);
+}
+
+#[test]
+fn a_last_leader_that_was_taken_away_is_not_elected_with_the_empty_replica_it_gets_later() {
+    let mut world = World::with_topic(4, &[0, 1], &[("min.insync.replicas", "2")]);
+    world.ask(&reassign(&[2, 1])).unwrap();
+    world.set_isr(&[0, 2]);
+    [0, 2].into_iter().for_each(|node| world.fence(node));
+    assert_eq!(world.partition(0).last_known_leader, Some(NodeId(2)));
+    world.ask(&CANCEL()).unwrap();
+    let state = world.partition(0);
+    assert_eq!((&state.elr, state.last_known_leader), (&nodes(&[0]), Some(NodeId(0))));
+}
+
+#[test]
 fn another_target_takes_the_place_of_the_one_under_way() {
     let mut world = World::with_topic(5, &[0, 1], &[]);
     world.ask(&reassign(&[2, 1])).unwrap();
