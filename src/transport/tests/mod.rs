@@ -299,5 +299,8 @@ fn rest_of(stream: &mut TcpStream) -> (Vec<u8>, io::Result<usize>) {
 }
 
 fn pattern(length: usize, seed: u8) -> Bytes {
-    (0..length).map(|i| (i % 251) as u8 ^ seed).collect()
+    let once: Vec<u8> = (0..251).map(|i| i ^ seed).collect();
+    let mut all = once.repeat(length / once.len() + 1);
+    all.truncate(length);
+    all.into()
 }
