@@ -1,4 +1,4 @@
-use super::{pattern, Event, Recorder};
+use super::{pattern, Event, Recorder, PATIENCE};
 use crate::error::ErrorCode;
 use crate::transport::trampoline::CALLS_WAITING_MAX;
 use crate::transport::{
@@ -251,7 +251,7 @@ fn nothing_is_delivered_after_stop_and_stop_may_be_called_from_inside() {
     });
     let sender = Arc::clone(&one.transport);
     let sending = thread::spawn(move || sender.send(TWO, Frame::from(Bytes::from_static(b"slow"))).unwrap());
-    inside.recv().unwrap();
+    inside.recv_timeout(PATIENCE).unwrap();
     let (stopping, heard) = (Arc::clone(&two.transport), Arc::clone(&two.heard));
     let stopped = thread::spawn(move || {
         stopping.stop();

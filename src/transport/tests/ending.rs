@@ -1,4 +1,6 @@
-use super::{client, node, node_at, pair, pattern, settings, tcp, wait_until, NodeId, PeerStats};
+use super::{
+    client, next_connection, node, node_at, pair, pattern, settings, tcp, wait_until, NodeId, PeerStats, PATIENCE,
+};
 use crate::error::ErrorCode;
 use crate::transport::{Frame, SocketSettings, Transport};
 use parking_lot::Mutex;
@@ -13,7 +15,7 @@ fn stop_returns_when_a_peer_hangs_and_the_writer_waits_for_it(base: &SocketSetti
     two.heard.on_frame(move |_, _| {
         let _ = released.lock().recv(); // an error once the other end is dropped
     });
-    while one.transport.send(two.number, Frame::from(pattern(100_000, 1))).is_ok() {}
+    one.send_until_full(two.number, |_| pattern(100_000, 1));
     one.transport.stop();
     let error = one.transport.send(two.number, Frame::new()).unwrap_err();
     assert_eq!(error.code(), ErrorCode::DESTROY);
@@ -30,7 +32,7 @@ fn stop_returns_while_connections_are_being_made_or_greeted() {
     one.transport.set_peer(NodeId(2), Some(&format!("tcp://{}", mute.local_addr().unwrap()))).unwrap();
     // Nobody is there, by definition (RFC 5737); whether the kernel waits or knows depends on the machine.
     one.transport.set_peer(NodeId(3), Some("tcp://192.0.2.1:9")).unwrap();
-    let _accepted = mute.accept().unwrap();
+    let _accepted = next_connection(&mute);
     let knocking = std::net::TcpStream::connect(one.url.strip_prefix("tcp://").unwrap()).unwrap();
     wait_until("a knock", || (one.transport.0.table.lock().handshakes == 1).then_some(()));
     one.transport.stop();
@@ -47,7 +49,7 @@ fn stop_may_be_called_from_inside_and_nothing_is_delivered_afterwards(base: &Soc
     });
     one.send(&two, pattern(10, 1));
     let _ = one.transport.send(two.number, Frame::from(pattern(10, 2))); // the connection may be gone already
-    hear.recv().unwrap();
+    hear.recv_timeout(PATIENCE).unwrap();
     two.transport.stop();
     assert_eq!(two.heard.frames().len(), 1);
     one.heard.wait_down(two.number);

@@ -1,5 +1,6 @@
 //! The conversation, over a pair of connected Unix sockets without any transport.
 
+use super::PATIENCE;
 use crate::transport::handshake::{accept, dial, Agreed, End, Hello, Me, Message, Proof, Refusal, Role, Wanted};
 use crate::transport::{Secret, BOOTSTRAP_ID_MIN, CLIENT_ID_MIN};
 use crate::types::NodeId;
@@ -40,11 +41,21 @@ impl<S: Write> Write for Tapped<S> {
     }
 }
 
+/// Two ends, of which neither waits for ever.
+fn sockets() -> (UnixStream, UnixStream) {
+    let (near, far) = UnixStream::pair().unwrap();
+    for end in [&near, &far] {
+        end.set_read_timeout(Some(PATIENCE)).unwrap();
+        end.set_write_timeout(Some(PATIENCE)).unwrap();
+    }
+    (near, far)
+}
+
 type Outcome = Result<Agreed, End>;
 
 /// The dialler expects node `expects`; the acceptor lets everybody in, clients as the second one. Also what the dialler said.
 fn meet(dialler: Me, acceptor: Me, expects: u32) -> (Outcome, Outcome, Vec<u8>) {
-    let (near, mut far) = UnixStream::pair().unwrap();
+    let (near, mut far) = sockets();
     let listening = thread::spawn(move || {
         let number_for = |hello: &Hello| match hello.role {
             Role::Node => Ok(hello.number),
@@ -157,7 +168,7 @@ fn messages_come_out_as_they_went_in_and_a_part_of_one_is_none() {
 #[test]
 fn a_newer_version_is_understood_as_far_as_it_goes_back() {
     let answer_to = |version_min, version_max| {
-        let (mut near, mut far) = UnixStream::pair().unwrap();
+        let (mut near, mut far) = sockets();
         let mut bytes = Message::Hello(Hello { version_min, version_max, knows_secret: false, ..hello() }).encode();
         // It has a field more.
         bytes.push(99);
@@ -183,7 +194,7 @@ fn a_newer_version_is_understood_as_far_as_it_goes_back() {
 #[test]
 fn a_dialler_finds_out_an_acceptor_that_does_not_know_the_secret() {
     // It says whatever it has overheard or made up, and echoes the dialler's own proof.
-    let (mut near, mut far) = UnixStream::pair().unwrap();
+    let (mut near, mut far) = sockets();
     let impostor = thread::spawn(move || {
         let mut bytes = [0; 512];
         let _hello = far.read(&mut bytes).unwrap();
@@ -208,7 +219,7 @@ fn a_dialler_finds_out_an_acceptor_that_does_not_know_the_secret() {
 fn a_handshake_that_was_overheard_is_worth_nothing_the_second_time() {
     let (dialled, _, said) = meet(me(1, Some("a")), me(2, Some("a")), 2);
     dialled.unwrap();
-    let (mut near, mut far) = UnixStream::pair().unwrap();
+    let (mut near, mut far) = sockets();
     near.write_all(&said).unwrap();
     let end = accept(&mut far, &me(2, Some("a")), |hello| Ok(hello.number), |_, _, i_choose| Ok(i_choose.then_some(1)))
         .unwrap_err();
@@ -223,7 +234,7 @@ fn a_changed_bit_anywhere_in_what_the_dialler_says_keeps_it_out() {
     for bit in 0..hello_and_proof * 8 {
         let mut changed = said.clone();
         changed[bit / 8] ^= 1 << (bit % 8);
-        let (mut near, mut far) = UnixStream::pair().unwrap();
+        let (mut near, mut far) = sockets();
         near.write_all(&changed).unwrap();
         near.shutdown(std::net::Shutdown::Write).unwrap();
         let outcome =
@@ -241,7 +252,7 @@ fn nobody_can_read_the_secret_in_what_is_shown() {
 #[test]
 fn whoever_finds_out_that_there_is_a_connection_says_so() {
     for (dialler, acceptor, needed) in [(1, 2, false), (1, 2, true), (2, 1, true)] {
-        let (mut near, mut far) = UnixStream::pair().unwrap();
+        let (mut near, mut far) = sockets();
         let listening = thread::spawn(move || {
             accept(
                 &mut far,

@@ -22,15 +22,19 @@ mod strangers;
 mod tls;
 
 use super::{Frame, Inbox, PeerStats, Receive, Secret, SocketSettings, SocketTransport, Transport};
-use crate::error::ErrorCode;
+use crate::error::{Error, ErrorCode};
 use crate::types::NodeId;
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
+use std::io::{self, Read};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A test that waits longer than this has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// So many frames of some ten kilobytes are far more than queues and sockets hold.
+const REFUSED_AFTER: u32 = 20_000;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Event {
@@ -68,18 +72,22 @@ impl Recorder {
     }
 
     fn wait<T>(&self, what: &str, until: impl Fn(&[Event]) -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
         let mut events = self.events.lock();
         loop {
             if let Some(found) = until(&events) {
                 return found;
             }
-            let timed_out = self.changed.wait_for(&mut events, PATIENCE).timed_out();
-            assert!(!timed_out, "waited in vain for {what}; had {} events", events.len());
+            let timed_out = self.changed.wait_until(&mut events, deadline).timed_out();
+            assert!(!timed_out, "waited in vain for {what}; {}", told_shortly(&events));
         }
     }
 
     fn wait_for_frames(&self, count: usize) -> Vec<Bytes> {
-        self.wait("frames", |events| Some(frames_of(events)).filter(|frames| frames.len() >= count))
+        let is_frame = |event: &&Event| matches!(event, Event::Frame(..));
+        self.wait(&format!("{count} frames"), |events| {
+            (events.iter().filter(is_frame).count() >= count).then(|| frames_of(events))
+        })
     }
 
     fn wait_up(&self, peer: NodeId) {
@@ -111,6 +119,13 @@ fn frames_of(events: &[Event]) -> Vec<Bytes> {
             _ => None,
         })
         .collect()
+}
+
+/// How many events there were, and what has come and gone at last.
+fn told_shortly(events: &[Event]) -> String {
+    let states: Vec<&Event> = events.iter().filter(|event| !matches!(event, Event::Frame(..))).collect();
+    let last = &states[states.len().saturating_sub(8)..];
+    format!("had {} events, {} of them frames; at last {last:?}", events.len(), events.len() - states.len())
 }
 
 fn is_up(events: &[Event], peer: NodeId) -> bool {
@@ -197,16 +212,28 @@ impl Node {
     }
 
     /// Sends as soon as there is room and a connection.
+    #[track_caller]
     fn send_until_taken(&self, to: NodeId, frame: &Bytes) {
+        let deadline = Instant::now() + PATIENCE;
         loop {
             match self.transport.send(to, Frame::from(frame.clone())) {
                 Ok(()) => return,
                 Err(e) if [ErrorCode::QUEUE_FULL, ErrorCode::NETWORK_EXCEPTION].contains(&e.code()) => {
+                    assert!(Instant::now() < deadline, "a frame to {to} was never taken: {e}; {:?}", self.stats_of(to));
                     std::thread::yield_now();
                 }
                 Err(error) => panic!("{error}"),
             }
         }
+    }
+
+    /// Sends frames to a peer that does not read until no more is taken; says how many were, and why it ended.
+    #[track_caller]
+    fn send_until_full(&self, to: NodeId, frame: impl Fn(u32) -> Bytes) -> (u32, Error) {
+        let refused = |n| self.transport.send(to, Frame::from(frame(n))).err().map(|error| (n, error));
+        (0..REFUSED_AFTER)
+            .find_map(refused)
+            .unwrap_or_else(|| panic!("{REFUSED_AFTER} frames went to {to}, which reads none"))
     }
 
     fn stats_of(&self, peer: NodeId) -> PeerStats {
@@ -230,17 +257,50 @@ fn pair(settings: SocketSettings) -> (Node, Node) {
 }
 
 /// For what nobody is told of: looks again and again.
+#[track_caller]
 fn wait_until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let begin = std::time::Instant::now();
+    let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = found() {
             return found;
         }
-        assert!(begin.elapsed() < PATIENCE, "waited in vain for: {what}");
+        assert!(Instant::now() < deadline, "waited in vain for: {what}");
         std::thread::yield_now();
     }
 }
 
+/// The next connection that somebody makes. Neither reading nor writing waits for ever there.
+#[track_caller]
+fn next_connection(listener: &TcpListener) -> TcpStream {
+    listener.set_nonblocking(true).unwrap();
+    let (stream, _) = wait_until("a connection", || match listener.accept() {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+        outcome => Some(outcome.unwrap()),
+    });
+    stream.set_nonblocking(false).unwrap();
+    patient(stream)
+}
+
+/// A socket on which neither reading nor writing waits for ever.
+fn patient(stream: TcpStream) -> TcpStream {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// What comes until the other side ends or resets the connection.
+#[track_caller]
+fn rest_of(stream: &mut TcpStream) -> (Vec<u8>, io::Result<usize>) {
+    let mut rest = Vec::new();
+    let outcome = stream.read_to_end(&mut rest);
+    let in_vain = outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+    assert!(!in_vain, "waited in vain for the end of a connection");
+    (rest, outcome)
+}
+
 fn pattern(length: usize, seed: u8) -> Bytes {
-    (0..length).map(|i| (i % 251) as u8 ^ seed).collect()
+    let once: Vec<u8> = (0..251).map(|i| i ^ seed).collect();
+    let mut all = once.repeat(length / once.len() + 1);
+    all.truncate(length);
+    all.into()
 }

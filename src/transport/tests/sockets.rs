@@ -176,14 +176,8 @@ fn a_peer_that_never_reads_blocks_nobody(base: &SocketSettings) {
     slow.heard.on_frame(move |_, _| {
         let _ = released.lock().recv(); // an error once the other end is dropped
     });
-    let mut taken = 0u32;
-    let full = loop {
-        let frame = [&taken.to_be_bytes()[..], &pattern(50_000, 1)].concat();
-        match one.transport.send(slow.number, Frame::from(Bytes::from(frame))) {
-            Ok(()) => taken += 1,
-            Err(error) => break error,
-        }
-    };
+    let numbered = |n: u32| [&n.to_be_bytes()[..], &pattern(50_000, 1)].concat().into();
+    let (taken, full) = one.send_until_full(slow.number, numbered);
     assert_eq!((full.code(), full.is_retriable()), (ErrorCode::QUEUE_FULL, true));
     assert!(one.stats_of(slow.number).queued_bytes <= 1 << 20);
     for i in 0..100 {

@@ -1,7 +1,7 @@
 //! Peers that say something senseless, or nothing any more, at each point of a conversation: as the one who dials and as the one who is
 //! dialled; on a plain socket, inside of TLS, and in the place of TLS.
 
-use super::{node, pattern, wait_until, Node, NodeId};
+use super::{next_connection, node, patient, pattern, wait_until, Node, NodeId};
 use crate::transport::handshake::{self, Hello, Me, Role, Wanted};
 use crate::transport::{Frame, SocketSettings, Transport};
 use std::io::{self, Read, Write};
@@ -142,7 +142,6 @@ enum Side {
 /// Talks to the node as node 7, as far as it comes, and then goes on with frames; answers when the other side has hung up, or at once when
 /// it is to fall silent.
 fn talk(settings: &SocketSettings, socket: TcpStream, side: Side, layer: Layer, sound: usize, garbage: Option<&[u8]>) {
-    socket.set_read_timeout(Some(super::PATIENCE)).unwrap();
     let garbage = garbage.map(<[u8]>::to_vec);
     let Some(_keys) = &settings.tls else {
         return converse(settings, &mut Saboteur { inner: socket, sound, garbage }, side);
@@ -219,7 +218,7 @@ fn layers(settings: &SocketSettings) -> Vec<Layer> {
 }
 
 fn socket_to(node: &Node) -> TcpStream {
-    TcpStream::connect(node.url.split_once("://").unwrap().1).unwrap()
+    patient(TcpStream::connect(node.url.split_once("://").unwrap().1).unwrap())
 }
 
 /// Only sound frames were heard, in order; and whoever comes in earnest is let in.
@@ -261,7 +260,7 @@ fn an_acceptor_that_talks_nonsense_at_any_point_is_dropped_with_a_reason(base: &
     one.transport.set_peer(SEVEN, Some(&format!("{scheme}://{}", seven.local_addr().unwrap()))).unwrap();
     for layer in layers(&base) {
         for (sound, garbage) in (0..SOUND_MAX).flat_map(|sound| garbage().into_iter().map(move |one| (sound, one))) {
-            talk(&base, seven.accept().unwrap().0, Side::IsDialled, layer, sound, Some(&garbage));
+            talk(&base, next_connection(&seven), Side::IsDialled, layer, sound, Some(&garbage));
         }
     }
     wait_until("a reason", || one.stats_of(SEVEN).reason);
@@ -282,7 +281,7 @@ fn stop_returns_whatever_a_peer_does_not_say(base: &SocketSettings) {
             one.transport.set_peer(SEVEN, Some(&format!("{scheme}://{at}"))).unwrap();
             let socket = match side {
                 Side::Dials => socket_to(&one),
-                Side::IsDialled => seven.accept().unwrap().0,
+                Side::IsDialled => next_connection(&seven),
             };
             let kept = socket.try_clone().unwrap();
             let settings = patient.clone();

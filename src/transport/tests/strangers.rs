@@ -1,6 +1,6 @@
 //! Those who are not let in, and those who misbehave once they are.
 
-use super::{client, node, pair, pattern, settings, wait_until, with_secret, Node, NodeId, Secret};
+use super::{client, node, pair, patient, pattern, rest_of, settings, wait_until, with_secret, Node, NodeId, Secret};
 use crate::transport::handshake::{self, Me, Message, Refusal, Role, Wanted};
 use crate::transport::{ClusterId, Frame, SocketSettings, Transport};
 use std::io::{Read, Write};
@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 fn raw(to: &Node) -> TcpStream {
-    TcpStream::connect(to.url.strip_prefix("tcp://").unwrap()).unwrap()
+    patient(TcpStream::connect(to.url.strip_prefix("tcp://").unwrap()).unwrap())
 }
 
 /// Both sides say why, and neither hears a frame or a peer.
@@ -110,8 +110,8 @@ fn garbage_is_told_that_it_is_garbage_and_the_others_go_on() {
         stranger.write_all(garbage).unwrap();
         // Half a message: the end of it is the end of the handshake. A reset instead of an answer is as good, also now already.
         let _ = stranger.shutdown(std::net::Shutdown::Write);
-        let mut answer = Vec::new();
-        if stranger.read_to_end(&mut answer).is_ok() && !answer.is_empty() {
+        let (answer, outcome) = rest_of(&mut stranger);
+        if outcome.is_ok() && !answer.is_empty() {
             assert_eq!(answer, Message::Refused(Refusal::NotOurs).encode());
         }
         one.wait_for_notice("an incoming connection");
@@ -132,9 +132,7 @@ fn a_flood_of_half_open_connections_is_bounded_and_ends() {
     }
     for _ in 0..10 {
         // Closed without a word.
-        let mut rest = Vec::new();
-        let _ = raw(&one).read_to_end(&mut rest);
-        assert!(rest.is_empty());
+        assert!(rest_of(&mut raw(&one)).0.is_empty());
     }
     one.wait_for_notice("too many connections");
     assert_eq!(open(), 4);
@@ -146,9 +144,8 @@ fn a_flood_of_half_open_connections_is_bounded_and_ends() {
 #[test]
 fn who_says_nothing_or_too_slowly_is_cut() {
     let one = node(1, SocketSettings { handshake_timeout: Duration::from_millis(30), ..settings() });
-    let mut silent = raw(&one);
-    let mut rest = Vec::new();
-    silent.read_to_end(&mut rest).unwrap();
+    let (rest, outcome) = rest_of(&mut raw(&one));
+    outcome.unwrap();
     assert!(rest.is_empty());
     one.wait_for_notice("took too long");
     let mut trickling = raw(&one);
@@ -217,8 +214,7 @@ fn a_newer_connection_of_the_same_node_replaces_one_that_is_dead_without_a_word(
     let end = dial_as_seven(&one, "a", false).unwrap_err();
     assert!(matches!(end, handshake::End::RefusedByPeer(Refusal::NotNeeded)), "{end}");
     let mut new = dial_as_seven(&one, "a", true).unwrap();
-    let mut rest = Vec::new();
-    let _ = old.read_to_end(&mut rest); // an end or a reset
+    let _ = rest_of(&mut old); // an end or a reset
     let frame = Frame::from(pattern(10, 1));
     new.write_all(&frame.header().encode()).unwrap();
     new.write_all(&pattern(10, 1)).unwrap();

@@ -1,6 +1,6 @@
 //! `tls://`: who is let in and who is not, and that nobody on the way can read or change what travels.
 
-use super::{client, node, node_at, pair, pattern, Event, Node, NodeId};
+use super::{client, node, node_at, pair, patient, pattern, Event, Node, NodeId};
 use crate::config::SslConfig;
 use crate::error::ErrorCode;
 use crate::transport::{Frame, SocketSettings, SocketTransport, TlsKeys, Transport, CLIENT_ID_MIN};
@@ -131,7 +131,7 @@ fn whoever_shows_no_certificate_is_refused() {
         .with_root_certificates(roots)
         .with_no_client_auth();
     let mut session = rustls::ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
-    let mut socket = TcpStream::connect(two.url.strip_prefix("tls://").unwrap()).unwrap();
+    let mut socket = patient(TcpStream::connect(two.url.strip_prefix("tls://").unwrap()).unwrap());
     let mut stream = rustls::Stream::new(&mut session, &mut socket);
     let mut answer = Vec::new();
     let end = stream.write_all(b"KLNT").and_then(|()| stream.read_to_end(&mut answer)).unwrap_err();
