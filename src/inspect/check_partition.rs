@@ -4,7 +4,7 @@ use super::check::{CheckReport, CheckScope, Damage, DamageKind, Known, Severity}
 use super::check_segment::{check_segment, Found, Tail};
 use super::dump::{real_disk, LogDump, TxnDump};
 use super::view::{list, segment_bases};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::storage::checkpoint::{LOG_START_FILE, RECOVERY_POINT_FILE};
 use crate::storage::leader_epochs::LEADER_EPOCH_FILE;
 use crate::storage::names::{file_name, parse_file_name, FileKind, FileState};
@@ -62,7 +62,7 @@ pub(super) fn check_partition(
     check_ends(id, dir, known, marked, whole.end, report);
     if scope == CheckScope::All {
         check_epochs(id, dir, known, &whole, report)?;
-        check_small_files(dir, &bases, report)?;
+        check_small_files(dir, &bases, whole.end, report)?;
     }
     Ok(())
 }
@@ -166,7 +166,8 @@ fn log_start_now(id: &TopicPartition, dir: &Path) -> Option<Offset> {
     starts.offsets.get(id).copied()
 }
 
-fn check_small_files(dir: &Path, bases: &[Offset], report: &mut CheckReport) -> Result<()> {
+/// `end` is where the log ended before the small files are looked at.
+fn check_small_files(dir: &Path, bases: &[Offset], end: Offset, report: &mut CheckReport) -> Result<()> {
     if let Err(error) = partition_metadata::read(&crate::disk::RealDisk, dir) {
         let file = dir.join(PARTITION_METADATA_FILE);
         report.add(Damage::new(Severity::Rebuildable, DamageKind::BadSmallFile, &file, error.message()));
@@ -181,7 +182,7 @@ fn check_small_files(dir: &Path, bases: &[Offset], report: &mut CheckReport) -> 
             continue;
         };
         match (name.state, name.kind) {
-            (FileState::Live, FileKind::Snapshot) => small(&path, LogDump::snapshot(&path).err(), report),
+            (FileState::Live, FileKind::Snapshot) => check_snapshot(&path, name.base >= end, report),
             (FileState::Live, FileKind::Log) => {}
             (FileState::Live, _) if !bases.contains(&name.base) => report.add(stray(&path, "it has no log")),
             (FileState::Live, FileKind::Index | FileKind::TimeIndex | FileKind::TxnIndex) => {}
@@ -217,9 +218,12 @@ fn check_txn_index(dir: &Path, base: Offset, aborted: &[AbortedTxn], first: Opti
     report.add(Damage::new(Severity::Rebuildable, DamageKind::BadIndex, &path, what));
 }
 
-fn small(path: &Path, error: Option<Error>, report: &mut CheckReport) {
-    if let Some(error) = error {
-        report.add(Damage::new(Severity::Rebuildable, DamageKind::BadSmallFile, path, error.message()));
+/// Snapshots are written where the log ends, and nobody appends meanwhile: one `at_the_end` may be in the hands of a live writer, or be
+/// what a crash left of it.
+fn check_snapshot(path: &Path, at_the_end: bool, report: &mut CheckReport) {
+    if let Err(error) = LogDump::snapshot(path) {
+        let severity = if at_the_end { Severity::Leftover } else { Severity::Rebuildable };
+        report.add(Damage::new(severity, DamageKind::BadSmallFile, path, error.message()));
     }
 }
 

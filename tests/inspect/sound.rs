@@ -89,6 +89,26 @@ fn a_live_writer_is_never_taken_for_damage() {
 }
 
 #[test]
+fn a_snapshot_that_is_just_being_written_is_no_damage_and_an_older_one_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(dir.path()).unwrap();
+    engine.create_topic("t", TopicConfig::new()).unwrap();
+    let log = engine.log("t", 0).unwrap();
+    log.append_with(AppendOptions::default(), |batch| {
+        (0..20).try_for_each(|_| batch.push(None, Some(b"v"), &[], None))
+    })
+    .unwrap();
+    // As a roll or a flush makes it: there first, written then, and nobody appends meanwhile.
+    let snapshot = |at: u32| dir.path().join(format!("t-0/{at:020}.snapshot"));
+    std::fs::write(snapshot(20), []).unwrap();
+    let report = check(dir.path(), CheckScope::All).unwrap();
+    assert!(report.is_sound() && report.damages.len() == 1, "{:?}", report.damages);
+    std::fs::rename(snapshot(20), snapshot(19)).unwrap();
+    let report = check(dir.path(), CheckScope::All).unwrap();
+    assert!(!report.is_sound() && report.damages.len() == 1, "{:?}", report.damages);
+}
+
+#[test]
 fn deleted_records_are_not_missed_by_a_check_of_what_is_left() {
     let dir = ours();
     let data = dir.path().join("data");
