@@ -203,8 +203,9 @@ impl Indexes {
         // The files before their entries, so that what a live writer adds in between does not count as nonsense.
         let offset_bytes = read_index(&offset_path, log, report);
         let time_bytes = read_index(&time_path, log, report);
-        let offsets = OffsetIndex::open_foreign(&disk, &offset_path, base).entries().unwrap_or_default();
-        let times = TimeIndex::open_foreign(&disk, &time_path, base).entries().unwrap_or_default();
+        let (offsets, times) =
+            (OffsetIndex::open_foreign(&disk, &offset_path, base), TimeIndex::open_foreign(&disk, &time_path, base));
+        let (offsets, times) = (at_second_look(|| offsets.entries()), at_second_look(|| times.entries()));
         check_rest(&offset_path, &offset_bytes, offsets.len() * 8, report);
         check_rest(&time_path, &time_bytes, times.len() * 12, report);
         Indexes { offset_path, time_path, offsets: offsets.into_iter(), times: times.into_iter(), newest: -1 }
@@ -256,6 +257,12 @@ impl Indexes {
             }
         }
     }
+}
+
+/// The entries of an index. A live writer cuts it to its entries when it seals the segment, once: a look that came in between finds less
+/// than it was told, and the next one does not.
+fn at_second_look<E>(entries: impl Fn() -> Result<Vec<E>>) -> Vec<E> {
+    entries().or_else(|_| entries()).unwrap_or_default()
 }
 
 fn bad_index(path: &Path, what: String) -> Damage {
