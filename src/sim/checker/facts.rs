@@ -51,6 +51,8 @@ pub struct Decision {
     pub isr: Vec<NodeId>,
     /// Eligible leader replicas.
     pub elr: Vec<NodeId>,
+    /// Who may be elected, while nobody leads, when nobody is left in sync or eligible.
+    pub last_known_leader: Option<NodeId>,
 }
 
 impl fmt::Display for Decision {

@@ -61,6 +61,7 @@ struct Stage {
     checker: Checker,
     lives: BTreeMap<NodeId, u64>,
     registered: BTreeMap<NodeId, u64>,
+    last_leader: Option<NodeId>,
     offset: u64,
 }
 
@@ -68,7 +69,7 @@ impl Stage {
     /// All three in sync, nobody leads yet.
     fn new(flushes: bool) -> Stage {
         let (lives, registered) = (BTreeMap::new(), BTreeMap::new());
-        let mut stage = Stage { checker: Checker::new(flushes), lives, registered, offset: 0 };
+        let mut stage = Stage { checker: Checker::new(flushes), lives, registered, last_leader: None, offset: 0 };
         for node in [A, B, C] {
             stage.start(node);
             stage.register(node);
@@ -98,7 +99,9 @@ impl Stage {
             replicas: vec![A, B, C],
             isr: isr.to_vec(),
             elr: elr.to_vec(),
+            last_known_leader: self.last_leader,
         };
+        self.last_leader = decision.leader.or(self.last_leader);
         let mark = ImageMark { offset: self.offset, registered: self.registered.clone() };
         self.checker.handle_decision(&mark, &name(), &decision)
     }

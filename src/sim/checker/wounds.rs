@@ -60,7 +60,7 @@ impl History {
         if decision.members().any(|member| !self.wounds.contains_key(&member)) {
             return;
         }
-        let last_leader = self.leaders.last_key_value().map(|(_, leader)| *leader);
+        let last_leader = decision.leader.or(decision.last_known_leader);
         let kept =
             decision.members().chain(last_leader).filter_map(|node| self.wounds.get(&node)).map(|wound| wound.kept);
         if let Some(kept) = kept.min().filter(|kept| *kept < Offset::MAX) {

@@ -153,5 +153,6 @@ fn decision(state: &PartitionState) -> Decision {
         replicas: state.replicas.clone(),
         isr: state.isr.clone(),
         elr: state.elr.clone(),
+        last_known_leader: state.last_known_leader,
     }
 }

@@ -264,6 +264,7 @@ impl Member for Toy {
             replicas: all.clone(),
             isr: all,
             elr: Vec::new(),
+            last_known_leader: None,
         };
         let decisions = || self.logs.keys().map(|name| (name.clone(), decision.clone())).collect();
         newer_than.is_none().then(|| (ImageMark { offset: 1, ..ImageMark::default() }, decisions()))
