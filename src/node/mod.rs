@@ -62,6 +62,7 @@ use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 /// Everything of the world that a node may touch.
@@ -93,6 +94,8 @@ pub struct Node {
     topics: RwLock<BTreeMap<Arc<str>, Arc<Topic>>>,
     // Changes of the catalogue, one at a time: held while the file is written.
     catalogue: Mutex<Catalogue>,
+    /// Settings are obeyed that could not be written into it.
+    catalogue_is_behind: AtomicBool,
     opened_at: Instant,
     lock: Mutex<Option<LogDir>>,
     /// Its part in a cluster, if it is one of several.

@@ -120,6 +120,7 @@ impl Node {
             identity,
             topics: RwLock::default(),
             catalogue: Mutex::new(catalogue.unwrap_or_default()),
+            catalogue_is_behind: AtomicBool::new(false),
             lock: Mutex::new(Some(lock)),
             #[cfg(feature = "quorum")]
             member: OnceLock::new(),

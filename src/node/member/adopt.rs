@@ -8,6 +8,7 @@ use crate::config::TopicOverrides;
 use crate::controller::{Image, Topic as ImageTopic};
 use crate::error::Result;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 impl Node {
@@ -18,6 +19,12 @@ impl Node {
     /// The disk's. Settings are obeyed all the same: a leader that commits by older ones than the controller decides by loses records.
     pub(super) fn adopt_topics(&self, image: &Image, is_complete: bool) -> Result<()> {
         self.obey_image(image);
+        let written = self.write_image(image, is_complete);
+        self.catalogue_is_behind.store(written.is_err(), Ordering::Relaxed);
+        written
+    }
+
+    fn write_image(&self, image: &Image, is_complete: bool) -> Result<()> {
         for name in self.topics_that_go(image, is_complete) {
             self.delete_topic(&name)?;
         }
@@ -65,10 +72,12 @@ impl Node {
     fn obey_image(&self, image: &Image) {
         let catalogue = self.catalogue.lock();
         let topics = self.topics.read();
+        // Then it says nothing about what is obeyed.
+        let is_behind = self.catalogue_is_behind.load(Ordering::Relaxed);
         for topic in image.topics() {
             let known = topics.get(&*topic.name).filter(|known| known.id() == topic.id);
             let Some((known, entry)) = known.zip(catalogue.topics.get(&*topic.name)) else { continue };
-            if entry.overrides != topic.settings {
+            if is_behind || entry.overrides != topic.settings {
                 let overrides = self.overrides_of(&topic.name, &topic.settings);
                 if known.overrides() != overrides {
                     self.obey_overrides(known, overrides);
