@@ -54,20 +54,22 @@ pub(super) struct Loaded {
 
 pub(super) fn load(opening: &Opening) -> Result<Loaded> {
     let disk = &*opening.disk;
-    let loaded = load_noting(opening);
+    let in_doubt = opening.in_doubt || doubt::is_noted(disk, &opening.dir)?;
+    let loaded = load_anew(opening, in_doubt);
     match &loaded {
-        Ok(_) => doubt::forget(disk, &opening.dir)?,
+        Ok(_) if in_doubt => doubt::forget(disk, &opening.dir)?,
+        Ok(_) => {}
         Err(failure) => doubt::note(disk, &opening.dir, failure),
     }
     loaded
 }
 
-fn load_noting(opening: &Opening) -> Result<Loaded> {
+fn load_anew(opening: &Opening, in_doubt: bool) -> Result<Loaded> {
     let mut report = RecoveryReport::default();
     let disk = &opening.disk;
     prepare_dir(opening)?;
     let bases = super::leftovers::clear(&**disk, &opening.dir, &mut report.leftovers)?;
-    if opening.in_doubt || doubt::is_noted(&**disk, &opening.dir)? {
+    if in_doubt {
         doubt::dispel(&**disk, &opening.dir, bases.last().copied())?;
         report.leftovers.push("a sync had failed: the last segment and the small files were made anew".to_owned());
     }
@@ -163,10 +165,12 @@ fn load_noting(opening: &Opening) -> Result<Loaded> {
 
 fn prepare_dir(opening: &Opening) -> Result<()> {
     let (disk, dir) = (&*opening.disk, opening.dir.as_path());
-    doubt::make_empty_dir_anew(disk, dir)?;
-    let Some(expected) = opening.topic_id else { return Ok(()) };
+    let Some(expected) = opening.topic_id else { return doubt::make_empty_dir_anew(disk, dir) };
     match partition_metadata::read(disk, dir)? {
-        None => partition_metadata::write(disk, dir, &expected),
+        None => {
+            doubt::make_empty_dir_anew(disk, dir)?;
+            partition_metadata::write(disk, dir, &expected)
+        }
         Some(found) if found == expected => Ok(()),
         Some(found) => {
             let (found, expected) = (partition_metadata::format_id(&found), partition_metadata::format_id(&expected));
