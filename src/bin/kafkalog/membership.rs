@@ -78,11 +78,26 @@ pub fn create_topic(target: &Target, name: &str, config: &TopicConfig, patience:
     loop {
         match target.create_topic(name, config.clone()) {
             Ok(()) => return Ok(true),
-            Err(error) if error.code() == ErrorCode::TOPIC_ALREADY_EXISTS => return Ok(false),
+            Err(error) if error.code() == ErrorCode::TOPIC_ALREADY_EXISTS => {
+                wait_to_know(target, name, patience.saturating_sub(began.elapsed()))?;
+                return Ok(false);
+            }
             Err(error) if can_come_right(target, &error) && began.elapsed() < patience => thread::sleep(RETRY),
             Err(error) => return Err(error),
         }
     }
+}
+
+/// The controller knows the topic; this process may hear of it later.
+fn wait_to_know(target: &Target, name: &str, patience: Duration) -> kafkalog::Result<()> {
+    let began = Instant::now();
+    while target.is_in_cluster()
+        && began.elapsed() < patience
+        && !target.topics()?.iter().any(|topic| *topic.name == *name)
+    {
+        thread::sleep(LOOK);
+    }
+    Ok(())
 }
 
 /// Waits until the cluster counts on this node: it has heard of everything that was there when it came. False when it takes longer.
