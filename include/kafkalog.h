@@ -951,7 +951,7 @@ kafkalog_code_t kafkalog_producer_purge(kafkalog_producer_t *p,
 // Sends one record; what becomes of it is reported on the producer's queue. `record_size` is sizeof(kafkalog_record_t).
 //
 // Everything is copied. [MT], blocks up to `max.block.ms` while `buffer.memory` is used up, and for the write when its batch is
-// full; in a cluster also for replicas that are late, 20 ms at a time unless `max.block.ms` is 0. Codes:
+// full; in a cluster also for replicas that are late with more than 1 MiB, 20 ms at a time unless `max.block.ms` is 0. Codes:
 // UNKNOWN_TOPIC_OR_PARTITION (3), MESSAGE_TOO_LARGE (10), INVALID_RECORD (87), _QUEUE_FULL (also when too many reports
 // lie unpolled), _INVALID_ARG, _ABI, _CLOSED, _DESTROY, _FATAL. A record that was refused is not reported.
 kafkalog_code_t kafkalog_producer_send(kafkalog_producer_t *p,

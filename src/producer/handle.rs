@@ -35,8 +35,9 @@ impl Producer {
 
     /// Copies the record into the open batch of its partition and returns at once, unless the batch is full (or
     /// `linger.ms` is 0): then this thread carries it to the log itself. Waits up to `max.block.ms` when `buffer.memory`
-    /// is used up. Where other nodes replicate and are late with their acknowledgements it waits for them, 20 ms at a time at the most
-    /// and never with `max.block.ms=0`: so what this thread is faster than they are does not become a queue of full buffers.
+    /// is used up. Where other nodes replicate, are late with their acknowledgements, and more than 1 MiB of the partition waits for
+    /// them, it waits too, 20 ms at a time at the most and never with `max.block.ms=0`: so what this thread is faster than they are
+    /// does not become a queue of full buffers.
     ///
     /// # Errors
     /// UNKNOWN_TOPIC_OR_PARTITION, MESSAGE_TOO_LARGE (beyond `max.request.size`), QUEUE_FULL (no buffer within

@@ -55,7 +55,7 @@ pub(super) struct Loaded {
 pub(super) fn load(opening: &Opening) -> Result<Loaded> {
     let disk = &*opening.disk;
     let in_doubt = opening.in_doubt || doubt::is_noted(disk, &opening.dir)?;
-    let loaded = load_anew(opening, in_doubt);
+    let loaded = try_load(opening, in_doubt);
     match &loaded {
         Ok(_) if in_doubt => doubt::forget(disk, &opening.dir)?,
         Ok(_) => {}
@@ -64,7 +64,7 @@ pub(super) fn load(opening: &Opening) -> Result<Loaded> {
     loaded
 }
 
-fn load_anew(opening: &Opening, in_doubt: bool) -> Result<Loaded> {
+fn try_load(opening: &Opening, in_doubt: bool) -> Result<Loaded> {
     let mut report = RecoveryReport::default();
     let disk = &opening.disk;
     prepare_dir(opening)?;

@@ -88,7 +88,7 @@ pub fn create_topic(target: &Target, name: &str, config: &TopicConfig, patience:
     }
 }
 
-/// The controller knows the topic; this process may hear of it later.
+/// The controller knows the topic; this process may hear of it later, and if it does not within `patience`, whoever uses the topic says so.
 fn wait_to_know(target: &Target, name: &str, patience: Duration) -> kafkalog::Result<()> {
     let began = Instant::now();
     while target.is_in_cluster()

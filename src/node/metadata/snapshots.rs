@@ -7,6 +7,7 @@ use crate::controller::RaftSnapshot;
 use crate::disk::Disk;
 use crate::error::{Error, ErrorCode, Result};
 use crate::storage::checkpoint::{read_file, replace_file};
+use crate::storage::doubt;
 use std::path::Path;
 
 const ENVELOPE: Envelope = Envelope { magic: *b"KLOGSNAP", version: 1 };
@@ -63,9 +64,12 @@ fn read(disk: &dyn Disk, dir: &Path, id: SnapshotId) -> Result<RaftSnapshot> {
     Ok(snapshot)
 }
 
-/// Durable on return. A crash leaves no file of that name, or a whole one; the older ones are still there.
+/// Durable on return. A crash leaves no file of that name, or a whole one; the older ones are still there. A failure leaves a note, so that
+/// opening the log makes it anew before entries go that only it covers.
 pub(super) fn write(disk: &dyn Disk, dir: &Path, snapshot: &RaftSnapshot) -> Result<()> {
-    replace_file(disk, &dir.join(name_of((snapshot.index, snapshot.term))), &ENVELOPE.seal(&snapshot.encode()))
+    let path = dir.join(name_of((snapshot.index, snapshot.term)));
+    let written = replace_file(disk, &path, &ENVELOPE.seal(&snapshot.encode()));
+    written.inspect_err(|failure| doubt::note(disk, dir, failure))
 }
 
 /// Removes those before `index`. A crash may leave some of them: they are older than one that is whole, and go the next time.

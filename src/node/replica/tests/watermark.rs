@@ -28,8 +28,8 @@ fn restart(trio: &mut Trio, id: u32, meanwhile: impl FnOnce()) {
     trio.replicas.insert(id as usize - 1, Replica { _dir, node, links });
 }
 
-#[test]
-fn what_comes_in_place_of_what_an_unclean_election_has_cut_is_not_committed_after_a_restart() {
+/// Node 2 follows node 1, and has written down that two records are committed.
+fn with_two_committed() -> Trio {
     let mut trio = Trio::new(&[]);
     trio.reign(Some(1), &[1, 2]);
     trio.put(1, "one", Acks::All).expect("appends");
@@ -37,6 +37,12 @@ fn what_comes_in_place_of_what_an_unclean_election_has_cut_is_not_committed_afte
     trio.catch_up(2);
     trio.house(2).write_checkpoints().expect("writes");
     assert_eq!(written(&trio, 2), Some(Offset(2)));
+    trio
+}
+
+#[test]
+fn what_comes_in_place_of_what_an_unclean_election_has_cut_is_not_committed_after_a_restart() {
+    let mut trio = with_two_committed();
     trio.reign(Some(3), &[3]);
     trio.catch_up(2);
     assert_eq!((trio.high_watermark(2), written(&trio, 2)), (Offset(0), Some(Offset(0))));
@@ -44,12 +50,7 @@ fn what_comes_in_place_of_what_an_unclean_election_has_cut_is_not_committed_afte
 
 #[test]
 fn what_comes_in_place_of_what_a_crash_has_taken_is_not_committed_after_the_next_one() {
-    let mut trio = Trio::new(&[]);
-    trio.reign(Some(1), &[1, 2]);
-    trio.put(1, "one", Acks::All).expect("appends");
-    trio.put(1, "two", Acks::All).expect("appends");
-    trio.catch_up(2);
-    trio.house(2).write_checkpoints().expect("writes");
+    let mut trio = with_two_committed();
     let log = trio.house(2).partition_dir(trio.of(2).id()).join("00000000000000000000.log");
     restart(&mut trio, 2, || {
         std::fs::File::options().write(true).open(log).expect("is there").set_len(0).expect("is cut");
