@@ -205,6 +205,16 @@ impl Cluster {
     }
 }
 
+/// The next cluster finds the disk as this one did.
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for seat in &mut self.seats {
+            drop(seat.engine.take());
+            let _ = std::fs::remove_dir_all(&seat.dir);
+        }
+    }
+}
+
 struct Lines(String);
 
 impl LogSink for Lines {

@@ -1,5 +1,7 @@
 //! What a power cut leaves of the small files, on the disk that forgets.
 
+mod doubt;
+
 use super::checkpoint::{read_file, replace_file, OffsetCheckpoint};
 use super::index::{OffsetIndex, TimeIndex};
 use super::leader_epochs::LeaderEpochs;
@@ -302,82 +304,4 @@ fn a_log_whose_first_batch_leaps_far_ahead_is_empty_or_has_it_and_is_never_damag
             assert_eq!(left.len(), usize::from(end == far.next()));
         },
     );
-}
-
-/// Makes the `nth` changing call of a log's life fail, opens it again in another process on the same page cache, and asks after a power
-/// cut for what was there, and durable by every word of the disk. False when the life has fewer calls.
-fn a_failure_is_made_up_for(nth: u64, kind: FaultKind, is_old: bool) -> bool {
-    let (disk, path) = (new_disk(nth), dir().join("t-0"));
-    let open = |disk: &SimDisk| Log::open(opening(shared(disk), &path, small_segments(), false));
-    let life = |disk: &SimDisk| -> Result<()> {
-        let log = open(disk)?;
-        for number in 0..12 {
-            log.append(&mut batch(&[[number; 200]]), EPOCH, Timestamp(1_700_000_000_000))?;
-            if number % 3 == 1 {
-                log.flush_up_to(log.log_end())?;
-            }
-        }
-        Ok(())
-    };
-    if is_old {
-        life(&disk).expect("nothing fails yet");
-    }
-    disk.fail_nth(FaultyCalls::Changes, nth, kind, Repeat::Once);
-    let outcome = life(&disk);
-    if disk.faults_fired() == 0 {
-        return false;
-    }
-    disk.clear_faults();
-    let disk = disk.restart();
-    let log = open(&disk).unwrap_or_else(|e| panic!("{nth} {kind:?} {outcome:?}: {e}"));
-    let found = read_all(&log, Offset::ZERO, 1 << 20).expect("reads");
-    log.append(&mut batch(&["kept"]), EPOCH, Timestamp(1_700_000_000_000)).expect("appends");
-    log.flush_up_to(log.log_end()).expect("flushes");
-    for seed in 0..8 {
-        let kept = open(&disk.crash(seed)).expect("recovers");
-        assert!(kept.recovery_report().damage.is_none(), "{nth} {kind:?}: {:?}", kept.recovery_report());
-        let left = read_all(&kept, Offset::ZERO, 1 << 20).expect("reads");
-        assert_eq!(left.len(), found.len() + 1, "call {nth} failed with {kind:?}: {outcome:?}; power cut {seed}");
-        assert_eq!(left[..found.len()], found[..]);
-    }
-    true
-}
-
-/// Linux takes for clean what it could not write: the next opening may neither believe that nor ask for another sync alone.
-#[test]
-fn whatever_call_fails_the_next_opening_loses_nothing_that_it_finds() {
-    for is_old in [false, true] {
-        for kind in [FaultKind::Eio, FaultKind::ShortThenError] {
-            let calls = (1..).take_while(|nth| a_failure_is_made_up_for(*nth, kind, is_old)).count();
-            assert!(calls > 40, "only {calls} calls could fail");
-        }
-    }
-}
-
-#[test]
-fn a_log_that_failed_to_open_is_made_anew_by_the_same_process_even_if_no_note_could_be_left() {
-    for nth in 1..5 {
-        let (disk, path) = (new_disk(nth), dir().join("t-0"));
-        let open = |in_doubt| {
-            let opening = opening(shared(&disk), &path, LogConfig::default(), true);
-            Log::open(Opening { in_doubt, ..opening })
-        };
-        disk.fail_nth(FaultyCalls::Only(Call::SyncDir), nth, FaultKind::Eio, Repeat::Once);
-        let failed = open(false).is_err();
-        disk.clear_faults();
-        let note = path.join(super::doubt::DOUBT_FILE);
-        assert_eq!(disk.exists(&note).expect("looks"), failed, "directory sync {nth}");
-        if failed {
-            disk.remove(&note).expect("removes");
-        }
-        let log = open(failed).expect("opens");
-        assert!(!disk.exists(&note).expect("looks"));
-        log.append(&mut batch(&["kept"]), EPOCH, Timestamp(1_700_000_000_000)).expect("appends");
-        log.flush_up_to(Offset(1)).expect("flushes");
-        for seed in 0..20 {
-            let kept = Log::open(opening(Arc::new(disk.crash(seed)), &path, LogConfig::default(), false));
-            let found = read_all(&kept.expect("recovers"), Offset::ZERO, 1 << 20).expect("reads").len();
-            assert_eq!(found, 1, "directory sync {nth} failed, power cut {seed}");
-        }
-    }
 }

@@ -3,7 +3,8 @@
 //! When writing back fails, Linux keeps the pages and the names in memory and counts them as clean: whoever syncs again hears that all is
 //! well, and a power cut still takes what never arrived. So a log that fails leaves a file in its directory, `kafkalog-sync-failed`, and
 //! the next opening, in this process or in a later one, makes everything anew that no sync vouches for: each file of the last segment and
-//! each small file is copied, synced, and renamed over itself. Then the file goes.
+//! each small file is copied, synced, and renamed over itself. Then the file goes. What the file says is of renames that have to be done
+//! again ([`renames`](super::renames)).
 //!
 //! The file is not synced: it has to live as long as the page cache lies, no longer. A power cut may leave it behind, which costs one copy.
 

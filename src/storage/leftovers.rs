@@ -5,6 +5,7 @@
 
 use super::names::{file_name, parse_file_name, FileKind, FileState, SegmentFileName};
 use super::recovery::remove_if_there;
+use super::renames::{rename_durably, to_deleted};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorCode, Result};
 use crate::record::{BatchHeader, BATCH_HEADER_BYTES};
@@ -82,20 +83,25 @@ fn swap_in(
     swaps: &[(String, SegmentFileName)],
     report: &mut Vec<String>,
 ) -> Result<()> {
+    let mut renames = Vec::new();
     for (name, swap) in swaps.iter().filter(|(_, f)| f.kind == FileKind::Log) {
         let end = end_of(disk, &dir.join(name), swap.base)?;
         for (covered, file) in files.iter().filter(|(_, f)| f.state == FileState::Live) {
             let is_segment = file.kind != FileKind::Snapshot;
             if is_segment && file.base >= swap.base && file.base < end.max(swap.base.next()) {
-                remove_if_there(disk, &dir.join(covered))?;
+                renames.push(to_deleted(file.base, file.kind));
                 report.push(format!("removed {covered}, which {name} replaces"));
             }
         }
     }
     for (name, swap) in swaps {
-        let to = dir.join(file_name(swap.base, swap.kind));
-        disk.rename(&dir.join(name), &to).map_err(|e| Error::io("rename", &dir.join(name), e))?;
+        renames.push((name.clone(), file_name(swap.base, swap.kind)));
         report.push(format!("finished {name}"));
+    }
+    for path in rename_durably(disk, dir, &renames)? {
+        if path.extension().is_some_and(|extension| extension == "deleted") {
+            remove_if_there(disk, &path)?;
+        }
     }
     Ok(())
 }

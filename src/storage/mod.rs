@@ -27,6 +27,7 @@ pub mod producer_states;
 mod read;
 mod read_buffers;
 mod recovery;
+mod renames;
 mod retention;
 mod roll;
 mod room_ahead;

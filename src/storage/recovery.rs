@@ -12,9 +12,10 @@ use super::api::Opening;
 use super::doubt;
 use super::leader_epochs::{LeaderEpochs, LEADER_EPOCH_FILE};
 use super::mark::{Mark, MarkFile};
-use super::names::{file_name, FileKind};
+use super::names::FileKind;
 use super::partition_metadata;
 use super::producer_states::{snapshot, ProducerStates};
+use super::renames::{redo_noted, rename_durably, to_deleted};
 use super::room_ahead;
 use super::scan::{damage_in, scan, Scan, ScanPlan};
 use super::segment::{Segment, SegmentSetup};
@@ -68,6 +69,9 @@ fn try_load(opening: &Opening, in_doubt: bool) -> Result<Loaded> {
     let mut report = RecoveryReport::default();
     let disk = &opening.disk;
     prepare_dir(opening)?;
+    if in_doubt {
+        redo_noted(&**disk, &opening.dir)?;
+    }
     let bases = super::leftovers::clear(&**disk, &opening.dir, &mut report.leftovers)?;
     if in_doubt {
         doubt::dispel(&**disk, &opening.dir, bases.last().copied())?;
@@ -125,7 +129,7 @@ fn try_load(opening: &Opening, in_doubt: bool) -> Result<Loaded> {
     settle(opening, &active, &found, &mut epochs, &mut report)?;
     if starts_over {
         drop((segments, active));
-        return start_over(opening, &bases, report);
+        return start_over(opening, &mark_file, &bases, report);
     }
     let log_start = opening.log_start.max(segments.first().base).min(log_end);
     epochs.truncate_from_start(log_start);
@@ -346,13 +350,17 @@ fn settle(
 
 /// The power cut took records that had been deleted already: the log is empty and begins at the checkpointed log start, so that no
 /// deleted offset is given out twice.
-fn start_over(opening: &Opening, bases: &[Offset], report: RecoveryReport) -> Result<Loaded> {
-    for &base in bases.iter().rev() {
-        for kind in [FileKind::Index, FileKind::TimeIndex, FileKind::TxnIndex, FileKind::Snapshot, FileKind::Log] {
-            remove_if_there(&*opening.disk, &opening.dir.join(file_name(base, kind)))?;
-        }
+///
+/// Crash before it is over: the log or a prefix of it, which ends below the log start as well.
+fn start_over(opening: &Opening, mark: &MarkFile, bases: &[Offset], report: RecoveryReport) -> Result<Loaded> {
+    if let [first, .., last] | [first @ last] = *bases {
+        // A mark past the log's end must never be seen again.
+        let lowered = Mark { flushed: first, indexed: first, segment: last, position: 0, no_producers: false };
+        mark.write_synced(&lowered)?;
     }
-    opening.disk.sync_dir(&opening.dir).map_err(|e| Error::io("sync directory", &opening.dir, e))?;
+    for &base in bases.iter().rev() {
+        rename_durably(&*opening.disk, &opening.dir, &FileKind::ALL.map(|kind| to_deleted(base, kind)))?;
+    }
     let what = format!("everything was below the log start {}: the log begins there, empty", opening.log_start);
     load_again(opening, report, what)
 }

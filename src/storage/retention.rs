@@ -5,9 +5,10 @@
 
 use super::api::RetentionOutcome;
 use super::log::{Appender, Log};
-use super::names::{file_name, file_name_in_state, FileKind, FileState};
+use super::names::FileKind;
 use super::producer_states::snapshot;
 use super::recovery::remove_if_there;
+use super::renames::{rename_durably, to_deleted};
 use super::segment::Segment;
 use crate::config::LogConfig;
 use crate::error::{Error, ErrorCode, Result};
@@ -132,17 +133,8 @@ impl Log {
     /// Renames a segment's files to `.deleted`, durably.
     pub(super) fn doom(&self, segment: &Arc<Segment>) -> Result<()> {
         segment.unload();
-        let mut paths = Vec::new();
-        for kind in SEGMENT_FILES {
-            let from = self.dir.join(file_name(segment.base, kind));
-            let to = self.dir.join(file_name_in_state(segment.base, kind, FileState::Deleted));
-            match self.disk.rename(&from, &to) {
-                Ok(()) => paths.push(to),
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                Err(e) => return Err(self.fail(Error::io("rename", &from, e))),
-            }
-        }
-        self.disk.sync_dir(&self.dir).map_err(|e| self.storage_failure("sync directory", e))?;
+        let renames = SEGMENT_FILES.map(|kind| to_deleted(segment.base, kind));
+        let paths = rename_durably(&*self.disk, &self.dir, &renames).map_err(|e| self.fail(e))?;
         let due = self.clock.monotonic() + self.config().file_delete_delay;
         self.doomed.lock().push(Doomed { paths, due });
         Ok(())

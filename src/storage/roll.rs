@@ -2,7 +2,8 @@
 
 use super::append::Incoming;
 use super::log::{Appender, Log};
-use super::names::FileKind;
+use super::names::{file_name, FileKind};
+use super::renames::rename_durably;
 use super::room_ahead::RoomAhead;
 use super::segment::Segment;
 use crate::config::LogConfig;
@@ -86,10 +87,9 @@ impl Log {
         setup.clear(base).map_err(|e| self.fail(e))?;
         old.offset_index.retire();
         old.time_index.retire();
-        let renamed = self.disk.rename(old.path(), &setup.path(base, FileKind::Log));
-        renamed.map_err(|e| self.fail(Error::io("rename", old.path(), e)))?;
-        // Before the mark, which must not speak of a segment that a power cut takes away again.
-        self.disk.sync_dir(&self.dir).map_err(|e| self.fail(Error::io("sync directory", &self.dir, e)))?;
+        // Durable before the mark, which must not speak of a segment that a power cut takes away again.
+        let rename = (file_name(old.base, FileKind::Log), file_name(base, FileKind::Log));
+        rename_durably(&*self.disk, &self.dir, &[rename]).map_err(|e| self.fail(e))?;
         setup.clear(old.base).map_err(|e| self.fail(e))?;
         let new = Arc::new(setup.open_active(base).map_err(|e| self.fail(e))?);
         new.set_end(0, base, None);

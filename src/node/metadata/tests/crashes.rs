@@ -161,6 +161,30 @@ fn whatever_call_dies_nothing_acknowledged_is_missing_and_no_promise_is_broken()
     }
 }
 
+/// A disk that failed once takes for clean what it has not written: what the next process finds and acts on has to survive all the same.
+#[test]
+fn whatever_call_fails_the_next_process_finds_what_a_power_cut_leaves() {
+    for seed in 0..6 {
+        for nth in 1.. {
+            let disk = SimDisk::new(seed);
+            assert!(bootstrap(&disk).expect("bootstraps"));
+            disk.fail_nth(FaultyCalls::Changes, nth, FaultKind::Eio, Repeat::Once);
+            live(&disk, &Model(Quorum::bootstrap(&VOTERS)), seed);
+            if disk.faults_fired() == 0 {
+                break;
+            }
+            disk.clear_faults();
+            let disk = disk.restart();
+            let run = format!("seed {seed}, call {nth}");
+            let opened = MetadataLog::open(sim_place(&disk, SEGMENT_BYTES));
+            let found = Model(opened.unwrap_or_else(|e| panic!("{run}: {e}")).1);
+            for cut in 0..4 {
+                check(&disk.crash(cut), &found, &found, &format!("{run}, power cut {cut}"));
+            }
+        }
+    }
+}
+
 #[test]
 fn a_bootstrap_that_died_anywhere_is_finished_by_another() {
     for nth in 1.. {
