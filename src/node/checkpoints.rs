@@ -172,6 +172,21 @@ impl House {
         self.write_checkpoint(Kind::HighWatermark)
     }
 
+    /// Before a partition's directory is made: what the files say of an earlier one of its name goes, durably on return, or the next
+    /// process would judge the new log by it.
+    pub(super) fn drop_marks(&self, partition: &TopicPartition) -> Result<()> {
+        let stale: Vec<Kind> = {
+            let _not_while_one_is_written = self.checkpoints.writing.lock();
+            self.checkpoints.forget(|known| known == partition);
+            let files = self.checkpoints.files.lock();
+            let names_it = |file: &File| {
+                file.written.as_ref().is_some_and(|checkpoint| checkpoint.offsets.contains_key(partition))
+            };
+            KINDS.into_iter().filter(|kind| names_it(&files[*kind as usize])).collect()
+        };
+        stale.into_iter().try_for_each(|kind| self.write_checkpoint(kind))
+    }
+
     /// All three, now.
     pub(super) fn write_checkpoints(&self) -> Result<()> {
         KINDS.into_iter().try_for_each(|kind| self.write_checkpoint(kind))

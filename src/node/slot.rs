@@ -114,6 +114,9 @@ impl Partition {
 
     pub(super) fn open_from(&self, rest: &AtRest) -> Result<Log> {
         let house = &self.house;
+        if !rest.on_disk {
+            house.drop_marks(self.id())?;
+        }
         let opening = Opening {
             disk: house.disk.clone(),
             clock: house.clock.clone(),

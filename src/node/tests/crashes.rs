@@ -252,3 +252,42 @@ fn a_disk_that_is_full_refuses_topics_clearly_and_goes_on_when_there_is_room() {
     node.create_topic("u", 1, 1, &overrides(&[])).expect("creates");
     close(&node);
 }
+
+fn put_durably(partition: &Partition, value: &[u8]) -> Result<()> {
+    let placed = put(partition, value)?;
+    partition.wait_for(placed.last_offset.next(), Rung::Flushed, None).map(drop)
+}
+
+/// What the checkpoints said of the old topic would make the new one begin at the old one's log start, empty.
+#[test]
+fn a_topic_that_has_a_deleted_ones_name_keeps_what_it_acknowledges_wherever_the_process_dies() {
+    for nth in 1.. {
+        let disk = SimDisk::new(nth);
+        let node = sim_place(&disk).open().expect("opens");
+        node.create_topic("t", 1, 1, &overrides(&[])).expect("creates");
+        let old = node.partition("t", 0).expect("is there");
+        (0..20).for_each(|_| put_durably(&old, b"old").expect("acks"));
+        old.delete_records(Some(Offset(15))).expect("deletes");
+        disk.fail_nth(FaultyCalls::Any, nth, FaultKind::Die, Repeat::Forever);
+        let mut acked = 0;
+        let outcome = (|| {
+            node.delete_topic("t")?;
+            node.create_topic("t", 1, 1, &overrides(&[]))?;
+            let new = node.partition("t", 0).expect("is there");
+            (0..3).try_for_each(|_| put_durably(&new, b"new").map(|()| acked += 1))
+        })();
+        let next = if nth % 2 == 0 { disk.restart() } else { disk.crash(nth) };
+        next.clear_faults();
+        let node = sim_place(&next).open().expect("opens again");
+        if let Ok(partition) = node.partition("t", 0) {
+            let found = count(&partition);
+            let is_old = acked == 0 && found == 5;
+            assert!(is_old || found == acked || found == acked + 1, "call {nth}: {found} of {acked}: {outcome:?}");
+        } else {
+            assert!(outcome.is_err() && acked == 0, "call {nth}: the topic is gone");
+        }
+        if outcome.is_ok() {
+            break;
+        }
+    }
+}
