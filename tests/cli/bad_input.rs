@@ -66,6 +66,8 @@ fn a_wrong_command_line_is_status_2_in_one_line() {
         ("topics", &["--list", "--create", "--topic", "t"]),
         ("topics", &["--create"]),
         ("topics", &["--create", "--topic", "t", "--partitions", "many"]),
+        ("topics", &["--create", "--topic", "t", "--partitions", "0"]),
+        ("topics", &["--create", "--topic", "t", "--replication-factor", "0"]),
         ("topics", &["--create", "--topic", "t", "--config", "nonsense"]),
         ("console-producer", &[]),
         ("console-producer", &["--topic", "t", "--property", "parse.kye=true"]),

@@ -32,10 +32,10 @@ pub struct Args {
     #[arg(long, required_if_eq_any([("create", "true"), ("alter", "true"), ("delete", "true")]))]
     topic: Option<String>,
     /// How many partitions (with --alter: the new total, which may only grow)
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     partitions: Option<u32>,
     /// How many replicas of each partition
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     replication_factor: Option<u16>,
     /// A setting of the topic; may be repeated
     #[arg(long = "config", value_name = "K=V", value_parser = property)]
