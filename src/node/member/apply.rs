@@ -20,19 +20,40 @@ impl Member {
     pub(super) fn handle_image(&self, image: &Arc<Image>, changes: &[Change]) {
         let before = std::mem::replace(&mut *self.image.write(), Arc::clone(image));
         let Some(node) = self.node.upgrade() else { return };
-        let mut nodes = BTreeSet::new();
+        let nodes = nodes_of(changes);
+        for changed in &nodes {
+            self.connect(*changed, image);
+        }
+        self.learn_node_epoch(image);
+        if self.is_static() || self.is_complete.load(Ordering::Acquire) {
+            self.obey(&node, image, changes);
+        } else if self.node_epoch().is_some() {
+            self.is_complete.store(true, Ordering::Release);
+            self.obey(&node, image, &image.changes_since(&Image::default()));
+        } else {
+            self.publish_view(image);
+        }
+        self.handle_applied(image.offset());
+        for gone in nodes.into_iter().filter(|node| !is_fenced(&before, *node) && is_fenced(image, *node)) {
+            self.handle_fenced(gone);
+        }
+    }
+
+    /// Carries out what is new. Not before the image has this life's registration, behind everything that former lives have heard: decided
+    /// anew one by one, old decisions take away replicas and topics that later ones have given back (a broker, too, publishes no
+    /// image before it has caught up, `BrokerServer`). Then everything is new.
+    fn obey(&self, node: &Node, image: &Arc<Image>, changes: &[Change]) {
+        let nodes = nodes_of(changes);
         let mut partitions: BTreeMap<(TopicId, u32), Before<'_>> = BTreeMap::new();
         let mut concerns_topics = false;
         for change in changes {
             match change {
-                Change::Node { node } | Change::NodeRemoved { node } => {
-                    nodes.insert(*node);
-                }
+                Change::Node { .. } | Change::NodeRemoved { .. } => {}
                 Change::TopicCreated { .. } | Change::TopicSettings { .. } => concerns_topics = true,
                 Change::TopicRemoved { topic } => {
                     concerns_topics = true;
                     self.forget_topic(&topic.id, topic.partitions.len());
-                    self.adopt(&node, image, Some(&topic.name));
+                    self.adopt(node, image, Some(&topic.name));
                 }
                 Change::Partition { topic, name, partition, before, .. } => {
                     // One more than the topic had.
@@ -41,30 +62,22 @@ impl Member {
                 }
             }
         }
-        for changed in &nodes {
-            self.connect(*changed, image);
-        }
-        self.learn_node_epoch(image);
         if concerns_topics {
-            self.adopt(&node, image, None);
+            self.adopt(node, image, None);
         }
         self.publish_view(image);
         for ((topic, number), (name, before)) in &partitions {
             // As it stands in the end: what came between was never true of this image's nodes.
             let Some(after) = image.partition(topic, *number) else { continue };
-            self.give_orders(&node, image, (*topic, name, *number), after);
-            self.leave_partition(&node, (name, *number), *before, after);
+            self.give_orders(node, image, (*topic, name, *number), after);
+            self.leave_partition(node, (*topic, name, *number), *before, after);
             self.tell_news(name, *number, *before, after);
         }
         // Behind the orders: whoever leads no more must not commit by a setting that came with his successor.
         if concerns_topics {
-            self.obey_settings(&node, image, changes);
+            self.obey_settings(node, image, changes);
         }
-        self.handle_standings(&node, image, &nodes);
-        self.handle_applied(image.offset());
-        for gone in nodes.into_iter().filter(|node| !is_fenced(&before, *node) && is_fenced(image, *node)) {
-            self.handle_fenced(gone);
-        }
+        self.handle_standings(node, image, &nodes);
     }
 
     /// The cluster has given a node up that was silent for `broker.session.timeout.ms`. Over a network that loses everything no
@@ -163,21 +176,26 @@ impl Member {
         }
     }
 
-    /// A replica that the cluster has taken away is deleted here.
+    /// A replica that the cluster has taken away is deleted here, also if that was before this life.
     fn leave_partition(
         &self,
         node: &Node,
-        (name, number): (&Arc<str>, u32),
+        (topic, name, number): (TopicId, &Arc<str>, u32),
         before: Option<&PartitionState>,
         after: &PartitionState,
     ) {
         let was_ours = before.is_some_and(|before| before.replicas.contains(&self.me));
-        if !was_ours || after.replicas.contains(&self.me) {
+        // What an appointing host says is not the word of a majority: only a removal that it has asked for removes.
+        if after.replicas.contains(&self.me) || (self.is_static() && !was_ours) {
             return;
         }
-        if let Some(partition) = node.topic(name).and_then(|topic| topic.partition(number)) {
-            if let Err(failed) = partition.give_up_replica() {
-                self.tell(Level::Error, format!("{name}-{number}: its replica could not be removed: {failed}"));
+        let known = node.topic(name).filter(|known| known.id() == topic);
+        if let Some(partition) = known.and_then(|topic| topic.partition(number)).filter(|known| known.is_on_disk()) {
+            match partition.give_up_replica() {
+                Ok(()) => self.tell(Level::Info, format!("{name}-{number}: the cluster has taken this replica away")),
+                Err(failed) => {
+                    self.tell(Level::Error, format!("{name}-{number}: its replica could not be removed: {failed}"));
+                }
             }
         }
     }
@@ -218,15 +236,14 @@ impl Member {
         self.proposals.lock().handle_metadata_offset(offset);
         self.run_errands();
     }
+}
 
-    /// The image has everything that was there when this life was registered: what it does not have is gone.
-    pub(super) fn handle_complete(&self) {
-        if self.is_complete.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let Some(node) = self.node.upgrade() else { return };
-        self.adopt(&node, &self.image(), None);
-    }
+fn nodes_of(changes: &[Change]) -> BTreeSet<NodeId> {
+    let node_of = |change: &Change| match change {
+        Change::Node { node } | Change::NodeRemoved { node } => Some(*node),
+        _ => None,
+    };
+    changes.iter().filter_map(node_of).collect()
 }
 
 fn is_fenced(image: &Image, node: NodeId) -> bool {

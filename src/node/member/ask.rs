@@ -96,7 +96,7 @@ impl Member {
                 self.proposals.lock().handle_node_epoch(node_epoch);
                 self.tell(Level::Info, format!("node {} is registered, epoch {node_epoch}", self.me));
             }
-            MemberEvent::Unfenced => self.handle_complete(),
+            MemberEvent::Unfenced => {}
             MemberEvent::Fenced => {
                 self.tell(Level::Warn, format!("node {} was fenced: the controller had not heard of it", self.me));
             }

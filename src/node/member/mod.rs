@@ -75,7 +75,7 @@ pub(crate) struct Member {
     node_epoch: AtomicU64,
     /// When the leaders of this node are asked for what is due in time.
     leaders_due: Mutex<Instant>,
-    /// The image was complete once in this life: what it does not have is gone.
+    /// The image has everything that was there when this life was registered: what it does not have is gone.
     is_complete: AtomicBool,
     is_stopped: AtomicBool,
     may_leave: MayLeave,

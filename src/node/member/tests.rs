@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod old_decisions;
 mod settings;
 
 const STEP: Duration = Duration::from_millis(10);
