@@ -174,33 +174,54 @@ struct Inner {
     fatal: bool,
     message: String,
     source: Option<io::Error>,
+    /// See [`is_of_sync`](Error::is_of_sync).
+    is_of_sync: bool,
 }
 
 impl Error {
     /// An error of this kind; `message` says what, where and what to do, in one line.
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Error {
-        Error(Arc::new(Inner { code, fatal: false, message: message.into(), source: None }))
+        Error::with(code, false, message.into())
     }
 
     /// As [`new`](Error::new), and the handle is finished: close it, reopen, let recovery decide.
     #[must_use]
     pub fn fatal(code: ErrorCode, message: impl Into<String>) -> Error {
-        Error(Arc::new(Inner { code, fatal: true, message: message.into(), source: None }))
+        Error::with(code, true, message.into())
     }
 
     /// The operating system refused: KAFKA_STORAGE_ERROR, naming what was being done to which file.
     #[must_use]
     pub fn io(doing: &str, path: &Path, source: io::Error) -> Error {
+        Error::of_system(doing, path, source, false)
+    }
+
+    /// As [`io`](Error::io), of a call that makes earlier ones durable: what they wrote may never arrive, whatever a later sync says.
+    #[must_use]
+    pub fn sync(doing: &str, path: &Path, source: io::Error) -> Error {
+        Error::of_system(doing, path, source, true)
+    }
+
+    fn with(code: ErrorCode, fatal: bool, message: String) -> Error {
+        Error(Arc::new(Inner { code, fatal, message, source: None, is_of_sync: false }))
+    }
+
+    fn of_system(doing: &str, path: &Path, source: io::Error, is_of_sync: bool) -> Error {
         let message = format!("{doing} {}: {source}", path.display());
-        Error(Arc::new(Inner { code: ErrorCode::KAFKA_STORAGE_ERROR, fatal: false, message, source: Some(source) }))
+        let code = ErrorCode::KAFKA_STORAGE_ERROR;
+        Error(Arc::new(Inner { code, fatal: false, message, source: Some(source), is_of_sync }))
+    }
+
+    fn again(&self, fatal: bool, message: String) -> Error {
+        let source = self.0.source.as_ref().map(|e| io::Error::new(e.kind(), e.to_string()));
+        Error(Arc::new(Inner { code: self.0.code, fatal, message, source, is_of_sync: self.0.is_of_sync }))
     }
 
     /// The same failure, marked as the end of its handle.
     #[must_use]
     pub fn into_fatal(self) -> Error {
-        let source = self.0.source.as_ref().map(|e| io::Error::new(e.kind(), e.to_string()));
-        Error(Arc::new(Inner { code: self.0.code, fatal: true, message: self.0.message.clone(), source }))
+        self.again(true, self.0.message.clone())
     }
 
     /// The same failure with `context: ` put before its message, unless it stands there already.
@@ -210,9 +231,7 @@ impl Error {
         if self.0.message.strip_prefix(&*context).is_some_and(|rest| rest.starts_with(": ")) {
             return self;
         }
-        let source = self.0.source.as_ref().map(|e| io::Error::new(e.kind(), e.to_string()));
-        let message = format!("{context}: {}", self.0.message);
-        Error(Arc::new(Inner { code: self.0.code, fatal: self.0.fatal, message, source }))
+        self.again(self.0.fatal, format!("{context}: {}", self.0.message))
     }
 
     /// The stable number.
@@ -243,6 +262,11 @@ impl Error {
     #[must_use]
     pub fn io_kind(&self) -> Option<io::ErrorKind> {
         self.0.source.as_ref().map(io::Error::kind)
+    }
+
+    /// Whether a sync has failed, so that what was written before it may never arrive.
+    pub(crate) fn is_of_sync(&self) -> bool {
+        self.0.is_of_sync
     }
 }
 

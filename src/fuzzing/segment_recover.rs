@@ -237,10 +237,12 @@ fn ask(log: &Log) {
 fn append_one(log: &Log, serial: u8, stamp: Option<ProducerStamp>) -> crate::error::Result<()> {
     let now = Timestamp(1_735_689_600_000);
     let mut batch = batch(serial, stamp);
+    // No reign is older than what is there.
+    let epoch = log.latest_leader_epoch().map_or(LeaderEpoch(3), |latest| latest.max(LeaderEpoch(3)));
     if serial % 2 == 0 {
-        log.append(&mut batch, LeaderEpoch(3), now)?;
+        log.append(&mut batch, epoch, now)?;
     } else {
-        log.append_raw(batch.bytes(), LeaderEpoch(3), now)?;
+        log.append_raw(batch.bytes(), epoch, now)?;
     }
     log.advance_high_watermark(log.log_end());
     Ok(())

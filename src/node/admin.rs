@@ -173,7 +173,7 @@ impl Node {
             partition.tell_everybody();
         }
         let dir = &self.house.dir;
-        outcome.and(self.house.disk.sync_dir(dir).map_err(|e| Error::io("sync directory", dir, e)))
+        outcome.and(self.house.disk.sync_dir(dir).map_err(|e| Error::sync("sync directory", dir, e)))
     }
 
     pub(super) fn write_catalogue(&self, catalogue: &mut Catalogue, changed: Catalogue) -> Result<()> {

@@ -157,8 +157,8 @@ impl Partition {
             let text = format!("{}: min.insync.replicas is {wanted}, in sync is {IN_SYNC}", self.id());
             return Err(Error::new(ErrorCode::NOT_ENOUGH_REPLICAS, text));
         }
-        // The first reign, for ever.
-        let epoch = LeaderEpoch(0);
+        // No new reign begins here, and none may be older than one whose records lie before.
+        let epoch = self.leader_epoch();
         let value = work(epoch);
         let moved = self.settle(log);
         Ok(Done { value, leader_epoch: epoch, offsets: log.offsets(), moved })

@@ -76,7 +76,7 @@ impl House {
     /// The directory is gone for good, durably.
     pub(super) fn remove_now(&self, partition: &TopicPartition) -> Result<()> {
         self.rename_for_deletion(partition, Duration::ZERO)?;
-        self.disk.sync_dir(&self.dir).map_err(|e| Error::io("sync directory", &self.dir, e))
+        self.disk.sync_dir(&self.dir).map_err(|e| Error::sync("sync directory", &self.dir, e))
     }
 }
 

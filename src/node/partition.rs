@@ -14,7 +14,7 @@ use crate::storage::{AbortedTxn, Fetch, Fetched, Log, LogOffsets};
 use crate::time::Instant;
 use crate::types::{LeaderEpoch, NodeId, Offset, Rung, Timestamp, TopicPartition};
 use parking_lot::{MappedRwLockReadGuard, RwLock};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 /// What appending has done since the node was opened.
@@ -51,6 +51,8 @@ pub struct Partition {
     pub(super) expiry: AtomicI64,
     /// The storage failure was told already.
     failure_told: AtomicBool,
+    /// The newest leader epoch that its log had when it was opened.
+    pub(super) epoch_found: AtomicU32,
     pub(super) counters: Counters,
 }
 
@@ -76,6 +78,7 @@ impl Partition {
             enlisted: AtomicBool::new(false),
             grew: AtomicBool::new(false),
             failure_told: AtomicBool::new(false),
+            epoch_found: AtomicU32::new(0),
             counters: Counters::default(),
         })
     }
@@ -86,10 +89,14 @@ impl Partition {
         &self.id
     }
 
-    /// The newest reign that this node has heard of; 0 where nobody else can lead.
+    /// The newest reign that this node has heard of. Where nobody else can lead it is the last of those whose records are there: 0, unless
+    /// a cluster or Kafka wrote them.
     #[must_use]
     pub fn leader_epoch(&self) -> LeaderEpoch {
-        self.seat.as_ref().map_or(LeaderEpoch(0), |seat| seat.leader().1)
+        match &self.seat {
+            Some(seat) => seat.leader().1,
+            None => LeaderEpoch(self.epoch_found.load(Ordering::Relaxed)),
+        }
     }
 
     /// Whether this node leads.

@@ -4,7 +4,7 @@ use super::notices::Level;
 use super::partition::{OpenLog, Partition};
 use super::upkeep;
 use crate::error::{Error, ErrorCode, Result};
-use crate::storage::{Log, LogOffsets, Opening};
+use crate::storage::{doubt, Log, LogOffsets, Opening};
 use crate::types::Offset;
 use parking_lot::RwLockReadGuard;
 use std::sync::atomic::Ordering;
@@ -106,8 +106,9 @@ impl Partition {
         let Slot::Resting(rest) = &mut *slot else { return Ok(false) };
         self.check_not_given_up()?;
         let opened = self.open_from(rest);
-        rest.in_doubt |= opened.is_err();
+        rest.in_doubt |= opened.as_ref().is_err_and(doubt::leaves_doubt);
         let log = opened?;
+        self.epoch_found.store(log.latest_leader_epoch().unwrap_or_default().0, Ordering::Relaxed);
         *slot = Slot::Open(Box::new(log));
         Ok(true)
     }

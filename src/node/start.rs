@@ -213,7 +213,7 @@ impl Node {
             catalogue.topics.remove(name);
         }
         if !leaving.is_empty() {
-            self.house.disk.sync_dir(&self.house.dir).map_err(|e| Error::io("sync directory", &self.house.dir, e))?;
+            self.house.disk.sync_dir(&self.house.dir).map_err(|e| Error::sync("sync directory", &self.house.dir, e))?;
             catalogue.write(self.house.disk.as_ref(), &self.house.dir)?;
         }
         for dir in &found.deleted {

@@ -3,7 +3,7 @@
 use super::log::{Appender, Log};
 use super::mark::Mark;
 use super::producer_states::snapshot;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::time::Instant;
 use crate::types::Offset;
 use std::sync::atomic::Ordering;
@@ -118,10 +118,5 @@ impl Log {
             no_producers: false,
         };
         self.mark.write_synced(&lowered).map_err(|e| self.fail(e))
-    }
-
-    /// A failed background flush has told everybody; this says so in words.
-    pub(super) fn storage_failure(&self, doing: &str, source: std::io::Error) -> Error {
-        self.fail(Error::io(doing, self.dir(), source))
     }
 }

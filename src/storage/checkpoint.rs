@@ -146,7 +146,7 @@ pub fn replace_file(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<()> {
     };
     let file = file.map_err(|e| Error::io("create", &tmp, e))?;
     file.write_at(0, bytes).map_err(|e| Error::io("write", &tmp, e))?;
-    file.sync_data().map_err(|e| Error::io("sync", &tmp, e))?;
+    file.sync_data().map_err(|e| Error::sync("sync", &tmp, e))?;
     disk.rename(&tmp, path).map_err(|e| Error::io("rename to", path, e))?;
     sync_dir_of(disk, path)
 }
@@ -154,7 +154,7 @@ pub fn replace_file(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<()> {
 /// Makes the name `path` durable (or its absence).
 pub(super) fn sync_dir_of(disk: &dyn Disk, path: &Path) -> Result<()> {
     let dir = path.parent().expect("a file is in a directory");
-    disk.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))
+    disk.sync_dir(dir).map_err(|e| Error::sync("sync", dir, e))
 }
 
 /// `path` with `suffix` behind its file name.

@@ -40,7 +40,7 @@ impl Log {
         appender.epochs.persist()?;
         appender.producers.take_snapshot(&*self.disk, &self.dir, self.log_end(), true)?;
         appender.active.seal();
-        self.disk.sync_dir(&self.dir).map_err(|e| Error::io("sync directory", &self.dir, e))?;
+        self.disk.sync_dir(&self.dir).map_err(|e| Error::sync("sync directory", &self.dir, e))?;
         drop(appender);
         self.remove_doomed(|_| true)?;
         Ok(())

@@ -6,6 +6,9 @@
 //! each small file is copied, synced, and renamed over itself. Then the file goes. What the file says is of renames that have to be done
 //! again ([`renames`](super::renames)).
 //!
+//! A disk that is full loses nothing that it had taken: only a sync that fails for lack of room leaves the file. Otherwise a full disk would
+//! keep the log closed, for copies need room.
+//!
 //! The file is not synced: it has to live as long as the page cache lies, no longer. A power cut may leave it behind, which costs one copy.
 
 use super::checkpoint::{sync_dir_of, with_suffix};
@@ -25,10 +28,18 @@ const CHUNK_BYTES: u64 = 1 << 20;
 /// Leaves the file, as well as a failing disk lets it, if `failure` came from the system. Whoever can remember the failure otherwise
 /// says so in [`Opening::in_doubt`](super::Opening::in_doubt) as well.
 pub(crate) fn note(disk: &dyn Disk, dir: &Path, failure: &Error) {
-    if failure.io_kind().is_some() {
+    if leaves_doubt(failure) {
         // There already, or refused: there is nothing else to be done about it here.
         let _ = disk.create(&dir.join(DOUBT_FILE), 0);
     }
+}
+
+/// Whether something that was written before may not arrive: a sync failed, or the disk is broken. A refusal for lack of room is neither.
+pub(crate) fn leaves_doubt(failure: &Error) -> bool {
+    failure.is_of_sync()
+        || failure
+            .io_kind()
+            .is_some_and(|kind| kind != io::ErrorKind::StorageFull && kind != io::ErrorKind::QuotaExceeded)
 }
 
 pub(super) fn is_noted(disk: &dyn Disk, dir: &Path) -> Result<bool> {
@@ -54,7 +65,7 @@ pub(super) fn dispel(disk: &dyn Disk, dir: &Path, last: Option<Offset>) -> Resul
             make_anew(disk, &dir.join(&entry.name))?;
         }
     }
-    disk.sync_dir(dir).map_err(|e| Error::io("sync directory", dir, e))
+    disk.sync_dir(dir).map_err(|e| Error::sync("sync directory", dir, e))
 }
 
 /// The directory itself, if it is empty: whoever made it may not have heard that its name arrived. One that has files has, for its

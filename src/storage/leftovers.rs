@@ -54,7 +54,7 @@ pub(super) fn clear(disk: &dyn Disk, dir: &Path, report: &mut Vec<String>) -> Re
         }
     }
     if changed {
-        disk.sync_dir(dir).map_err(|e| Error::io("sync directory", dir, e))?;
+        disk.sync_dir(dir).map_err(|e| Error::sync("sync directory", dir, e))?;
     }
     Ok(bases)
 }

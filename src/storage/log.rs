@@ -31,7 +31,7 @@ use crate::time::Clock;
 use crate::types::{LeaderEpoch, Offset, TopicPartition};
 use parking_lot::{Mutex, RwLock};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
@@ -238,10 +238,6 @@ impl Log {
         }
     }
 
-    pub(super) fn dir(&self) -> &Path {
-        &self.dir
-    }
-
     /// New settings; they hold from the next append on.
     pub fn set_config(&self, config: LogConfig) {
         let config = Arc::new(config);
@@ -265,7 +261,8 @@ impl Log {
     pub(super) fn fail(&self, failure: Error) -> Error {
         let first = {
             let mut kept = self.failure.lock();
-            if kept.is_none() {
+            // The first may have been a full disk, which leaves none.
+            if kept.as_ref().is_none_or(|first| !doubt::leaves_doubt(first)) {
                 doubt::note(&*self.disk, &self.dir, &failure);
             }
             kept.get_or_insert_with(|| failure.into_fatal()).clone()
@@ -338,14 +335,14 @@ impl Log {
         if planted!("bug-ack-before-fsync") {
             return Ok(end);
         }
-        file.sync_data().map_err(|e| self.fail(Error::io("sync segment", active.path(), e)))?;
+        file.sync_data().map_err(|e| self.fail(Error::sync("sync segment", active.path(), e)))?;
         self.sync_dir_if_dirty()?;
         Ok(end)
     }
 
     pub(super) fn sync_dir_if_dirty(&self) -> Result<()> {
         if self.dir_dirty.swap(false, Ordering::AcqRel) {
-            self.disk.sync_dir(&self.dir).map_err(|e| self.fail(Error::io("sync directory", &self.dir, e)))?;
+            self.disk.sync_dir(&self.dir).map_err(|e| self.fail(Error::sync("sync directory", &self.dir, e)))?;
         }
         Ok(())
     }

@@ -46,7 +46,7 @@ fn create(disk: &dyn Disk, dir: &Path) -> Result<()> {
     match dir.parent() {
         // A relative name lies in the working directory.
         Some(parent) if parent.as_os_str().is_empty() => {
-            disk.sync_dir(Path::new(".")).map_err(|e| Error::io("sync", Path::new("."), e))
+            disk.sync_dir(Path::new(".")).map_err(|e| Error::sync("sync", Path::new("."), e))
         }
         Some(_) => sync_dir_of(disk, dir),
         None => Ok(()),

@@ -126,7 +126,7 @@ impl MarkFile {
     /// Rewrites the mark, durable on return: before a truncation the old one must be gone for good.
     pub(super) fn write_synced(&self, mark: &Mark) -> Result<()> {
         self.write(mark)?;
-        self.file.sync_data().map_err(|e| Error::io("sync recovery mark", &self.path, e))
+        self.file.sync_data().map_err(|e| Error::sync("sync recovery mark", &self.path, e))
     }
 }
 

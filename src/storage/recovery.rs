@@ -91,8 +91,9 @@ fn try_load(opening: &Opening, in_doubt: bool) -> Result<Loaded> {
     let trust = trust(opening, mark.as_ref(), &active);
     let forgotten = match unreadable {
         Some(unreadable) => Some(unreadable.message().to_owned()),
-        None if epochs.entries().is_empty() && begins_with_an_epoch(&segments) => {
-            Some(format!("{} says nothing", opening.dir.join(LEADER_EPOCH_FILE).display()))
+        None if lacks_the_first_epoch(&epochs, &segments, opening.log_start) => {
+            let file = opening.dir.join(LEADER_EPOCH_FILE);
+            Some(format!("{} does not say which epoch the log begins with", file.display()))
         }
         None => None,
     };
@@ -140,7 +141,7 @@ fn try_load(opening: &Opening, in_doubt: bool) -> Result<Loaded> {
         snapshot::remove_above(&**disk, &opening.dir, log_end)?;
     }
     if is_new {
-        disk.sync_dir(&opening.dir).map_err(|e| Error::io("sync directory", &opening.dir, e))?;
+        disk.sync_dir(&opening.dir).map_err(|e| Error::sync("sync directory", &opening.dir, e))?;
     }
     if !opening.clean && !is_damaged {
         let mark = Mark {
@@ -196,10 +197,16 @@ fn open_segments(setup: &SegmentSetup<'_>, bases: &[Offset], log_start: Offset) 
     Ok((Segments::new(list), false))
 }
 
-/// Whether the oldest batch carries an epoch, so that a file without one must have lost it. An empty log has none to lose.
-fn begins_with_an_epoch(segments: &Segments) -> bool {
+/// Whether the oldest batch carries an epoch, and the file begins behind it, so that it must have lost some. An empty log has none to lose.
+fn lacks_the_first_epoch(epochs: &LeaderEpochs, segments: &Segments, log_start: Offset) -> bool {
+    let first = segments.first();
+    let known_from = epochs.entries().first().map(|(_, start)| *start);
+    if known_from.is_some_and(|start| start <= first.base.max(log_start)) {
+        return false;
+    }
     // What makes no sense here is judged by whoever scans it.
-    matches!(segments.first().header_at(Position(0)), Ok(Some(header)) if header.leader_epoch.is_some())
+    matches!(first.header_at(Position(0)), Ok(Some(header))
+        if header.leader_epoch.is_some() && known_from.is_none_or(|start| start > header.base_offset.max(log_start)))
 }
 
 /// What is believed without looking.
@@ -324,7 +331,7 @@ fn settle(
         return Ok(());
     }
     let file = active.writer()?;
-    let sync_log = || file.sync_data().map_err(|e| Error::io("sync segment", active.path(), e));
+    let sync_log = || file.sync_data().map_err(|e| Error::sync("sync segment", active.path(), e));
     if report.damage.is_some() {
         // It lies in another place: nothing is cut, but what was found here is going to be read.
         return sync_log();
@@ -345,7 +352,7 @@ fn settle(
     sync_log()?;
     active.sync_indexes()?;
     epochs.persist()?;
-    opening.disk.sync_dir(&opening.dir).map_err(|e| Error::io("sync directory", &opening.dir, e))
+    opening.disk.sync_dir(&opening.dir).map_err(|e| Error::sync("sync directory", &opening.dir, e))
 }
 
 /// The power cut took records that had been deleted already: the log is empty and begins at the checkpointed log start, so that no

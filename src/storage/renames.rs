@@ -37,7 +37,7 @@ pub(super) fn rename_durably(disk: &dyn Disk, dir: &Path, renames: &[Rename]) ->
         }
         Ok(())
     });
-    let outcome = outcome.and_then(|()| disk.sync_dir(dir).map_err(|e| Error::io("sync directory", dir, e)));
+    let outcome = outcome.and_then(|()| disk.sync_dir(dir).map_err(|e| Error::sync("sync directory", dir, e)));
     if let Err(failure) = outcome {
         note(disk, dir, &done);
         return Err(failure);
@@ -69,7 +69,7 @@ pub(super) fn redo_noted(disk: &dyn Disk, dir: &Path) -> Result<()> {
         }
     }
     if some {
-        disk.sync_dir(dir).map_err(|e| Error::io("sync directory", dir, e))?;
+        disk.sync_dir(dir).map_err(|e| Error::sync("sync directory", dir, e))?;
     }
     Ok(())
 }

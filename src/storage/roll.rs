@@ -47,7 +47,7 @@ impl Log {
         self.give_room_back(appender)?;
         let began = std::time::Instant::now();
         if !planted!("bug-ack-before-fsync") {
-            appender.file.sync_data().map_err(|e| self.fail(Error::io("sync segment", old.path(), e)))?;
+            appender.file.sync_data().map_err(|e| self.fail(Error::sync("sync segment", old.path(), e)))?;
         }
         self.commit.note_sync(began.elapsed());
         // Its name too, or a power cut could keep the new segment's and leave a hole.

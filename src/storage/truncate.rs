@@ -89,7 +89,7 @@ impl Log {
         let file = target.writer()?;
         file.set_len(u64::from(position.0)).map_err(|e| self.fail(Error::io("truncate segment", target.path(), e)))?;
         // Old bytes must not come back behind new ones after a power cut.
-        file.sync_data().map_err(|e| self.fail(Error::io("sync segment", target.path(), e)))?;
+        file.sync_data().map_err(|e| self.fail(Error::sync("sync segment", target.path(), e)))?;
         target.offset_index.truncate_to(end)?;
         target.time_index.truncate_to(end)?;
         target.txn_index.truncate_to(end)?;
@@ -105,14 +105,14 @@ impl Log {
         let io = |e| Error::io("write", &cleaned, e);
         let file = self.disk.create(&cleaned, 0).map_err(io)?;
         file.write_at(0, &kept).map_err(io)?;
-        file.sync_data().map_err(io)?;
+        file.sync_data().map_err(|e| Error::sync("sync", &cleaned, e))?;
         drop(file);
         target.unload();
         // A lookup of a stale reader must not map the index again that is about to be written anew.
         target.offset_index.retire();
         target.time_index.retire();
         self.disk.rename(&cleaned, target.path()).map_err(|e| self.fail(Error::io("rename", &cleaned, e)))?;
-        self.disk.sync_dir(&self.dir).map_err(|e| self.storage_failure("sync directory", e))?;
+        self.disk.sync_dir(&self.dir).map_err(|e| self.fail(Error::sync("sync directory", &self.dir, e)))?;
         let active = self.setup(&self.config()).open_active(target.base)?;
         active.offset_index.reset()?;
         active.time_index.reset()?;
@@ -130,7 +130,7 @@ impl Log {
     ) -> Result<()> {
         snapshot::remove_above(&*self.disk, &self.dir, end)?;
         let config = appender.config.clone();
-        let bytes = active.writer()?.len().map_err(|e| self.storage_failure("measure segment in", e))?;
+        let bytes = active.writer()?.len().map_err(|e| self.fail(Error::io("measure segment in", &self.dir, e)))?;
         active.set_end(bytes, end, None);
         let plan = ScanPlan {
             compare_checksums: false,

@@ -54,7 +54,7 @@ impl MetadataPlace {
             self.disk.create_dir(&dir).map_err(|e| Error::io("create directory", &dir, e))?;
         }
         // A crash may have come between the two.
-        self.disk.sync_dir(&self.data_dir).map_err(|e| Error::io("sync directory", &self.data_dir, e))
+        self.disk.sync_dir(&self.data_dir).map_err(|e| Error::sync("sync directory", &self.data_dir, e))
     }
 
     pub(super) fn has_segments(&self) -> Result<bool> {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::error::ErrorCode;
 use crate::node::Notify;
-use crate::types::Rung;
+use crate::types::{LeaderEpoch, Rung};
 use bytes::Bytes;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -130,4 +130,31 @@ fn of_several_foreign_batches_all_are_appended_or_none() {
     let placed = put(&[good.clone(), foreign(&[b"c"]), good]).expect("appends");
     assert_eq!((placed.base_offset, placed.last_offset, placed.rung), (Offset(0), Offset(4), Rung::Replicated));
     assert_eq!(count(&partition), 5);
+}
+
+#[test]
+fn a_node_alone_goes_on_in_the_newest_reign_whose_records_it_finds() {
+    const EPOCH_AT: std::ops::Range<usize> = 12..16; // in a batch, and not under its checksum
+    let place = Place::new();
+    let node = place.open(&[]);
+    put(&partition(&node, &[]), b"x").expect("appends");
+    close(&node);
+    drop(node);
+    let dir = place.path().join("t-0");
+    let (log, epochs) = (dir.join("00000000000000000000.log"), dir.join("leader-epoch-checkpoint"));
+    let mut bytes = std::fs::read(&log).expect("reads");
+    bytes[EPOCH_AT].copy_from_slice(&5_u32.to_be_bytes());
+    std::fs::write(&log, &bytes).expect("writes");
+    std::fs::write(&epochs, "0\n1\n5 0\n").expect("writes");
+    let node = place.open(&[]);
+    let partition = node.partition("t", 0).expect("is there");
+    let placed = put(&partition, b"y").expect("appends");
+    assert_eq!(
+        (placed.base_offset, placed.leader_epoch, partition.leader_epoch()),
+        (Offset(1), LeaderEpoch(5), LeaderEpoch(5))
+    );
+    close(&node);
+    let written = std::fs::read(&log).expect("reads");
+    assert_eq!(written[bytes.len()..][EPOCH_AT], 5_u32.to_be_bytes());
+    assert_eq!(std::fs::read_to_string(&epochs).expect("reads"), "0\n1\n5 0\n");
 }

@@ -131,6 +131,27 @@ fn whatever_call_fails_the_next_opening_loses_nothing_that_it_finds_and_brings_n
 }
 
 #[test]
+fn a_disk_that_is_full_keeps_no_log_closed_whichever_call_found_no_room() {
+    let append =
+        |log: &Log| (0..60).try_for_each(|number| log.append(&mut batch(&[[number; 200]]), EPOCH, NOW).map(drop));
+    let mut full = 0;
+    for room in (16..64).map(|kib| kib * 1024) {
+        let disk = new_disk(room);
+        disk.set_capacity_bytes(room);
+        let Ok(log) = open_at(&disk, 0) else { continue }; // no room for its first files
+        append(&log).expect_err("the disk is full");
+        let (end, path) = (log.log_end(), dir().join("t-0"));
+        drop(log);
+        assert!(!disk.exists(&path.join(DOUBT_FILE)).expect("looks"), "room {room}");
+        let disk = disk.restart();
+        let log = open_at(&disk, 0).unwrap_or_else(|e| panic!("room {room}: {e}"));
+        assert_eq!(log.log_end(), end, "room {room}");
+        full += 1;
+    }
+    assert!(full > 30, "only {full} logs filled a disk");
+}
+
+#[test]
 fn a_log_that_failed_to_open_is_made_anew_by_the_same_process_even_if_no_note_could_be_left() {
     for nth in 1..5 {
         let (disk, path) = (new_disk(nth), dir().join("t-0"));

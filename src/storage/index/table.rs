@@ -220,7 +220,7 @@ impl<E: Entry> Table<E> {
             Some((file, None)) => file.sync_data(),
             None => self.disk.open(&self.path).and_then(|file| file.sync_data()),
         };
-        synced.map_err(|e| Error::io("sync", &self.path, e))
+        synced.map_err(|e| Error::sync("sync", &self.path, e))
     }
 
     pub(super) fn unload(&self) {

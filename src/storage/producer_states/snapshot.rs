@@ -150,7 +150,7 @@ pub(super) fn write(disk: &dyn Disk, dir: &Path, at: Offset, bytes: &[u8], sync:
         return Err(Error::io("write", &path, error));
     }
     if sync {
-        file.sync_data().map_err(|e| Error::io("sync", &path, e))?;
+        file.sync_data().map_err(|e| Error::sync("sync", &path, e))?;
     }
     Ok(())
 }

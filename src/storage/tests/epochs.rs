@@ -46,6 +46,24 @@ fn a_missing_epoch_file_is_rebuilt_wherever_recovery_begins_to_look() {
 }
 
 #[test]
+fn an_epoch_file_that_begins_behind_the_first_batch_is_rebuilt() {
+    for clean in [false, true] {
+        let place = Place::new();
+        let log = place.open(small_segments(), true);
+        for epoch in [0, 0, 1, 1, 3] {
+            log.append(&mut batch(&["a", "b"]), LeaderEpoch(epoch), Timestamp(1_700_000_000_000)).expect("appends");
+        }
+        let expected = log.leader_epochs();
+        log.close().expect("closes");
+        drop(log);
+        fs::write(place.path.join("leader-epoch-checkpoint"), "0\n1\n3 8\n").expect("writes");
+        let log = place.open(small_segments(), clean);
+        assert_eq!((log.leader_epochs(), expected.len()), (expected, 3));
+        assert!(log.recovery_report().leftovers.iter().any(|what| what.contains("leader-epoch-checkpoint")));
+    }
+}
+
+#[test]
 fn an_epoch_that_began_in_a_sealed_segment_keeps_its_start_when_the_active_one_has_a_newer_epoch() {
     let place = Place::new();
     let expected = {

@@ -252,7 +252,7 @@ impl TxnIndex {
             };
             (state.path.clone(), file)
         };
-        file.sync_data().map_err(|e| Error::io("sync", &path, e))
+        file.sync_data().map_err(|e| Error::sync("sync", &path, e))
     }
 }
 
