@@ -3,16 +3,16 @@
 use crate::cluster::{Cluster, Way};
 use crate::raw::copy_over;
 use crate::stats::row;
-use crate::Bench;
+use crate::{number, Bench};
 use kafkalog::{Acks, AppendOptions, Offset, Record};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-const BYTES: u64 = 256 << 20;
 const VALUE: [u8; 1000] = [b'x'; 1000];
 
 pub fn catch_up(bench: &Bench, way: Way) {
-    let name = format!("{}: catching up 256 MiB", way.name());
+    let mib = number("KAFKALOG_BENCH_MIB", 1024) as u64;
+    let (bytes, name) = (mib << 20, format!("{}: catching up {mib} MiB", way.name()));
     if !bench.wants(&name) {
         return;
     }
@@ -28,7 +28,7 @@ pub fn catch_up(bench: &Bench, way: Way) {
         cluster.until("the silent one leaves the ISR", || {
             cluster.led(0).filter(|(_, replicas)| replicas.isr.len() == 2).map(|_| ())
         });
-        for _ in 0..BYTES / (64 * 1000) {
+        for _ in 0..bytes / (64 * 1000) {
             log.append_with(AppendOptions::default(), |batch| {
                 (0..64).try_for_each(|_| batch.push(None, Some(&VALUE), &[], None))
             })
@@ -43,11 +43,11 @@ pub fn catch_up(bench: &Bench, way: Way) {
     cluster.until("it begins", || (end_of(away) > from).then_some(()));
     let began = Instant::now();
     cluster.until("it has everything", || (end_of(away) >= to).then_some(()));
-    let ours = BYTES as f64 / began.elapsed().as_secs_f64();
+    let ours = bytes as f64 / began.elapsed().as_secs_f64();
     let begins = began.duration_since(back);
     cluster.until_in_sync(0);
     let in_sync = back.elapsed();
-    let by_hand = copy_over(&bench.dir.join("copy"), BYTES, way);
+    let by_hand = copy_over(&bench.dir.join("copy"), bytes, way);
     let mb = |rate: f64| format!("{:.0} MB/s", rate / 1e6);
     row(&name, mb(ours), mb(by_hand), ours / by_hand, ">= 0.5");
     println!(

@@ -49,6 +49,7 @@ fn main() {
     for way in [Way::Channel, Way::Tcp, Way::Unix] {
         pipelined::pipelined(&bench, way, 1);
         pipelined::pipelined(&bench, way, 2);
+        pipelined::offered(&bench, way, 1_600_000);
         lone::lone(&bench, way);
     }
     for way in [Way::Channel, Way::Tcp] {

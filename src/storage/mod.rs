@@ -11,6 +11,7 @@ mod close;
 #[cfg(test)]
 mod crash_tests;
 pub(crate) mod doubt;
+mod epoch_replay;
 mod epochs;
 mod flush;
 pub mod index;

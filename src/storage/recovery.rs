@@ -10,7 +10,8 @@
 
 use super::api::Opening;
 use super::doubt;
-use super::leader_epochs::{LeaderEpochs, LEADER_EPOCH_FILE};
+use super::epoch_replay;
+use super::leader_epochs::LeaderEpochs;
 use super::mark::{Mark, MarkFile};
 use super::names::FileKind;
 use super::partition_metadata;
@@ -89,22 +90,15 @@ fn try_load(opening: &Opening, in_doubt: bool) -> Result<Loaded> {
     let active = segments.active().clone();
     let (mut epochs, unreadable) = LeaderEpochs::open(disk, &opening.dir)?;
     let trust = trust(opening, mark.as_ref(), &active);
-    let forgotten = match unreadable {
-        Some(unreadable) => Some(unreadable.message().to_owned()),
-        None if lacks_the_first_epoch(&epochs, &segments, opening.log_start) => {
-            let file = opening.dir.join(LEADER_EPOCH_FILE);
-            Some(format!("{} does not say which epoch the log begins with", file.display()))
-        }
-        None => None,
+    let lacks_some = |epochs: &LeaderEpochs| {
+        unreadable.is_some() || epoch_replay::lacks_the_first(epochs, &segments, opening.log_start)
     };
-    if let Some(why) = forgotten {
+    let is_rebuilt = lacks_some(&epochs);
+    if is_rebuilt {
         // The batches know their epochs: what the file should say is read again from all that the scan below does not look at.
-        for segment in segments.iter().filter(|segment| segment.is_sealed()) {
-            super::scan::replay_epochs(segment, None, &mut epochs)?;
-        }
         let until = if opening.clean { None } else { Some(trust.indexed.1) };
-        super::scan::replay_epochs(&active, until, &mut epochs)?;
-        report.leftovers.push(why);
+        epoch_replay::replay(&segments, until, &mut epochs)?;
+        report.leftovers.push(epoch_replay::why_replayed(&opening.dir, unreadable.as_ref()));
     }
     scan_sealed(&segments, &trust, &mut report)?;
     let producers = load_producers(opening, &segments, &trust, &mut report)?;
@@ -122,6 +116,12 @@ fn try_load(opening: &Opening, in_doubt: bool) -> Result<Loaded> {
     if covered > log_end && !starts_over && !is_damaged {
         drop((segments, active));
         return without_snapshots_above(opening, log_end, report);
+    }
+    if !is_rebuilt && lacks_some(&epochs) {
+        // A batch contradicts what the file says of those before it.
+        let accepted = u32::try_from(found.bytes).map_or(Position(u32::MAX), Position);
+        epoch_replay::replay(&segments, Some(accepted), &mut epochs)?;
+        report.leftovers.push(epoch_replay::why_replayed(&opening.dir, None));
     }
     if !starts_over {
         // Before the file is written: an epoch that had only torn batches would contradict what comes in their place.
@@ -195,18 +195,6 @@ fn open_segments(setup: &SegmentSetup<'_>, bases: &[Offset], log_start: Offset) 
     }
     list.push(Arc::new(setup.open_active(last)?));
     Ok((Segments::new(list), false))
-}
-
-/// Whether the oldest batch carries an epoch, and the file begins behind it, so that it must have lost some. An empty log has none to lose.
-fn lacks_the_first_epoch(epochs: &LeaderEpochs, segments: &Segments, log_start: Offset) -> bool {
-    let first = segments.first();
-    let known_from = epochs.entries().first().map(|(_, start)| *start);
-    if known_from.is_some_and(|start| start <= first.base.max(log_start)) {
-        return false;
-    }
-    // What makes no sense here is judged by whoever scans it.
-    matches!(first.header_at(Position(0)), Ok(Some(header))
-        if header.leader_epoch.is_some() && known_from.is_none_or(|start| start > header.base_offset.max(log_start)))
 }
 
 /// What is believed without looking.

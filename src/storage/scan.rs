@@ -1,6 +1,7 @@
 //! Walking a segment from front to back: to find its end, to rebuild its indexes, to replay its producers.
 
 use super::append::end_txn_of;
+use super::epoch_replay;
 use super::leader_epochs::LeaderEpochs;
 use super::producer_states::{EndTxn, ProducerBatch, ProducerStates};
 use super::segment::Segment;
@@ -101,7 +102,7 @@ pub(super) fn scan(
         }
         since_index += u64::from(header.batch_bytes);
         if !plan.is_clean {
-            note_epoch(epochs, &header, end); // after a clean end the file has them all
+            epoch_replay::note(epochs, &header, end); // after a clean end the file has them all
         }
         if header.base_offset >= covered {
             note(&mut states, &batch, marker, active)?;
@@ -199,39 +200,6 @@ pub(super) fn replay(segment: &Segment, from: Offset, states: &mut ProducerState
         if header.base_offset >= from && header.producer.is_some() {
             note_at(segment, at, &header, states)?;
         }
-        at = segment.after(at, &header)?;
-    }
-    Ok(())
-}
-
-/// What the table knows already is not noted again: the batch may lie in the middle of its epoch, and behind it others began. Where
-/// the two disagree the batch is right, and what the table says of the places behind the batch before, at `end`, came from batches
-/// that are gone.
-fn note_epoch(epochs: &mut LeaderEpochs, header: &BatchHeader, end: Offset) {
-    let Some(epoch) = header.leader_epoch else { return };
-    let is_known = |epochs: &LeaderEpochs| epochs.epoch_for_offset(header.base_offset) == Some(epoch);
-    if is_known(epochs) {
-        return;
-    }
-    epochs.truncate_from_end(end);
-    if !is_known(epochs) {
-        epochs.assign_in_memory(epoch, header.base_offset);
-    }
-}
-
-/// Notes the leader epochs of a segment's batches before `until`, as far as its headers can be walked.
-pub(super) fn replay_epochs(segment: &Segment, until: Option<Position>, epochs: &mut LeaderEpochs) -> Result<()> {
-    let (mut at, mut end) = (Position(0), segment.base);
-    while until.is_none_or(|until| at < until) {
-        let header = match segment.header_at(at) {
-            Ok(Some(header)) => header,
-            Ok(None) => return Ok(()),
-            // A torn tail; whoever scans the segment judges it.
-            Err(e) if e.code() == ErrorCode::CORRUPT_MESSAGE => return Ok(()),
-            Err(e) => return Err(e),
-        };
-        note_epoch(epochs, &header, end);
-        end = header.end_offset();
         at = segment.after(at, &header)?;
     }
     Ok(())
