@@ -52,10 +52,11 @@ fn replay_one(segment: &Segment, until: Option<Position>, epochs: &mut LeaderEpo
 
 /// What the table knows already is not noted again: the batch may lie in the middle of its epoch, and behind it others began. Where
 /// the two disagree the batch is right, and what the table says of the places behind the batch before, at `end`, came from batches
-/// that are gone.
+/// that are gone; so too where it lets an epoch begin within the batch.
 pub(super) fn note(epochs: &mut LeaderEpochs, header: &BatchHeader, end: Offset) {
     let Some(epoch) = header.leader_epoch else { return };
-    let is_known = |epochs: &LeaderEpochs| epochs.epoch_for_offset(header.base_offset) == Some(epoch);
+    let ends = [header.base_offset, header.last_offset()];
+    let is_known = |epochs: &LeaderEpochs| ends.iter().all(|at| epochs.epoch_for_offset(*at) == Some(epoch));
     if is_known(epochs) {
         return;
     }
