@@ -8,10 +8,15 @@ use super::super::{Node, Partition};
 use super::Member;
 use crate::controller::{Change, Image, NodeStanding, PartitionState, TopicId};
 use crate::replication::{NodeEpoch, Standing};
+use crate::time::Instant;
 use crate::types::NodeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a disk is left alone that refused what the cluster has decided.
+const OBEYS_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// A partition that has changed: its topic's name, and its state before.
 type Before<'a> = (&'a Arc<str>, Option<&'a PartitionState>);
@@ -62,7 +67,7 @@ impl Member {
                 }
             }
         }
-        if concerns_topics {
+        if concerns_topics || self.obeys_again_at.lock().is_some() {
             self.adopt(node, image, None);
         }
         self.publish_view(image);
@@ -117,9 +122,32 @@ impl Member {
             Some(name) => node.forget_cluster_topic(name),
             None => node.adopt_topics(image, is_complete),
         };
-        if let Err(failed) = outcome {
-            self.tell(Level::Error, format!("the topics of the cluster could not be written down: {failed}"));
+        let mut again_at = self.obeys_again_at.lock();
+        match outcome {
+            Ok(()) if removed.is_none() => *again_at = None, // all of them are as the image says
+            Ok(()) => {}
+            Err(failed) => {
+                let due = self.now() + OBEYS_AGAIN_AFTER;
+                let is_new = again_at.replace(due).is_none();
+                drop(again_at);
+                node.house.wake_by(due);
+                if is_new {
+                    let what =
+                        format!("the topics of the cluster could not be written down, which is tried again: {failed}");
+                    self.tell(Level::Error, what);
+                }
+            }
         }
+    }
+
+    /// The disk may have room again, and this node may lead what it does not have.
+    pub(super) fn tick_obedience(&self, now: Instant) -> Option<Instant> {
+        let due = (*self.obeys_again_at.lock())?;
+        if due <= now {
+            *self.obeys_again_at.lock() = Some(now + OBEYS_AGAIN_AFTER);
+            self.runner().repeat_image();
+        }
+        *self.obeys_again_at.lock()
     }
 
     fn obey_settings(&self, node: &Node, image: &Image, changes: &[Change]) {

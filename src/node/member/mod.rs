@@ -77,6 +77,8 @@ pub(crate) struct Member {
     leaders_due: Mutex<Instant>,
     /// The image has everything that was there when this life was registered: what it does not have is gone.
     is_complete: AtomicBool,
+    /// When the image is carried out once more, because the disk refused some of it.
+    obeys_again_at: Mutex<Option<Instant>>,
     is_stopped: AtomicBool,
     may_leave: MayLeave,
     listeners: Listeners,

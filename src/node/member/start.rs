@@ -174,6 +174,7 @@ impl Member {
                 node_epoch: AtomicU64::new(0),
                 leaders_due: Mutex::new(now),
                 is_complete: AtomicBool::new(false),
+                obeys_again_at: Mutex::new(None),
                 is_stopped: AtomicBool::new(false),
                 may_leave: MayLeave::default(),
                 listeners: Listeners::default(),

@@ -18,10 +18,12 @@ impl Member {
             self.tell(super::super::notices::Level::Warn, line);
         }
         let runner = self.runner().tick(now);
+        let obedience = self.tick_obedience(now);
         self.run_errands();
         let errands = [self.membership.lock().poll_timeout(), self.proposals.lock().poll_timeout()];
         let dues = [
             runner,
+            obedience,
             self.client.tick(now),
             self.fetchers.tick(now),
             self.sessions.tick(now),

@@ -182,6 +182,18 @@ impl MetadataRunner {
         self.work();
     }
 
+    /// Shows all subscribers the whole image once more, as if everything in it were new.
+    pub fn repeat_image(&self) {
+        {
+            // Held, so that no image comes between.
+            let _core = self.core.lock();
+            let image = self.standing.read().image.clone();
+            let changes = image.changes_since(&Image::default());
+            self.reports.lock().push_back(Report::Image { image, changes });
+        }
+        self.work();
+    }
+
     /// What this node knows now.
     pub fn standing(&self) -> Standing {
         self.standing.read().clone()
