@@ -29,8 +29,8 @@ pub(super) fn why_replayed(dir: &Path, unreadable: Option<&Error>) -> String {
 }
 
 /// Notes the epochs of all batches, as far as their headers can be walked; in the active segment of those before `until`.
-pub(super) fn replay(segments: &Segments, until: Option<Position>, epochs: &mut LeaderEpochs) -> Result<()> {
-    segments.iter().try_for_each(|segment| replay_one(segment, until.filter(|_| !segment.is_sealed()), epochs))
+pub(super) fn replay(segments: &Segments, until: Position, epochs: &mut LeaderEpochs) -> Result<()> {
+    segments.iter().try_for_each(|segment| replay_one(segment, Some(until).filter(|_| !segment.is_sealed()), epochs))
 }
 
 fn replay_one(segment: &Segment, until: Option<Position>, epochs: &mut LeaderEpochs) -> Result<()> {

@@ -93,13 +93,7 @@ fn try_load(opening: &Opening, in_doubt: bool) -> Result<Loaded> {
     let lacks_some = |epochs: &LeaderEpochs| {
         unreadable.is_some() || epoch_replay::lacks_the_first(epochs, &segments, opening.log_start)
     };
-    let is_rebuilt = lacks_some(&epochs);
-    if is_rebuilt {
-        // The batches know their epochs: what the file should say is read again from all that the scan below does not look at.
-        let until = if opening.clean { None } else { Some(trust.indexed.1) };
-        epoch_replay::replay(&segments, until, &mut epochs)?;
-        report.leftovers.push(epoch_replay::why_replayed(&opening.dir, unreadable.as_ref()));
-    }
+    let lacked_some = lacks_some(&epochs);
     scan_sealed(&segments, &trust, &mut report)?;
     let producers = load_producers(opening, &segments, &trust, &mut report)?;
     let covered = producers.1;
@@ -117,11 +111,11 @@ fn try_load(opening: &Opening, in_doubt: bool) -> Result<Loaded> {
         drop((segments, active));
         return without_snapshots_above(opening, log_end, report);
     }
-    if !is_rebuilt && lacks_some(&epochs) {
-        // A batch contradicts what the file says of those before it.
+    if lacked_some || lacks_some(&epochs) {
+        // The batches know their epochs: what the file should say is read again from all of them that stay.
         let accepted = u32::try_from(found.bytes).map_or(Position(u32::MAX), Position);
-        epoch_replay::replay(&segments, Some(accepted), &mut epochs)?;
-        report.leftovers.push(epoch_replay::why_replayed(&opening.dir, None));
+        epoch_replay::replay(&segments, accepted, &mut epochs)?;
+        report.leftovers.push(epoch_replay::why_replayed(&opening.dir, unreadable.as_ref()));
     }
     if !starts_over {
         // Before the file is written: an epoch that had only torn batches would contradict what comes in their place.
