@@ -52,7 +52,8 @@ fn replay_one(segment: &Segment, until: Option<Position>, epochs: &mut LeaderEpo
 
 /// What the table knows already is not noted again: the batch may lie in the middle of its epoch, and behind it others began. Where
 /// the two disagree the batch is right, and what the table says of the places behind the batch before, at `end`, came from batches
-/// that are gone; so too where it lets an epoch begin within the batch.
+/// that are gone; so too where it lets an epoch begin within the batch. No leader writes behind a later one's batches: a batch that says so
+/// changes nothing.
 pub(super) fn note(epochs: &mut LeaderEpochs, header: &BatchHeader, end: Offset) {
     let Some(epoch) = header.leader_epoch else { return };
     let ends = [header.base_offset, header.last_offset()];
@@ -61,7 +62,7 @@ pub(super) fn note(epochs: &mut LeaderEpochs, header: &BatchHeader, end: Offset)
         return;
     }
     epochs.truncate_from_end(end);
-    if !is_known(epochs) {
+    if !is_known(epochs) && epochs.latest().is_none_or(|latest| latest < epoch) {
         epochs.assign_in_memory(epoch, header.base_offset);
     }
 }
