@@ -160,7 +160,9 @@ fn a_running_cluster_is_described_its_leaders_are_moved_and_its_topics_made_thro
     let fenced = cluster.json(3, "quorum describe --status");
     assert_eq!(fenced["nodes"].as_array().unwrap().len(), 3, "those that are away are told, too: {fenced}");
     cluster.nodes[0] = Some(cluster.places.serve(1, &[]));
-    cluster.until(3, "topics --describe --topic t", is_whole);
+    for topic in ["t", "v"] {
+        cluster.until(3, &format!("topics --describe --topic {topic}"), is_whole);
+    }
     let elected = cluster.json(2, "leader-election --election-type preferred --all-topic-partitions");
     assert!(elected["partitions"].as_array().unwrap().iter().all(|p| p["result"] != "failed"), "{elected}");
     let preferred = |said: &Value| partitions(said).iter().all(|p| p["leader"] == p["replicas"][0]);

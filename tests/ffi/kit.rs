@@ -40,14 +40,22 @@ pub fn scratch() -> &'static Path {
     SCRATCH.get_or_init(|| tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("target/tmp can be written")).path()
 }
 
-/// What an installation would be: the library under both of its names, and what pkg-config says of it.
+/// What an installation would be: the library under both of its names, and what pkg-config says of it. Each build has its own place, in
+/// every run the same, which Go programs are told.
 pub fn kit() -> &'static Path {
     static KIT: OnceLock<PathBuf> = OnceLock::new();
     KIT.get_or_init(|| {
-        let kit = scratch().join("kit");
-        fs::create_dir(&kit).expect("the scratch directory can be written");
+        let built = built();
+        let profile = built.parent().and_then(Path::file_name).expect("cargo's directories have names");
+        let kit = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kit").join(profile);
+        fs::create_dir_all(&kit).expect("target/tmp can be written");
+        let place = |name: &str, make: &dyn Fn(&Path) -> std::io::Result<()>| {
+            // Another run may be at it, or use it.
+            let new = scratch().join(name);
+            make(&new).and_then(|()| fs::rename(&new, kit.join(name))).expect("the kit can be written");
+        };
         for name in ["libkafkalog.so", "libkafkalog.so.0"] {
-            std::os::unix::fs::symlink(shared_library(), kit.join(name)).expect("links can be made");
+            place(name, &|new| std::os::unix::fs::symlink(shared_library(), new));
         }
         let pc = format!(
             "Name: kafkalog\nDescription: kafkalog\nVersion: {}\nCflags: -I{}\nLibs: -L{} -lkafkalog\n",
@@ -55,7 +63,7 @@ pub fn kit() -> &'static Path {
             root().join("include").display(),
             kit.display()
         );
-        fs::write(kit.join("kafkalog.pc"), pc).expect("the kit can be written");
+        place("kafkalog.pc", &|new| fs::write(new, &pc));
         kit
     })
 }

@@ -141,6 +141,8 @@ mod without_bugs {
         let mut build = Command::new("go");
         build.current_dir(source).args(["build", "-o"]).arg(&program).arg(".");
         build.env("CGO_ENABLED", "1").env("GOFLAGS", "-mod=mod").env("GOTOOLCHAIN", "local");
+        // Go keeps what it compiled with what pkg-config said then, and does not ask again; flags of the environment it compares.
+        build.env("CGO_CPPFLAGS", format!("-I{}", kit().display()));
         build.envs(environment.iter().copied());
         succeeded(&mut build);
         program
