@@ -1,8 +1,8 @@
 //! The three files that say how far each partition has come: recovery points, high watermarks, log starts.
 //!
 //! They are hints: a log believes the lesser of the file and what it finds. So they are written rarely, on intervals of their
-//! own, only when something moved, and whole. One of a cluster that ends before the high watermark in the file has it written at once:
-//! what it takes next is not what was committed there.
+//! own, only when something moved, and whole. A log that ends before what a file says has it written at once: what it takes next is
+//! not what was committed, or flushed, there.
 
 use super::house::House;
 use super::notices::Level;
@@ -10,7 +10,7 @@ use super::partition::Partition;
 use super::slot::Slot;
 use crate::error::{Error, Result};
 use crate::storage::checkpoint::{HIGH_WATERMARK_FILE, LOG_START_FILE, RECOVERY_POINT_FILE};
-use crate::storage::{LogOffsets, OffsetCheckpoint};
+use crate::storage::{Log, LogOffsets, OffsetCheckpoint};
 use crate::time::{Clock, Instant};
 use crate::types::{Offset, TopicPartition};
 use parking_lot::Mutex;
@@ -158,18 +158,29 @@ impl House {
         self.write_checkpoint(Kind::LogStart)
     }
 
-    /// The log ends here, by a cut or because a crash took the rest. If the file says that more is committed, that is taken back, durably
-    /// on return.
-    pub(super) fn take_back_high_watermark(&self, partition: &TopicPartition, offsets: LogOffsets) -> Result<()> {
-        let is_past_the_end = |file: &File| {
-            let written = file.written.as_ref().and_then(|checkpoint| checkpoint.offsets.get(partition));
-            written.is_some_and(|high_watermark| *high_watermark > offsets.log_end)
-        };
-        if !is_past_the_end(&self.checkpoints.files.lock()[Kind::HighWatermark as usize]) {
+    /// The log ends here, by a cut or because a crash took the rest. If the files say that more is flushed or committed, that is taken
+    /// back, durably on return (Kafka's `LogManager.truncateTo` writes the recovery points as well). Of a damaged log it stays: by it
+    /// the next process knows that something is missing.
+    pub(super) fn take_back_marks(&self, partition: &TopicPartition, log: &Log) -> Result<()> {
+        if log.recovery_report().damage.is_some() {
             return Ok(());
         }
-        self.checkpoints.record(partition, offsets.into());
-        self.write_checkpoint(Kind::HighWatermark)
+        let offsets = log.offsets();
+        let is_past_the_end = |file: &File| {
+            let written = file.written.as_ref().and_then(|checkpoint| checkpoint.offsets.get(partition));
+            written.is_some_and(|written| *written > offsets.log_end)
+        };
+        let stale: Vec<Kind> = {
+            // It may have looked at the log before it was cut.
+            let _not_while_one_is_written = self.checkpoints.writing.lock();
+            let files = self.checkpoints.files.lock();
+            let kinds = [Kind::RecoveryPoint, Kind::HighWatermark].into_iter();
+            kinds.filter(|kind| is_past_the_end(&files[*kind as usize])).collect()
+        };
+        if !stale.is_empty() {
+            self.checkpoints.record(partition, offsets.into());
+        }
+        stale.into_iter().try_for_each(|kind| self.write_checkpoint(kind))
     }
 
     /// Before a partition's directory is made: what the files say of an earlier one of its name goes, durably on return, or the next
@@ -219,11 +230,11 @@ impl House {
 }
 
 impl Partition {
-    /// Of an open log, without waiting for one that is just being opened or closed.
+    /// Of an open log, without waiting for one that is just being opened or closed. What is known of a damaged one stays as it is.
     fn marks(&self) -> Option<Marks> {
         match &*self.slot.try_read()? {
-            Slot::Open(log) => Some(log.offsets().into()),
-            Slot::Resting(_) | Slot::Deleted => None,
+            Slot::Open(log) if log.recovery_report().damage.is_none() => Some(log.offsets().into()),
+            Slot::Open(_) | Slot::Resting(_) | Slot::Deleted => None,
         }
     }
 }

@@ -214,7 +214,8 @@ impl Partition {
     pub fn truncate_to(&self, end: Offset) -> Result<Offset> {
         self.check_alone("cut a log")?;
         let log = self.log()?;
-        let outcome = log.truncate_to(end).map(|()| log.log_end());
+        let cut = log.truncate_to(end).and_then(|()| self.house.take_back_marks(self.id(), &log));
+        let outcome = cut.map(|()| log.log_end());
         drop(log);
         if let Err(failed) = &outcome {
             self.tell_failure(failed);

@@ -135,9 +135,8 @@ impl Partition {
         let log = Log::open(opening)?;
         if self.seat.is_none() {
             let _ = self.settle(&log); // whoever opens it looks at it next
-        } else {
-            house.take_back_high_watermark(self.id(), log.offsets())?;
         }
+        house.take_back_marks(self.id(), &log)?;
         self.tell_recovery(&log);
         Ok(log)
     }

@@ -145,7 +145,7 @@ impl Partition {
                         self.tell_cut_below(to, log);
                     }
                     let cut = log.truncate_to(to).and_then(|()| log.truncate_leader_epochs(log.log_end()));
-                    match cut.and_then(|()| self.house.take_back_high_watermark(self.id(), log.offsets())) {
+                    match cut.and_then(|()| self.house.take_back_marks(self.id(), log)) {
                         Ok(()) => {
                             let _ = follower.handle_truncated(facts(log, must_flush)); // the log has lowered its own
                             watermark = true;

@@ -291,3 +291,30 @@ fn a_topic_that_has_a_deleted_ones_name_keeps_what_it_acknowledges_wherever_the_
         }
     }
 }
+
+#[test]
+fn a_log_that_was_cut_after_an_orderly_close_is_not_taken_for_damaged_after_a_power_cut() {
+    for seed in 0..300 {
+        let mut run = Run::new(seed);
+        {
+            let node = run.open().expect("opens");
+            node.create_topic("t", 1, 1, &overrides(&[])).expect("creates");
+            let partition = node.partition("t", 0).expect("is there");
+            (0..60).for_each(|_| put_durably(&partition, &[7; 100]).expect("appends"));
+            close(&node); // the recovery point is 60
+        }
+        let node = run.open().expect("opens");
+        let partition = node.partition("t", 0).expect("is there");
+        assert_eq!(partition.truncate_to(Offset(10)).expect("cuts"), Offset(10));
+        // Into segments that no durable mark knows, until the power is cut in a write.
+        run.disk.fail_nth(FaultyCalls::Any, run.rng.u64(20..120), FaultKind::Die, Repeat::Forever);
+        let acknowledged = (10..50).take_while(|_| put_durably(&partition, &[8; 100]).is_ok()).count() as u64;
+        drop((partition, node));
+        run.disk = run.disk.crash(run.rng.u64(..));
+        let node = run.open().expect("opens");
+        let partition = node.partition("t", 0).expect("is there");
+        let log_end = partition.offsets().unwrap_or_else(|e| panic!("seed {seed}: {e}")).log_end;
+        assert!(log_end >= Offset(10 + acknowledged), "seed {seed}: {log_end} of {acknowledged} behind 10");
+        put_durably(&partition, b"goes on").unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+    }
+}
