@@ -232,11 +232,11 @@ fn threads_of_ours_take_no_asynchronous_signals() {
     let _engine = open(dir.path(), &[]);
     // A thread gives itself its name when it begins to run, which may be after `open` has returned.
     let begun = Instant::now();
-    while masks_of("kafkalog-node").is_empty() {
+    while masks_of("kafkalog-node").is_empty() || masks_of("kafkalog-flush").is_empty() {
         assert!(begun.elapsed() < PATIENCE);
         std::thread::yield_now();
     }
-    for blocked in masks_of("kafkalog-node") {
+    for blocked in [masks_of("kafkalog-node"), masks_of("kafkalog-flush")].concat() {
         let has = |signal: u32| blocked & (1 << (signal - 1)) != 0;
         assert!([1, 2, 13, 14, 15, 17].into_iter().all(has), "HUP, INT, PIPE, ALRM, TERM, CHLD: {blocked:x}");
         assert!(![4, 6, 7, 8, 11, 27].into_iter().any(has), "ILL, ABRT, BUS, FPE, SEGV, PROF: {blocked:x}");

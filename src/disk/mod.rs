@@ -87,6 +87,12 @@ pub trait DiskFile: Send + Sync {
         let _ = (from, bytes);
         Ok(false)
     }
+    /// Has the system begin to write the first `len` bytes to the disk. Nothing is durable by that, and no error of a
+    /// [`sync_data`](DiskFile::sync_data) gets lost. May wait for a busy disk to take it.
+    fn begin_writeback(&self, len: u64) -> io::Result<()> {
+        let _ = len;
+        Ok(())
+    }
     /// fdatasync: bytes and length are durable on return. After an error nothing written since the last success may be
     /// believed, ever: the caller gives the file up.
     fn sync_data(&self) -> io::Result<()>;

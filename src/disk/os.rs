@@ -81,6 +81,13 @@ fn allocate_by_writing(file: &File, len: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Begins to write dirty pages. An error of writing is left for fsync: only the calls that wait take it away.
+pub(super) fn begin_writeback(file: &File, len: u64) -> io::Result<()> {
+    let len = libc::off64_t::try_from(len).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+    // SAFETY: an open descriptor and three numbers.
+    retry(|| unsafe { libc::sync_file_range(file.as_raw_fd(), 0, len, libc::SYNC_FILE_RANGE_WRITE) }).map(|_| ())
+}
+
 fn fallocate(file: &File, mode: libc::c_int, from: u64, bytes: u64) -> io::Result<()> {
     if bytes == 0 {
         return Ok(());

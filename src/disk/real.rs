@@ -156,6 +156,10 @@ impl DiskFile for RealFile {
         os::reserve_from(&self.file, from, bytes)
     }
 
+    fn begin_writeback(&self, len: u64) -> io::Result<()> {
+        os::begin_writeback(&self.file, len)
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         self.file.sync_data()
     }

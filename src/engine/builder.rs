@@ -5,11 +5,12 @@ use super::close::Closing;
 use super::cluster_types::ClusterEvent;
 use super::core::{Core, Fatal};
 use super::doorstep::Doorstep;
+use super::flush_thread::Flusher;
 use super::node_thread::{NodeThread, StatsSink};
 use super::timer::Timer;
 use super::{Engine, LogSink};
 use crate::config::EngineConfig;
-use crate::disk::{coarse_realtime_ms, fork_generation, RealDisk};
+use crate::disk::{coarse_realtime_ms, fork_generation, Disk, RealDisk};
 use crate::error::{Error, ErrorCode, Result};
 use crate::node::{Alarm, Node, World};
 use crate::time::SystemClock;
@@ -94,19 +95,21 @@ impl EngineBuilder {
     /// With `controller.quorum.voters` the engine is one node of several and begins to take part; it does not wait for the others. Topics
     /// are created as soon as a majority of the voters is there.
     pub fn open(self) -> Result<Engine> {
+        self.open_on(Arc::new(RealDisk))
+    }
+
+    pub(super) fn open_on(self, disk: Arc<dyn Disk>) -> Result<Engine> {
         self.config.check()?;
         let born = fork_generation();
-        let world = World {
-            clock: Arc::new(SystemClock::with_coarse(coarse_realtime_ms)),
-            disk: Arc::new(RealDisk),
-            seed: seed()?,
-        };
+        let world = World { clock: Arc::new(SystemClock::with_coarse(coarse_realtime_ms)), disk, seed: seed()? };
         let stats_sink = self.stats_sink.zip(self.config.statistics_interval);
         let (node, doorstep) = open_node(&self.dir, self.config, world, self.transport, self.cluster_sink)?;
         let timer = Arc::new(Timer::new());
         node.set_alarm(Arc::clone(&timer) as Arc<dyn Alarm>);
         let fatal = Arc::new(Fatal::default());
-        let closing = Arc::new(Closing::default());
+        let flusher = Arc::new(Flusher::new());
+        node.set_upkeep_alarm(Arc::clone(&flusher.timer) as Arc<dyn Alarm>);
+        let closing = Arc::new(Closing::new(Arc::clone(&flusher)));
         let callbacks = {
             let fatal = Arc::clone(&fatal);
             CallbackThread::new(move |error| fatal.set(error))
@@ -114,6 +117,7 @@ impl EngineBuilder {
         let core = Core {
             node: Arc::clone(&node),
             timer: Arc::clone(&timer),
+            flusher: Arc::clone(&flusher),
             callbacks,
             closing: Arc::clone(&closing),
             fatal: Arc::clone(&fatal),
@@ -121,8 +125,9 @@ impl EngineBuilder {
             doorstep,
             born,
         };
-        let thread = NodeThread { node, timer, closing, fatal, log_sink: self.log_sink, stats_sink };
-        if let Err(refused) = thread.start() {
+        let flushes = flusher.start(Arc::clone(&node), Arc::clone(&fatal));
+        let thread = NodeThread { node, timer, flusher, closing, fatal, log_sink: self.log_sink, stats_sink };
+        if let Err(refused) = flushes.and_then(|()| thread.start()) {
             core.closing.thread_is_gone(); // there is nobody to wait for
             return Err(refused);
         }

@@ -2,6 +2,7 @@
 //! thread, never the host. A member of a cluster hands over what it leads before its logs are closed.
 
 use super::core::{Core, Fatal};
+use super::flush_thread::Flusher;
 use super::timer::Timer;
 use crate::error::{Error, ErrorCode, Result};
 use crate::node::{CloseReport, Node};
@@ -9,6 +10,7 @@ use crate::time::Instant;
 use parking_lot::{Condvar, Mutex};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What happens to callbacks that did not run yet.
@@ -26,18 +28,22 @@ struct State {
     order: Option<Instant>,
     is_running: bool,
     undelivered_records: u64,
-    /// Of the last attempt.
-    outcome: Option<Result<CloseReport>>,
+    /// Of the last attempt, and until when that had time.
+    outcome: Option<(Instant, Result<CloseReport>)>,
     thread_is_gone: bool,
 }
 
-#[derive(Default)]
 pub(super) struct Closing {
+    flusher: Arc<Flusher>,
     state: Mutex<State>,
     changed: Condvar,
 }
 
 impl Closing {
+    pub(super) fn new(flusher: Arc<Flusher>) -> Closing {
+        Closing { flusher, state: Mutex::default(), changed: Condvar::new() }
+    }
+
     /// On `kafkalog-node`: closes if that was ordered. True when there is nothing left to do for the thread.
     pub(super) fn work_on_it(&self, node: &Node, timer: &Timer, fatal: &Fatal) -> bool {
         let deadline = {
@@ -56,10 +62,10 @@ impl Closing {
             fatal.set(error.clone());
             Err(error)
         });
-        let is_over = !matches!(&outcome, Err(error) if error.code() == ErrorCode::TIMED_OUT);
+        let is_over = timed_out(&outcome).is_none();
         let mut state = self.state.lock();
         state.is_running = false;
-        state.outcome = Some(outcome);
+        state.outcome = Some((deadline, outcome));
         drop(state);
         self.changed.notify_all();
         is_over
@@ -71,6 +77,7 @@ impl Closing {
             self.state.lock().undelivered_records += undelivered;
         }
         leave_cluster(node, deadline);
+        self.flusher.end(&**node.clock(), deadline)?;
         let mut report = node.close(deadline)?;
         report.undelivered_records = self.state.lock().undelivered_records;
         Ok(report)
@@ -81,31 +88,32 @@ impl Closing {
         self.changed.notify_all();
     }
 
-    /// Waits for the end; an attempt that timed out is ordered anew.
+    /// Waits for the end. An attempt that timed out is ordered anew, also one of somebody who had less time and is still at it.
     fn wait(&self, node: &Node, timer: &Timer, deadline: Instant) -> Result<CloseReport> {
         let clock = node.clock();
         let mut state = self.state.lock();
-        if matches!(&state.outcome, Some(Err(error)) if error.code() == ErrorCode::TIMED_OUT) {
-            state.outcome = None;
-        }
-        if state.outcome.is_none() && state.thread_is_gone {
-            drop(state);
-            return self.attempt(node, timer, deadline); // there never was a thread to do it
-        }
-        if state.outcome.is_none() && !state.is_running {
-            state.order = Some(deadline);
-            drop(state);
-            timer.wake_now();
-            state = self.state.lock();
-        }
+        let mut may_be_of_now = false; // what lies there may be of an earlier call
         loop {
-            if let (Some(outcome), true) = (&state.outcome, state.thread_is_gone) {
-                return outcome.clone();
+            match state.outcome.as_ref().map(|(until, outcome)| (*until, timed_out(outcome))) {
+                Some((until, Some(error))) if may_be_of_now && until >= deadline => return Err(error.clone()),
+                Some((_, Some(_))) => state.outcome = None,
+                _ => {}
             }
-            if let Some(Err(error)) = &state.outcome {
-                if error.code() == ErrorCode::TIMED_OUT {
-                    return Err(error.clone());
+            may_be_of_now = true;
+            match &state.outcome {
+                Some((_, outcome)) if state.thread_is_gone => return outcome.clone(),
+                None if state.thread_is_gone => {
+                    drop(state);
+                    return self.attempt(node, timer, deadline); // there never was a thread to do it
                 }
+                None if !state.is_running && state.order.is_none_or(|until| until < deadline) => {
+                    state.order = Some(deadline);
+                    drop(state);
+                    timer.wake_now();
+                    state = self.state.lock();
+                    continue;
+                }
+                _ => {}
             }
             let left = deadline.since(clock.monotonic());
             if left == Duration::ZERO {
@@ -115,6 +123,10 @@ impl Closing {
             self.changed.wait_for(&mut state, left);
         }
     }
+}
+
+fn timed_out(outcome: &Result<CloseReport>) -> Option<&Error> {
+    outcome.as_ref().err().filter(|error| error.code() == ErrorCode::TIMED_OUT)
 }
 
 /// Hands over what this node leads, for half of the time at the most: whatever comes of it, the logs are to be closed in order. Where
@@ -135,8 +147,8 @@ impl Core {
         self.is_closing.store(true, Ordering::Release);
         let clock = self.node.clock();
         let deadline = clock.monotonic() + timeout;
-        if self.timer.is_this_thread() {
-            return self.close_on_node_thread(deadline);
+        if self.timer.is_this_thread() || self.flusher.timer.is_this_thread() {
+            return self.close_on_own_thread(deadline);
         }
         let report = self.closing.wait(&self.node, &self.timer, deadline)?;
         if callbacks == Callbacks::Wait && !self.callbacks.is_this_thread() {
@@ -149,9 +161,10 @@ impl Core {
         Ok(report)
     }
 
-    /// The last handle was a producer that this thread was just looking after: it cannot wait for itself.
-    fn close_on_node_thread(&self, deadline: Instant) -> Result<CloseReport> {
+    /// The last handle was a producer that this thread was just looking after, or a sink closes: it cannot wait for itself.
+    fn close_on_own_thread(&self, deadline: Instant) -> Result<CloseReport> {
         self.closing.state.lock().order = Some(deadline);
+        self.timer.wake_now();
         self.callbacks.end();
         Err(Error::new(ErrorCode::TIMED_OUT, "closing goes on in the background"))
     }

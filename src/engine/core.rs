@@ -3,6 +3,7 @@
 use super::callbacks::CallbackThread;
 use super::close::{Callbacks, Closing};
 use super::doorstep::Doorstep;
+use super::flush_thread::Flusher;
 use super::timer::Timer;
 use crate::disk::fork_generation;
 use crate::error::{Error, ErrorCode, Result};
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub(super) struct Core {
     pub(super) node: Arc<Node>,
     pub(super) timer: Arc<Timer>,
+    pub(super) flusher: Arc<Flusher>,
     pub(super) callbacks: Arc<CallbackThread>,
     pub(super) closing: Arc<Closing>,
     pub(super) fatal: Arc<Fatal>,

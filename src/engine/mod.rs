@@ -1,8 +1,8 @@
 //! The runtime around a node, and the handle that users hold.
 //!
-//! Two threads at the most, both quiet: `kafkalog-node` does what nobody waits for (flushes by time, retention, checkpoints, batches
-//! whose linger is over) and sleeps without a time limit when there is nothing to come; `kafkalog-callbacks` is started by
-//! the first Rust callback. Everything else runs on the threads of the users.
+//! Three threads at the most, all quiet: `kafkalog-node` sees to batches whose linger is over and to the cluster, `kafkalog-flush` to what
+//! nobody waits for (flushes by time, retention, checkpoints), and both sleep without a time limit when there is nothing to come;
+//! `kafkalog-callbacks` is started by the first Rust callback. Everything else runs on the threads of the users.
 
 mod admin;
 #[cfg(feature = "quorum")]
@@ -20,6 +20,7 @@ mod cluster_types;
 mod core;
 mod doorstep;
 mod elsewhere;
+mod flush_thread;
 mod host;
 mod log_sink;
 mod metrics;

@@ -1,7 +1,8 @@
-//! `kafkalog-node`: does what nobody waits for, then sleeps until there is something again.
+//! `kafkalog-node`: keeps the node in its cluster and sends batches whose linger is over, then sleeps until there is something again.
 
 use super::close::Closing;
 use super::core::Fatal;
+use super::flush_thread::Flusher;
 use super::stats::stats_json;
 use super::timer::Timer;
 use super::LogSink;
@@ -21,6 +22,7 @@ pub(super) type StatsSink = Arc<dyn Fn(&str) + Send + Sync>;
 pub(super) struct NodeThread {
     pub(super) node: Arc<Node>,
     pub(super) timer: Arc<Timer>,
+    pub(super) flusher: Arc<Flusher>,
     pub(super) closing: Arc<Closing>,
     pub(super) fatal: Arc<Fatal>,
     pub(super) log_sink: Option<Arc<dyn LogSink>>,
@@ -47,7 +49,7 @@ impl NodeThread {
             let mut due = self.round(now);
             if let (Some(at), Some((sink, every))) = (stats_due, &self.stats_sink) {
                 if at <= now {
-                    let json = stats_json(&self.node, &self.timer);
+                    let json = stats_json(&self.node, &self.timer, &self.flusher.timer);
                     self.guarded("the statistics sink", || sink(&json));
                     stats_due = Some(now + *every);
                 }
@@ -69,7 +71,7 @@ impl NodeThread {
     }
 
     fn round(&self, now: Instant) -> Option<Instant> {
-        let mut due = self.guarded("the node's tick", || self.node.tick(now)).flatten();
+        let mut due = self.guarded("the node's tick", || self.node.tick_membership(now)).flatten();
         for producer in self.timer.producers() {
             due = earlier(due, self.guarded("a producer's round", || producer.run(now)).flatten());
         }
@@ -85,14 +87,19 @@ impl NodeThread {
     }
 
     fn guarded<T>(&self, what: &str, work: impl FnOnce() -> T) -> Option<T> {
-        match catch_unwind(AssertUnwindSafe(work)) {
-            Ok(done) => Some(done),
-            Err(panic) => {
-                let error = panicked(what, &*panic);
-                self.node.notice(LogLevel::Error, "engine", || error.message().to_owned());
-                self.fatal.set(error);
-                None
-            }
+        guarded(&self.node, &self.fatal, what, work)
+    }
+}
+
+/// A panic ends the engine, not the thread.
+pub(super) fn guarded<T>(node: &Node, fatal: &Fatal, what: &str, work: impl FnOnce() -> T) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(done) => Some(done),
+        Err(panic) => {
+            let error = panicked(what, &*panic);
+            node.notice(LogLevel::Error, "engine", || error.message().to_owned());
+            fatal.set(error);
+            None
         }
     }
 }

@@ -28,15 +28,16 @@ impl Engine {
     /// What the engine has done and holds, as a JSON object. Fields are only ever added. Opens nothing and waits for nobody.
     #[must_use]
     pub fn stats_json(&self) -> String {
-        stats_json(&self.core.node, &self.core.timer)
+        stats_json(&self.core.node, &self.core.timer, &self.core.flusher.timer)
     }
 }
 
-pub(super) fn stats_json(node: &Node, timer: &Timer) -> String {
+pub(super) fn stats_json(node: &Node, timer: &Timer, flush_timer: &Timer) -> String {
     let stats = node.stats();
     let now = node.clock().monotonic();
     let totals = totals(&stats);
-    let next_wakeup = timer.next().map(|next| millis(next.since(now)));
+    let next_wakeup =
+        [timer.next(), flush_timer.next()].into_iter().flatten().min().map(|next| millis(next.since(now)));
     let topics: Map<String, Value> = stats
         .topics
         .iter()
@@ -57,7 +58,7 @@ pub(super) fn stats_json(node: &Node, timer: &Timer) -> String {
         "cluster_id": stats.cluster_id,
         "node": {
             "ticks": stats.ticks,
-            "wakeups": timer.wakeups(),
+            "wakeups": timer.wakeups() + flush_timer.wakeups(),
             "next_wakeup_in_ms": next_wakeup,
             "open_partitions": stats.open_partitions,
             "open_partitions_max": stats.open_partitions_max,

@@ -202,15 +202,21 @@ impl Partition {
 
     /// Something was appended: sees to it that the flush comes, tells the listeners and the followers.
     pub(super) fn settled(&self, log: OpenLog<'_>, offsets: LogOffsets, moved: Moved) {
+        self.expect_flush(&log, offsets.log_end.since(offsets.flushed));
+        self.tell(log, moved);
+    }
+
+    /// Something was appended, and so many records are not flushed: the upkeep hears what it has to know.
+    pub(super) fn expect_flush(&self, log: &Log, unflushed: u64) {
         // A read-modify-write, not a load: a tick that took us off the list before this sees the append, one that does so
         // after it finds us on the list again.
         if !self.enlisted.swap(true, Ordering::AcqRel) {
-            self.house.upkeep.enlist(self, &log);
+            self.house.upkeep.enlist(self, log);
         }
-        if offsets.log_end.since(offsets.flushed) >= self.settings.flush_count() {
-            self.house.wake_by(self.house.clock.monotonic()); // flush.messages: not on the way to this acknowledgement
+        // flush.messages: not on the way to this acknowledgement.
+        if unflushed >= self.settings.flush_count() || log.calls_for_writeback() {
+            self.house.wake_upkeep_by(self.house.clock.monotonic());
         }
-        self.tell(log, moved);
     }
 
     /// Raises the high watermark to what every in-sync replica vouches for: with one replica, to what this one does, which

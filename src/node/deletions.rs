@@ -62,7 +62,7 @@ impl House {
             Ok(()) => {
                 let due = self.clock.monotonic() + delay;
                 self.deletions.expect(to, due);
-                self.wake_by(due);
+                self.wake_upkeep_by(due);
                 Ok(())
             }
             // Nobody ever touched this partition.

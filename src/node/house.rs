@@ -53,6 +53,8 @@ pub(super) struct House {
     /// The node epoch that the last clean shutdown left behind.
     pub(super) previous_epoch: Option<u64>,
     pub(super) alarm: OnceLock<Arc<dyn Alarm>>,
+    /// Of the thread that does the upkeep, where that is another one.
+    pub(super) upkeep_alarm: OnceLock<Arc<dyn Alarm>>,
     pub(super) closed: AtomicBool,
     /// A partition of a cluster has gone offline since this was looked at last.
     pub(super) has_failed: AtomicBool,
@@ -80,6 +82,14 @@ impl House {
         }
     }
 
+    /// As [`wake_by`](House::wake_by), for what may have to wait for the disk.
+    pub(super) fn wake_upkeep_by(&self, when: Instant) {
+        match self.upkeep_alarm.get() {
+            Some(alarm) => alarm.wake_by(when),
+            None => self.wake_by(when),
+        }
+    }
+
     /// Something for the log; whoever runs the node comes to fetch it.
     pub(super) fn tell(&self, level: LogLevel, text: impl FnOnce() -> String) {
         self.tell_as(level, "node", text);
@@ -94,7 +104,7 @@ impl House {
     /// A flushed end, high watermark or log start moved: the files that say so are due some time.
     pub(super) fn checkpoints_moved(&self) {
         if let Some(due) = self.checkpoints.moved(self.clock.as_ref()) {
-            self.wake_by(due);
+            self.wake_upkeep_by(due);
         }
     }
 }

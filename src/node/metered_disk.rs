@@ -257,6 +257,10 @@ impl DiskFile for MeteredFile {
         Ok(())
     }
 
+    fn begin_writeback(&self, len: u64) -> io::Result<()> {
+        self.inner.begin_writeback(len)
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         self.inner.sync_data()
     }

@@ -161,6 +161,12 @@ impl Node {
         let _ = self.house.alarm.set(alarm); // a second one has nobody to wake
     }
 
+    /// Who is to be woken when [`tick_upkeep`](Node::tick_upkeep) has something to do, where that is another thread's. Only the first one
+    /// counts.
+    pub fn set_upkeep_alarm(&self, alarm: Arc<dyn Alarm>) {
+        let _ = self.house.upkeep_alarm.set(alarm); // as above
+    }
+
     /// Puts a line among the notices.
     pub fn notice(&self, level: LogLevel, facility: &'static str, text: impl FnOnce() -> String) {
         self.house.tell_as(level, facility, text);

@@ -99,6 +99,7 @@ impl Node {
             notices: Notices::new(Arc::clone(&clock)),
             counters: super::house::HouseCounters::default(),
             alarm: OnceLock::new(),
+            upkeep_alarm: OnceLock::new(),
             closed: AtomicBool::new(false),
             has_failed: AtomicBool::new(false),
             deletions: Deletions::default(),

@@ -70,7 +70,7 @@ impl Upkeep {
         };
         let checkpoint_due = house.checkpoints.moved(house.clock.as_ref());
         if let Some(due) = [flush_due, retention_due, checkpoint_due].into_iter().flatten().min() {
-            house.wake_by(due);
+            house.wake_upkeep_by(due);
         }
     }
 
@@ -81,7 +81,7 @@ impl Upkeep {
             Ok(None) => {}
             Ok(Some(due)) => {
                 self.state.lock().file_deletes.insert(partition.id().clone(), (partition.me.clone(), due));
-                house.wake_by(due);
+                house.wake_upkeep_by(due);
             }
             Err(failed) => {
                 house.tell(Level::Warn, || format!("{}: {}", partition.id(), failed.message()));
@@ -94,7 +94,7 @@ impl Upkeep {
         let interval = self.retention_check_interval;
         let delay = if at_start { interval.min(RETENTION_FIRST_DELAY) } else { interval };
         let due = self.state.lock().retention_by(house.clock.monotonic() + delay);
-        house.wake_by(due);
+        house.wake_upkeep_by(due);
     }
 }
 
@@ -105,21 +105,34 @@ pub(super) fn has_retention(config: &LogConfig) -> bool {
 
 impl Node {
     /// Does what is due at `now` and says when to come back; `None` when nothing is pending. Whoever runs the node calls it
-    /// then, and whenever the [`Alarm`](super::Alarm) says so; calling it more often does no harm.
+    /// then, and whenever the [`Alarm`](super::Alarm) says so; calling it more often does no harm. A host with two threads calls its halves.
     pub fn tick(&self, now: Instant) -> Option<Instant> {
+        [self.tick_upkeep(now), self.tick_membership(now)].into_iter().flatten().min()
+    }
+
+    /// The half of [`tick`](Node::tick) that may wait for the disk, for as long as a sync takes: flushes, retention, checkpoints,
+    /// deletes. One thread at a time; all else goes on meanwhile, but [`close`](Node::close), which waits for its end.
+    pub fn tick_upkeep(&self, now: Instant) -> Option<Instant> {
         if self.house.check_open().is_err() {
             return None;
         }
-        self.house.counters.ticks.fetch_add(1, Ordering::Relaxed);
         let dues = [
             self.flush_due_logs(now),
             self.apply_due_retention(now),
             self.house.delete_due_files(now),
             self.house.deletions.remove_due(&self.house, now),
             self.house.write_due_checkpoints(now),
-            self.tick_member(now),
         ];
         dues.into_iter().flatten().min()
+    }
+
+    /// The half of [`tick`](Node::tick) that others wait for: what this node has to say to its cluster.
+    pub fn tick_membership(&self, now: Instant) -> Option<Instant> {
+        if self.house.check_open().is_err() {
+            return None;
+        }
+        self.house.counters.ticks.fetch_add(1, Ordering::Relaxed);
+        self.tick_member(now)
     }
 
     #[cfg(feature = "quorum")]
@@ -214,6 +227,7 @@ impl Partition {
         // An offline partition asks for nothing any more.
         let Some(due) = log.flush_due() else { return log.failure().map_or(Ok(None), Err) };
         if !is_due(due) {
+            log.begin_writeback();
             return Ok(Some(due));
         }
         if let Err(failed) = log.flush() {

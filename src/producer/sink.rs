@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// Hears what became of the records sent with [`send_tagged`](crate::Producer::send_tagged).
 ///
-/// Called once a batch, on the thread that completed it (a sender's, a waiter's or `kafkalog-node`), with no lock held.
+/// Called once a batch, on the thread that completed it (a sender's, a waiter's, `kafkalog-node` or `kafkalog-flush`), with no lock held.
 /// It must be quick and must not send through the same producer: the partition's next batch waits until it returns.
 pub trait DeliverySink: Send + Sync {
     /// `report` borrows the producer's buffers: copy what is to be kept.

@@ -1,8 +1,8 @@
-//! Counts what is asked of a disk, so that a test can hold a room to its budget.
+//! Counts what is asked of a disk, so that a test can hold a room to its budget, and lets a test in before each sync.
 
 use crate::disk::{DirEntry, DirLock, Disk, DiskFile, WritableMap};
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::fmt;
 use std::io;
 use std::ops::Sub;
@@ -30,6 +30,8 @@ pub enum Call {
     Write,
     SetLen,
     Sync,
+    /// `begin_writeback`.
+    Writeback,
     Map,
     MapMut,
     /// A copy into a writable map. It cannot fail.
@@ -113,7 +115,7 @@ impl fmt::Debug for CallCounts {
         use Call::*;
         let all = [
             List, Create, Open, CreateDir, Rename, Remove, RemoveDir, SyncDir, Exists, Lock, Stat, Read, Write, SetLen,
-            Sync, Map, MapMut, MapWrite, MapSync,
+            Sync, Writeback, Map, MapMut, MapWrite, MapSync,
         ];
         let mut out = f.debug_struct("CallCounts");
         for call in all.into_iter().filter(|call| self.of(*call) > 0) {
@@ -128,15 +130,22 @@ impl fmt::Debug for CallCounts {
 pub struct CountingDisk {
     disk: Arc<dyn Disk>,
     counts: Counts,
+    before_syncs: BeforeSyncs,
 }
 
 type Counts = Arc<Mutex<CallCounts>>;
+type BeforeSyncs = Arc<RwLock<Option<Arc<dyn Fn() + Send + Sync>>>>;
 
 impl CountingDisk {
     /// Counts from zero.
     #[must_use]
     pub fn new(disk: Arc<dyn Disk>) -> CountingDisk {
-        CountingDisk { disk, counts: Counts::default() }
+        CountingDisk { disk, counts: Counts::default(), before_syncs: BeforeSyncs::default() }
+    }
+
+    /// Has `call` made before the data of a file is synced from now on, on the thread that syncs.
+    pub fn before_syncs(&self, call: impl Fn() + Send + Sync + 'static) {
+        *self.before_syncs.write() = Some(Arc::new(call));
     }
 
     /// What was asked until now, successful or not.
@@ -150,7 +159,7 @@ impl CountingDisk {
     }
 
     fn file(&self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
-        Arc::new(CountingFile { file, counts: self.counts.clone() })
+        Arc::new(CountingFile { file, counts: self.counts.clone(), before_syncs: self.before_syncs.clone() })
     }
 }
 
@@ -220,6 +229,7 @@ impl Disk for CountingDisk {
 struct CountingFile {
     file: Arc<dyn DiskFile>,
     counts: Counts,
+    before_syncs: BeforeSyncs,
 }
 
 impl CountingFile {
@@ -274,8 +284,17 @@ impl DiskFile for CountingFile {
         self.file.set_len(len)
     }
 
+    fn begin_writeback(&self, len: u64) -> io::Result<()> {
+        self.count(Call::Writeback);
+        self.file.begin_writeback(len)
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         self.count(Call::Sync);
+        let before = self.before_syncs.read().clone();
+        if let Some(before) = before {
+            before();
+        }
         self.file.sync_data()
     }
 

@@ -216,6 +216,7 @@ impl Log {
             self.index(appender, last_offset, at, incoming.max_timestamp);
         }
         appender.bytes_since_index += u64::from(incoming.bytes);
+        self.count_for_writeback(appender, u64::from(incoming.bytes));
         if let Some(batch) = incoming.for_producer(base) {
             appender.producers.update(&batch);
             if incoming.is_transactional {

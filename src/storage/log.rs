@@ -22,6 +22,7 @@ use super::segment::{Segment, SegmentSetup};
 use super::segments::Segments;
 use super::tail::Tail;
 use super::txn_index::AbortedTxn;
+use super::writeback::Writeback;
 use crate::config::LogConfig;
 use crate::disk::{Disk, DiskFile};
 use crate::error::{Error, ErrorCode, Result};
@@ -50,6 +51,7 @@ pub struct Log {
     pub(super) high_watermark: AtomicU64,
     pub(super) log_end: AtomicU64,
     pub(super) commit: GroupCommit,
+    pub(super) writeback: Writeback,
     pub(super) tail: Tail,
     pub(super) mark: MarkFile,
     /// A file was created or renamed since the directory was last synced.
@@ -76,6 +78,8 @@ pub(super) struct Appender {
     pub(super) config: Arc<LogConfig>,
     /// Bytes appended since the last index entry.
     pub(super) bytes_since_index: u64,
+    /// And since the system was asked to write them to the disk.
+    pub(super) bytes_since_writeback: u64,
     pub(super) epochs: LeaderEpochs,
     pub(super) producers: ProducerStates,
     /// Subtracted from `segment.ms`, drawn once per segment.
@@ -109,6 +113,7 @@ impl Log {
             active,
             config: config.clone(),
             bytes_since_index: loaded.bytes_since_index,
+            bytes_since_writeback: 0,
             epochs: loaded.epochs,
             producers: loaded.producers,
             jitter: draw_jitter(&config, &opening.partition, loaded.segments.active().base),
@@ -128,6 +133,7 @@ impl Log {
             high_watermark: AtomicU64::new(high_watermark.0),
             log_end: AtomicU64::new(loaded.log_end.0),
             commit: GroupCommit::default(),
+            writeback: Writeback::default(),
             tail: Tail::default(),
             mark: loaded.mark,
             dir_dirty: AtomicBool::new(false),

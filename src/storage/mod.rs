@@ -41,6 +41,7 @@ mod truncate;
 pub mod txn_index;
 #[cfg(test)]
 mod vectors;
+mod writeback;
 
 pub use api::{Appended, Fetch, Fetched, LogOffsets, Opening, UpTo};
 pub(crate) use append::end_txn_of;

@@ -202,9 +202,7 @@ impl Partition {
             return Err(Error::new(ErrorCode::STATE, text));
         }
         self.count(1, appended.last_offset.next().since(appended.base_offset), records.len());
-        if !self.enlisted.swap(true, Ordering::AcqRel) {
-            self.house.upkeep.enlist(self, log);
-        }
+        self.expect_flush(log, log.log_end().since(log.flushed()));
         rest
     }
 

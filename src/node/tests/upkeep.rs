@@ -1,4 +1,5 @@
 use super::*;
+use crate::sim::{Call, CountingDisk};
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -64,6 +65,32 @@ fn flush_ms_bounds_how_long_a_record_stays_unflushed() {
         node.tick(place.clock.monotonic());
         assert_eq!(flushed(&partition), round);
     }
+}
+
+#[test]
+fn what_a_busy_second_appends_begins_to_be_written_before_its_flush() {
+    let mut place = Place::new();
+    let disk = CountingDisk::new(Arc::new(RealDisk));
+    place.disk = Arc::new(disk.clone());
+    let node = place.open(&[]);
+    let settings = [("segment.bytes", "1073741824"), ("max.message.bytes", "2097152")];
+    node.create_topic("often", 1, 1, &overrides(&settings)).expect("creates");
+    let never = [settings[0], settings[1], ("flush.ms", "9223372036854775807")];
+    node.create_topic("never", 1, 1, &overrides(&never)).expect("creates");
+    let mebibyte = vec![7; 1 << 20];
+    let appends = |topic: &str, times: u32| {
+        let partition = node.partition(topic, 0).expect("is there");
+        for _ in 0..times {
+            put(&partition, &mebibyte).expect("appends");
+        }
+        node.tick(place.clock.monotonic());
+        (disk.counts().of(Call::Writeback), flushed(&partition))
+    };
+    assert_eq!(appends("often", 15), (0, 0), "little");
+    assert_eq!(appends("often", 1), (1, 0), "16 MiB, and they do not count as flushed by that");
+    assert_eq!(appends("often", 0), (1, 0), "once");
+    assert_eq!(appends("often", 33), (2, 0), "what comes before it is looked at counts once");
+    assert_eq!(appends("never", 17), (2, 0), "where no flush comes, the system does as it likes");
 }
 
 #[test]
