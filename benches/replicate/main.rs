@@ -11,6 +11,7 @@ mod idle;
 mod lone;
 mod pipelined;
 mod raw;
+mod sendfile;
 #[path = "../paired/stats.rs"]
 mod stats;
 mod veil;
@@ -55,6 +56,7 @@ fn main() {
     for way in [Way::Channel, Way::Tcp] {
         catch_up::catch_up(&bench, way);
     }
+    sendfile::sendfile(&bench);
     for way in [Way::Channel, Way::Tcp] {
         failover::killed(&bench, way);
         failover::shut_down(&bench, way);

@@ -207,5 +207,9 @@ pub fn copy_over(path: &Path, bytes: u64, way: Way) -> f64 {
         drop(here);
         follower.join().expect("ends");
     }
-    bytes as f64 / began.elapsed().as_secs_f64()
+    let rate = bytes as f64 / began.elapsed().as_secs_f64();
+    for end in ["from", "to"] {
+        std::fs::remove_file(path.with_extension(end)).expect("removes");
+    }
+    rate
 }

@@ -62,6 +62,12 @@ impl Receive for Ear {
         }
     }
 
+    fn deliver_parts(&self, from: NodeId, frame: Frame) {
+        if !self.is_silent.load(Ordering::Relaxed) {
+            self.inbox.deliver_parts(from, frame);
+        }
+    }
+
     fn peer_state(&self, peer: NodeId, up: bool) {
         self.inbox.peer_state(peer, up);
     }
