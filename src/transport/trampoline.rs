@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 
 /// How many frames one thread may have waiting.
 pub(super) const CALLS_WAITING_MAX: usize = 64 * 1024;
+/// Calls that a thread at rest has room for.
+const ROOM_KEPT: usize = 64;
 
 /// A call of a receiver.
 pub(super) enum Call {
@@ -76,7 +78,13 @@ impl Drop for Rest {
     fn drop(&mut self) {
         let waiting = TRAMPOLINE.with_borrow_mut(|trampoline| {
             trampoline.is_bouncing = false;
-            std::mem::take(&mut trampoline.waiting)
+            // Room for a few stays, for the next time.
+            let is_to_go = !trampoline.waiting.is_empty() || trampoline.waiting.capacity() > ROOM_KEPT;
+            if is_to_go {
+                std::mem::take(&mut trampoline.waiting)
+            } else {
+                VecDeque::new()
+            }
         });
         drop(waiting);
     }

@@ -238,8 +238,10 @@ impl FetchPlan {
         let opens = matches!(session, FetchSession::Open { .. });
         self.in_flight.push(InFlight { number, opens });
         let count = self.to_list.len().min(PARTITIONS_MAX);
-        let ids: Vec<TopicIdPartition> = self.to_list.drain(..count).collect();
-        let partitions = ids.into_iter().filter_map(|partition| self.list(partition)).collect();
+        let mut partitions = Vec::with_capacity(count);
+        for _ in 0..count {
+            partitions.extend(self.to_list.pop_front().and_then(|partition| self.list(partition)));
+        }
         let count = self.forgotten.len().min(PARTITIONS_MAX);
         let forgotten = self.forgotten.drain(..count).collect();
         Some(self.request(session, partitions, forgotten))

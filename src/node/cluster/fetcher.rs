@@ -101,15 +101,10 @@ impl Fetcher {
             // Each partition's answer stands for itself, also when the request does not count any more.
             result.map_or_else(|_| Vec::new(), |response| state.take_answers(response, counts))
         };
-        let dealt: Vec<(Held, Option<Instant>)> =
-            answers.into_iter().map(|answer| self.deal_with(answer, now)).collect();
-        {
-            let mut state = self.state.lock();
-            for (held, next) in &dealt {
-                state.plan.polled(held, None, *next);
-            }
+        for answer in answers {
+            let (held, next) = self.deal_with(answer, now);
+            self.state.lock().plan.polled(&held, None, next);
         }
-        drop(dealt);
         self.work(now);
     }
 

@@ -59,7 +59,6 @@ pub(super) struct Found {
     pub is_due: bool,
     /// The quiet ones were looked at.
     pub has_quiet: bool,
-    answered: BTreeSet<TopicIdPartition>,
     bytes: u32,
     parts: usize,
     is_full: bool,
@@ -68,9 +67,12 @@ pub(super) struct Found {
 impl Round {
     pub fn look(self, now: Instant) -> Found {
         let Round { looks, mut found, bytes_max } = self;
+        let is_lone = looks.len() == 1;
+        let mut answered: BTreeSet<TopicIdPartition> = found.answers.iter().map(|answer| answer.partition).collect();
         for look in looks {
-            if !found.answered.contains(&look.id) {
-                found.look(look, bytes_max, now);
+            let id = look.id;
+            if !answered.contains(&id) && found.look(look, bytes_max, now) && !is_lone {
+                answered.insert(id);
             }
         }
         found
@@ -82,14 +84,15 @@ impl Found {
         Found { is_due, ..Found::default() }
     }
 
-    fn look(&mut self, look: Look, bytes_max: u32, now: Instant) {
+    /// Says whether there is an answer.
+    fn look(&mut self, look: Look, bytes_max: u32, now: Instant) -> bool {
         let Look { id, replica, fetch, mut serving, what } = look;
         self.is_full |= self.answers.len() >= ANSWER_PARTITIONS_MAX || self.parts >= ANSWER_PARTS_MAX;
         let wants_records = what == LookFor::Records && !self.is_full;
         if what == LookFor::Records && self.is_full {
             self.left.push(id);
             if !serving.is_new {
-                return;
+                return false;
             }
         }
         let room = bytes_max.saturating_sub(self.bytes);
@@ -108,7 +111,10 @@ impl Found {
         // whole room for itself it has nothing; an append that came between has left word of itself.)
         let may_have_more = wants_records && !serving.is_first;
         match answer {
-            Some(answer) if what == LookFor::Quiet || !is_empty(&answer) => self.answer(id, answer),
+            Some(answer) if what == LookFor::Quiet || !is_empty(&answer) => {
+                self.answer(id, answer);
+                return true;
+            }
             Some(answer) if wants_records && !(may_have_more && answer.log_end > fetch.fetch_offset) => {
                 self.quiet.push(id)
             }
@@ -118,6 +124,7 @@ impl Found {
             }
             _ => {}
         }
+        false
     }
 
     fn answer(&mut self, partition: TopicIdPartition, fetched: FetchResponse) {
@@ -125,7 +132,6 @@ impl Found {
             self.bytes = self.bytes.saturating_add(u32::try_from(records.len()).unwrap_or(u32::MAX));
             self.parts += usize::from(!records.is_empty());
         }
-        self.answered.insert(partition);
         self.answers.push(ReplicaFetchPartitionResponse { partition, fetched });
     }
 }

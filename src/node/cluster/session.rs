@@ -129,12 +129,13 @@ impl Session {
 
     /// `None` when there is nothing to do; the turn is given back then.
     fn work_for_answer(self: &Arc<Self>, shared: &Shared) -> Option<(CorrelationId, ReplicaFetchResponse)> {
-        let mut answer = None;
+        let mut found = None;
         loop {
             let (step, now) = {
                 let mut inner = self.inner.lock();
                 let now = inner.now;
-                let step = answer.take().unwrap_or_else(|| inner.state.poll_step(now));
+                let answer = found.take().and_then(|found| inner.state.handle_found(found, now));
+                let step = answer.unwrap_or_else(|| inner.state.poll_step(now));
                 if matches!(step, Step::Rest) {
                     // Under the lock that everybody needs who has news, so that none is overlooked.
                     inner.is_working = false;
@@ -155,8 +156,7 @@ impl Session {
                     }
                 }
                 Step::Look(round) => {
-                    let found = round.look(now);
-                    answer = self.inner.lock().state.handle_found(found, now);
+                    found = Some(round.look(now));
                 }
             }
         }

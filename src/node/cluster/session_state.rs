@@ -36,8 +36,8 @@ pub(super) struct SessionState {
     partitions: BTreeMap<TopicIdPartition, Listed>,
     /// Those that are dirty, and some that are not any more.
     queue: VecDeque<TopicIdPartition>,
-    /// Of these, those whose fetch nobody has heard yet.
-    fresh: BTreeSet<TopicIdPartition>,
+    /// Those whose fetch nobody has heard yet, and some that are not any more.
+    fresh: Vec<TopicIdPartition>,
     quiet: BTreeSet<TopicIdPartition>,
     /// When those are told.
     quiet_until: Option<Instant>,
@@ -52,6 +52,8 @@ struct Listed {
     replica: Option<Arc<dyn Replica>>,
     watch: Arc<Watch>,
     fetch: FetchRequest,
+    /// Nobody has heard the fetch yet.
+    is_fresh: bool,
     known: Option<Known>,
 }
 
@@ -96,7 +98,7 @@ impl SessionState {
             node_epoch: NodeEpoch::default(),
             partitions: BTreeMap::new(),
             queue: VecDeque::new(),
-            fresh: BTreeSet::new(),
+            fresh: Vec::new(),
             quiet: BTreeSet::new(),
             quiet_until: None,
             waiting: None,
@@ -172,7 +174,6 @@ impl SessionState {
             if let Some(listed) = self.partitions.remove(&id) {
                 listed.watch.rest();
                 self.quiet.remove(&id);
-                self.fresh.remove(&id);
                 relisted.removed.push(id);
                 relisted.replicas.extend(listed.replica);
             }
@@ -196,11 +197,16 @@ impl SessionState {
         let listed = self.partitions.entry(id).or_insert_with(|| {
             let watch = Arc::new(Watch::default());
             relisted.added.push((id, Arc::clone(&watch)));
-            Listed { replica: None, watch, fetch, known: None }
+            Listed { replica: None, watch, fetch, is_fresh: false, known: None }
         });
-        relisted.replicas.extend(std::mem::replace(&mut listed.replica, replica));
+        let before = std::mem::replace(&mut listed.replica, replica);
+        if !is_same(before.as_ref(), listed.replica.as_ref()) {
+            relisted.replicas.extend(before);
+        }
         listed.fetch = fetch;
-        self.fresh.insert(id);
+        if !std::mem::replace(&mut listed.is_fresh, true) {
+            self.fresh.push(id);
+        }
         // It stands from here on, so that nothing is overlooked that happens while it is looked at.
         listed.watch.stand();
         if !listed.watch.is_dirty() {
@@ -211,21 +217,32 @@ impl SessionState {
 
     /// Everybody who is dirty, in turn. What a fetch acknowledges is heard at once, even if others are served before it.
     fn round(&mut self, found: Found, bytes_max: u32) -> Round {
-        let fresh = std::mem::take(&mut self.fresh);
-        let queue = std::mem::take(&mut self.queue);
-        let must_wait = queue.iter().any(|id| !fresh.contains(id));
+        let (mut queue, mut fresh) = (std::mem::take(&mut self.queue), std::mem::take(&mut self.fresh));
+        let must_wait = !queue.iter().all(|id| self.partitions.get(id).is_some_and(|listed| listed.is_fresh));
         let mut looks = Vec::with_capacity(queue.len());
-        if must_wait {
-            looks.extend(fresh.iter().filter_map(|id| self.look(*id, true, LookFor::Nothing)));
-        }
-        for id in queue {
-            // What was answered or forgotten since is not dirty any more.
-            if self.partitions.get(&id).is_some_and(|listed| listed.watch.is_standing() && listed.watch.is_dirty()) {
-                let is_new = !must_wait && fresh.contains(&id);
-                looks.extend(self.look(id, is_new, LookFor::Records));
+        for id in fresh.iter().filter(|_| must_wait) {
+            if self.is_heard_now(*id) {
+                looks.extend(self.look(*id, true, LookFor::Nothing));
             }
         }
+        for id in &queue {
+            // What was answered or forgotten since is not dirty any more.
+            if self.partitions.get(id).is_some_and(|listed| listed.watch.is_standing() && listed.watch.is_dirty()) {
+                let is_new = self.is_heard_now(*id);
+                looks.extend(self.look(*id, is_new, LookFor::Records));
+            }
+        }
+        queue.clear();
+        for id in fresh.drain(..) {
+            self.is_heard_now(id);
+        }
+        (self.queue, self.fresh) = (queue, fresh); // with the room that they have
         Round { looks, found, bytes_max }
+    }
+
+    /// Whether this partition's fetch was not heard before; from now on it was.
+    fn is_heard_now(&mut self, id: TopicIdPartition) -> bool {
+        self.partitions.get_mut(&id).is_some_and(|listed| std::mem::take(&mut listed.is_fresh))
     }
 
     /// Those with a new high watermark.
@@ -274,6 +291,11 @@ impl SessionState {
         if found.answers.is_empty() && !found.is_due {
             return None;
         }
+        if !self.quiet.is_empty() {
+            for answer in &found.answers {
+                self.quiet.remove(&answer.partition); // it hears with its records
+            }
+        }
         if !found.has_quiet && !self.quiet.is_empty() {
             self.found = Some(found);
             return None;
@@ -282,7 +304,7 @@ impl SessionState {
         for answer in &found.answers {
             let Some(listed) = self.partitions.get_mut(&answer.partition) else { continue };
             listed.watch.rest();
-            self.quiet.remove(&answer.partition);
+            self.quiet.remove(&answer.partition); // quiet again, while others were looked at
             let FetchResponse { high_watermark, log_start, outcome, .. } = &answer.fetched;
             // Whoever is refused, or has to cut his log, does not take these two in.
             let is_taken_in = matches!(outcome, FetchOutcome::Records(_));
@@ -307,4 +329,9 @@ impl SessionState {
         }
         (correlations, relisted)
     }
+}
+
+/// Then the old one may be dropped wherever one likes.
+fn is_same(before: Option<&Arc<dyn Replica>>, after: Option<&Arc<dyn Replica>>) -> bool {
+    matches!((before, after), (Some(before), Some(after)) if Arc::ptr_eq(before, after))
 }

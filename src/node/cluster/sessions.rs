@@ -88,9 +88,14 @@ impl FetchSessions {
         }
     }
 
-    /// A partition has changed. Called after its lock was released, by whoever changed it.
-    pub fn partition_changed(&self, id: TopicIdPartition, what: Changed, now: Instant) {
-        for session in self.shared.watches.concerned(id, what) {
+    /// A partition has changed. Called after its lock was released, by whoever changed it. Without followers nobody asks for the time.
+    pub fn partition_changed(&self, id: TopicIdPartition, what: Changed, clock: impl FnOnce() -> Instant) {
+        let concerned = self.shared.watches.concerned(id, what);
+        if concerned.is_empty() {
+            return;
+        }
+        let now = clock();
+        for session in concerned {
             session.handle_changed(id, what, now);
             self.work(&session, now);
         }

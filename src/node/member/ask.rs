@@ -28,11 +28,10 @@ impl Member {
 
     /// Something of a partition moved: followers that wait are answered, a proposal goes its way.
     pub(super) fn handle_moved(&self, partition: &Partition, moved: &Moved) {
-        let now = self.now();
         let id = partition.topic_id_partition();
         let what = changed(moved);
         if let Some(what) = what {
-            self.sessions.partition_changed(id, what, now);
+            self.sessions.partition_changed(id, what, || self.now());
         }
         if what.is_some() || moved.low_watermark {
             self.clients.handle_partition_changed(partition.id());

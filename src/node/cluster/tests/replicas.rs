@@ -79,7 +79,7 @@ impl Led {
 
     pub fn changed(&self, what: Changed, now: Instant) {
         if let Some(sessions) = self.sessions.get().and_then(Weak::upgrade) {
-            sessions.partition_changed(self.id, what, now);
+            sessions.partition_changed(self.id, what, || now);
         }
     }
 }
