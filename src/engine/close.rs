@@ -83,6 +83,11 @@ impl Closing {
         Ok(report)
     }
 
+    #[cfg(test)]
+    pub(super) fn is_running(&self) -> bool {
+        self.state.lock().is_running
+    }
+
     pub(super) fn thread_is_gone(&self) {
         self.state.lock().thread_is_gone = true;
         self.changed.notify_all();
@@ -92,14 +97,14 @@ impl Closing {
     fn wait(&self, node: &Node, timer: &Timer, deadline: Instant) -> Result<CloseReport> {
         let clock = node.clock();
         let mut state = self.state.lock();
-        let mut may_be_of_now = false; // what lies there may be of an earlier call
+        let mut has_waited = false; // before that, what lies there is an earlier call's
         loop {
             match state.outcome.as_ref().map(|(until, outcome)| (*until, timed_out(outcome))) {
-                Some((until, Some(error))) if may_be_of_now && until >= deadline => return Err(error.clone()),
+                Some((until, Some(error))) if has_waited && until >= deadline => return Err(error.clone()),
                 Some((_, Some(_))) => state.outcome = None,
                 _ => {}
             }
-            may_be_of_now = true;
+            has_waited = true;
             match &state.outcome {
                 Some((_, outcome)) if state.thread_is_gone => return outcome.clone(),
                 None if state.thread_is_gone => {

@@ -149,7 +149,10 @@ mod tests {
     fn who_closes_with_more_time_is_not_told_of_the_time_that_another_one_had() {
         let Held { engine, go_on, _dir } = engine_in_a_flush();
         std::thread::scope(|threads| {
-            let hasty = threads.spawn(|| engine.close_timeout(Duration::from_millis(100)).expect_err("is held up"));
+            let hasty = threads.spawn(|| engine.close_timeout(Duration::from_millis(200)).expect_err("is held up"));
+            while !hasty.is_finished() && !engine.core.closing.is_running() {
+                std::thread::yield_now();
+            }
             let patient = threads.spawn(|| engine.close_timeout(PATIENCE));
             assert_eq!(hasty.join().expect("no panic").code(), ErrorCode::TIMED_OUT);
             drop(go_on);
