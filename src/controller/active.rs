@@ -17,6 +17,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::time::Instant;
 use crate::types::NodeId;
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
 mod committed;
 
@@ -143,6 +144,11 @@ impl Controller {
             self.unlinked.insert(node);
             self.active.iter_mut().for_each(|active| active.sessions.handle_link_lost(node, now));
         }
+    }
+
+    /// For so long this node could not hear others, and does not say of them that they were silent.
+    pub fn handle_deaf(&mut self, time: Duration) {
+        self.active.iter_mut().for_each(|active| active.sessions.handle_deaf(time));
     }
 
     /// Time has passed: ticks, sessions, sweeps.

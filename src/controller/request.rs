@@ -62,6 +62,13 @@ pub(crate) enum ControllerRequest {
     },
 }
 
+impl ControllerRequest {
+    /// Whether it says first of all that a node is there.
+    pub fn is_sign_of_life(&self) -> bool {
+        matches!(self, ControllerRequest::RegisterNode(_) | ControllerRequest::Heartbeat(_))
+    }
+}
+
 /// A node arrives (Kafka's BrokerRegistrationRequest).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct RegisterNode {

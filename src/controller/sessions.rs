@@ -10,6 +10,8 @@ use std::time::Duration;
 /// A connection that ends is a node that has died, or a network that hiccups: whoever lives connects again and is heard of within this
 /// part of its session, and the session of who is not ends with it. To be wrong costs a change of leaders, never a record.
 const WITHOUT_LINK_PART: u32 = 3;
+/// A controller that is deaf for so many sessions, because its disk hangs for good, goes by the clock again: somebody may be dead.
+const DEAF_SESSIONS_MAX: u32 = 4;
 
 #[derive(Clone, Copy, Debug)]
 struct Session {
@@ -18,6 +20,8 @@ struct Session {
     metadata_offset: u64,
     /// The metadata offset at which it asked to leave; everybody else has to get there before it goes.
     leaves_at: Option<u64>,
+    /// What of the session does not count, since the last heartbeat.
+    deaf: Duration,
 }
 
 /// The sessions of all nodes that are not fenced.
@@ -50,7 +54,18 @@ impl Sessions {
         let expires_at = now + self.timeout;
         let leaves_at =
             self.sessions.get(&node).filter(|known| known.node_epoch == node_epoch).and_then(|s| s.leaves_at);
-        self.sessions.insert(node, Session { node_epoch, expires_at, metadata_offset, leaves_at });
+        self.sessions
+            .insert(node, Session { node_epoch, expires_at, metadata_offset, leaves_at, deaf: Duration::ZERO });
+    }
+
+    /// For so long nobody could have been heard of here: it counts against no one.
+    pub fn handle_deaf(&mut self, time: Duration) {
+        let longest = self.timeout * DEAF_SESSIONS_MAX;
+        for session in self.sessions.values_mut() {
+            let time = time.min(longest.saturating_sub(session.deaf));
+            session.deaf += time;
+            session.expires_at = session.expires_at + time;
+        }
     }
 
     /// The node leaves as soon as everybody knows what stands at `offset`.

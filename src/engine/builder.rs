@@ -5,7 +5,7 @@ use super::close::Closing;
 use super::cluster_types::ClusterEvent;
 use super::core::{Core, Fatal};
 use super::doorstep::Doorstep;
-use super::flush_thread::Flusher;
+use super::helpers::Helpers;
 use super::node_thread::{NodeThread, StatsSink};
 use super::timer::Timer;
 use super::{Engine, LogSink};
@@ -107,9 +107,9 @@ impl EngineBuilder {
         let timer = Arc::new(Timer::new());
         node.set_alarm(Arc::clone(&timer) as Arc<dyn Alarm>);
         let fatal = Arc::new(Fatal::default());
-        let flusher = Arc::new(Flusher::new());
-        node.set_upkeep_alarm(Arc::clone(&flusher.timer) as Arc<dyn Alarm>);
-        let closing = Arc::new(Closing::new(Arc::clone(&flusher)));
+        let helpers = Helpers::new();
+        node.set_upkeep_alarm(Arc::clone(&helpers.flush.timer) as Arc<dyn Alarm>);
+        let closing = Arc::new(Closing::new(helpers.clone()));
         let callbacks = {
             let fatal = Arc::clone(&fatal);
             CallbackThread::new(move |error| fatal.set(error))
@@ -117,7 +117,7 @@ impl EngineBuilder {
         let core = Core {
             node: Arc::clone(&node),
             timer: Arc::clone(&timer),
-            flusher: Arc::clone(&flusher),
+            helpers: helpers.clone(),
             callbacks,
             closing: Arc::clone(&closing),
             fatal: Arc::clone(&fatal),
@@ -125,9 +125,9 @@ impl EngineBuilder {
             doorstep,
             born,
         };
-        let flushes = flusher.start(Arc::clone(&node), Arc::clone(&fatal));
-        let thread = NodeThread { node, timer, flusher, closing, fatal, log_sink: self.log_sink, stats_sink };
-        if let Err(refused) = flushes.and_then(|()| thread.start()) {
+        let started = helpers.start(&node, &fatal);
+        let thread = NodeThread { node, timer, helpers, closing, fatal, log_sink: self.log_sink, stats_sink };
+        if let Err(refused) = started.and_then(|()| thread.start()) {
             core.closing.thread_is_gone(); // there is nobody to wait for
             return Err(refused);
         }

@@ -2,7 +2,7 @@
 //! thread, never the host. A member of a cluster hands over what it leads before its logs are closed.
 
 use super::core::{Core, Fatal};
-use super::flush_thread::Flusher;
+use super::helpers::Helpers;
 use super::timer::Timer;
 use crate::error::{Error, ErrorCode, Result};
 use crate::node::{CloseReport, Node};
@@ -10,7 +10,6 @@ use crate::time::Instant;
 use parking_lot::{Condvar, Mutex};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::Ordering;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// What happens to callbacks that did not run yet.
@@ -34,14 +33,14 @@ struct State {
 }
 
 pub(super) struct Closing {
-    flusher: Arc<Flusher>,
+    helpers: Helpers,
     state: Mutex<State>,
     changed: Condvar,
 }
 
 impl Closing {
-    pub(super) fn new(flusher: Arc<Flusher>) -> Closing {
-        Closing { flusher, state: Mutex::default(), changed: Condvar::new() }
+    pub(super) fn new(helpers: Helpers) -> Closing {
+        Closing { helpers, state: Mutex::default(), changed: Condvar::new() }
     }
 
     /// On `kafkalog-node`: closes if that was ordered. True when there is nothing left to do for the thread.
@@ -77,7 +76,7 @@ impl Closing {
             self.state.lock().undelivered_records += undelivered;
         }
         leave_cluster(node, deadline);
-        self.flusher.end(&**node.clock(), deadline)?;
+        self.helpers.end(&**node.clock(), deadline)?;
         let mut report = node.close(deadline)?;
         report.undelivered_records = self.state.lock().undelivered_records;
         Ok(report)
@@ -152,7 +151,7 @@ impl Core {
         self.is_closing.store(true, Ordering::Release);
         let clock = self.node.clock();
         let deadline = clock.monotonic() + timeout;
-        if self.timer.is_this_thread() || self.flusher.timer.is_this_thread() {
+        if self.timer.is_this_thread() || self.helpers.is_this_thread() {
             return self.close_on_own_thread(deadline);
         }
         let report = self.closing.wait(&self.node, &self.timer, deadline)?;

@@ -3,7 +3,7 @@
 use super::callbacks::CallbackThread;
 use super::close::{Callbacks, Closing};
 use super::doorstep::Doorstep;
-use super::flush_thread::Flusher;
+use super::helpers::Helpers;
 use super::timer::Timer;
 use crate::disk::fork_generation;
 use crate::error::{Error, ErrorCode, Result};
@@ -15,7 +15,7 @@ use std::time::Duration;
 pub(super) struct Core {
     pub(super) node: Arc<Node>,
     pub(super) timer: Arc<Timer>,
-    pub(super) flusher: Arc<Flusher>,
+    pub(super) helpers: Helpers,
     pub(super) callbacks: Arc<CallbackThread>,
     pub(super) closing: Arc<Closing>,
     pub(super) fatal: Arc<Fatal>,

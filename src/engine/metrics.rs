@@ -67,7 +67,7 @@ impl Engine {
             text.gauge("kafkalog_dir_used_bytes", "What counts against dir.max.bytes.", used);
             text.gauge("kafkalog_dir_max_bytes", "dir.max.bytes.", max);
         }
-        let wakeups = self.core.timer.wakeups() + self.core.flusher.timer.wakeups();
+        let wakeups = self.core.timer.wakeups() + self.core.helpers.wakeups();
         text.counter("kafkalog_wakeups", "Times that the engine's own threads got up.", wakeups);
         text.counter("kafkalog_logs_opened", "Logs that were opened.", stats.logs_opened);
         text.counter("kafkalog_logs_rested", "Logs closed to make a place for others.", stats.logs_rested);

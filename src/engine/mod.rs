@@ -1,8 +1,8 @@
 //! The runtime around a node, and the handle that users hold.
 //!
-//! Three threads at the most, all quiet: `kafkalog-node` sees to batches whose linger is over and to the cluster, `kafkalog-flush` to what
-//! nobody waits for (flushes by time, retention, checkpoints), and both sleep without a time limit when there is nothing to come;
-//! `kafkalog-callbacks` is started by the first Rust callback. Everything else runs on the threads of the users.
+//! Four threads at the most, all quiet: `kafkalog-node` sees to batches whose linger is over and to the cluster, `kafkalog-flush` to what
+//! nobody waits for (flushes by time, retention, checkpoints), and both sleep without a time limit when there is nothing to come; in a
+//! cluster `kafkalog-heart` says that this node lives; `kafkalog-callbacks` is started by the first Rust callback. Everything else runs on the threads of the users.
 
 mod admin;
 #[cfg(feature = "quorum")]
@@ -20,7 +20,7 @@ mod cluster_types;
 mod core;
 mod doorstep;
 mod elsewhere;
-mod flush_thread;
+mod helpers;
 mod host;
 mod log_sink;
 mod metrics;

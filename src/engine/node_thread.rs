@@ -2,7 +2,7 @@
 
 use super::close::Closing;
 use super::core::Fatal;
-use super::flush_thread::Flusher;
+use super::helpers::Helpers;
 use super::stats::stats_json;
 use super::timer::Timer;
 use super::LogSink;
@@ -22,7 +22,7 @@ pub(super) type StatsSink = Arc<dyn Fn(&str) + Send + Sync>;
 pub(super) struct NodeThread {
     pub(super) node: Arc<Node>,
     pub(super) timer: Arc<Timer>,
-    pub(super) flusher: Arc<Flusher>,
+    pub(super) helpers: Helpers,
     pub(super) closing: Arc<Closing>,
     pub(super) fatal: Arc<Fatal>,
     pub(super) log_sink: Option<Arc<dyn LogSink>>,
@@ -49,7 +49,7 @@ impl NodeThread {
             let mut due = self.round(now);
             if let (Some(at), Some((sink, every))) = (stats_due, &self.stats_sink) {
                 if at <= now {
-                    let json = stats_json(&self.node, &self.timer, &self.flusher.timer);
+                    let json = stats_json(&self.node, &self.timer, &self.helpers);
                     self.guarded("the statistics sink", || sink(&json));
                     stats_due = Some(now + *every);
                 }

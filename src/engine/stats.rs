@@ -18,6 +18,7 @@
 use super::admin::put_offsets;
 #[cfg(feature = "quorum")]
 use super::cluster_stats::cluster_json;
+use super::helpers::Helpers;
 use super::timer::Timer;
 use super::Engine;
 use crate::node::{Node, NodeStats, PartitionStats};
@@ -28,16 +29,15 @@ impl Engine {
     /// What the engine has done and holds, as a JSON object. Fields are only ever added. Opens nothing and waits for nobody.
     #[must_use]
     pub fn stats_json(&self) -> String {
-        stats_json(&self.core.node, &self.core.timer, &self.core.flusher.timer)
+        stats_json(&self.core.node, &self.core.timer, &self.core.helpers)
     }
 }
 
-pub(super) fn stats_json(node: &Node, timer: &Timer, flush_timer: &Timer) -> String {
+pub(super) fn stats_json(node: &Node, timer: &Timer, helpers: &Helpers) -> String {
     let stats = node.stats();
     let now = node.clock().monotonic();
     let totals = totals(&stats);
-    let next_wakeup =
-        [timer.next(), flush_timer.next()].into_iter().flatten().min().map(|next| millis(next.since(now)));
+    let next_wakeup = [timer.next(), helpers.next()].into_iter().flatten().min().map(|next| millis(next.since(now)));
     let topics: Map<String, Value> = stats
         .topics
         .iter()
@@ -58,7 +58,7 @@ pub(super) fn stats_json(node: &Node, timer: &Timer, flush_timer: &Timer) -> Str
         "cluster_id": stats.cluster_id,
         "node": {
             "ticks": stats.ticks,
-            "wakeups": timer.wakeups() + flush_timer.wakeups(),
+            "wakeups": timer.wakeups() + helpers.wakeups(),
             "next_wakeup_in_ms": next_wakeup,
             "open_partitions": stats.open_partitions,
             "open_partitions_max": stats.open_partitions_max,

@@ -135,6 +135,25 @@ impl Node {
         self.tick_member(now)
     }
 
+    /// The part of [`tick_membership`](Node::tick_membership) that tells the controller that this node lives, for a thread that does nothing
+    /// else: it never waits for the disk, and that one may. Says when to come again; `None` for good where the node is in no cluster.
+    pub fn beat(&self, now: Instant) -> Option<Instant> {
+        if self.house.check_open().is_err() {
+            return None;
+        }
+        self.beat_member(now)
+    }
+
+    #[cfg(feature = "quorum")]
+    fn beat_member(&self, now: Instant) -> Option<Instant> {
+        self.member()?.beat(now)
+    }
+
+    #[cfg(not(feature = "quorum"))]
+    fn beat_member(&self, _: Instant) -> Option<Instant> {
+        None
+    }
+
     #[cfg(feature = "quorum")]
     fn tick_member(&self, now: Instant) -> Option<Instant> {
         self.member()?.tick(now)

@@ -7,6 +7,7 @@ use super::super::Partition;
 use super::Member;
 use crate::controller::ControllerResponse;
 use crate::error::{Error, ErrorCode, Result};
+use crate::time::Instant;
 use crate::types::NodeId;
 use crate::wire::{Request, Response};
 use std::sync::Arc;
@@ -45,11 +46,7 @@ impl Member {
     /// Sends what is due to the controller, and does what came of what was sent.
     pub(super) fn run_errands(&self) {
         let now = self.now();
-        loop {
-            let call = self.membership.lock().poll_call(now);
-            let Some(call) = call else { break };
-            self.call_controller(call, Line::Membership);
-        }
+        self.say_that_we_live(now);
         loop {
             let call = self.proposals.lock().poll_call(now);
             let Some(call) = call else { break };
@@ -66,6 +63,15 @@ impl Member {
             if let Some(partition) = self.find(id) {
                 partition.handle_isr_verdict(verdict, now);
             }
+        }
+    }
+
+    /// Registration and heartbeats. Who calls this is not kept waiting, not by this node's own controller either.
+    pub(super) fn say_that_we_live(&self, now: Instant) {
+        loop {
+            let call = self.membership.lock().poll_call(now);
+            let Some(call) = call else { break };
+            self.call_controller(call, Line::Membership);
         }
     }
 

@@ -9,7 +9,7 @@
 //!                                       '--> Client: what this node's own producers and consumers ask of other nodes
 //! ```
 //!
-//! Frames are handled on the thread that brings them. No lock of this room is held while anything else is called.
+//! Frames are handled on the thread that brings them; [`beat`](Member::beat) is for one that brings nothing else. No lock of this room is held while anything else is called.
 
 mod adopt;
 mod apply;
@@ -17,6 +17,7 @@ mod appointed;
 mod ask;
 mod clients;
 mod describe;
+mod hearing;
 mod links;
 mod replica;
 mod router;
@@ -41,6 +42,7 @@ use crate::time::{Clock, Instant};
 use crate::transport::{ClusterId, Transport};
 use crate::types::NodeId;
 use describe::Listeners;
+use hearing::Hearing;
 use links::Link;
 use parking_lot::{Mutex, RwLock};
 use std::fmt;
@@ -73,6 +75,7 @@ pub(crate) struct Member {
     image: RwLock<Arc<Image>>,
     /// The number of this life in the metadata; 0 before they know it.
     node_epoch: AtomicU64,
+    hearing: Hearing,
     /// When the leaders of this node are asked for what is due in time.
     leaders_due: Mutex<Instant>,
     /// The image has everything that was there when this life was registered: what it does not have is gone.

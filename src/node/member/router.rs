@@ -1,6 +1,7 @@
 //! Frames: which room is meant.
 
 use super::super::cluster::Replica;
+use super::super::metadata::Bringer;
 use super::super::notices::Level;
 use super::Member;
 use crate::error::{Error, Result};
@@ -15,26 +16,27 @@ impl Member {
     /// A frame has arrived. Handled on this thread.
     pub(in crate::node) fn deliver(self: &Arc<Self>, from: NodeId, frame: Bytes) {
         if !self.is_stopped.load(Ordering::Acquire) {
+            let _handling = self.hearing.begin();
             let envelope = Envelope::read(&frame);
-            self.handle(from, envelope, decode(frame));
+            self.handle(from, envelope, decode(frame), Bringer::Stays);
         }
     }
 
-    /// As [`deliver`](Member::deliver), from a node of this process.
+    /// As [`deliver`](Member::deliver), from a node of this process, on a thread of that one, which is not kept for the metadata's syncs.
     pub(in crate::node) fn deliver_parts(self: &Arc<Self>, from: NodeId, frame: Frame) {
         if !self.is_stopped.load(Ordering::Acquire) {
             let envelope = Envelope::of(&frame);
-            self.handle(from, envelope, decode_parts(frame));
+            self.handle(from, envelope, decode_parts(frame), Bringer::Leaves);
         }
     }
 
-    fn handle(self: &Arc<Self>, from: NodeId, envelope: Result<Envelope>, message: Result<Message>) {
+    fn handle(self: &Arc<Self>, from: NodeId, envelope: Result<Envelope>, message: Result<Message>, by: Bringer) {
         match message {
             Ok(Message::Response { correlation, response }) => self.calls.handle_response(from, correlation, response),
             Ok(Message::Raft(message)) => {
-                self.runner().handle_message(from, message, self.now());
+                self.runner().handle_message(from, message, by, self.now());
             }
-            Ok(Message::Request { correlation, request }) => self.route(from, correlation, request),
+            Ok(Message::Request { correlation, request }) => self.route(from, correlation, request, by),
             Err(error) => {
                 self.tell(Level::Warn, format!("a message of {from} was not understood: {error}"));
                 // A newer program learns that it speaks with an older one.
@@ -46,7 +48,7 @@ impl Member {
         }
     }
 
-    fn route(self: &Arc<Self>, from: NodeId, correlation: Option<CorrelationId>, request: Request) {
+    fn route(self: &Arc<Self>, from: NodeId, correlation: Option<CorrelationId>, request: Request, by: Bringer) {
         let now = self.now();
         match (request, correlation) {
             (Request::ReplicaFetch(request), Some(correlation)) => {
@@ -54,7 +56,7 @@ impl Member {
                 self.sessions.handle_fetch(from, correlation, request, find, now);
             }
             (Request::Controller(request), Some(correlation)) => {
-                self.runner().handle_request(from, correlation.0.get(), request, now);
+                self.runner().handle_request(from, correlation.0.get(), request, by, now);
             }
             (request, correlation) => self.handle_client(from, correlation, request, now),
         }

@@ -10,6 +10,7 @@ use super::super::metadata::{
 use super::super::replica::Links;
 use super::super::{Alarm, Node, World};
 use super::describe::Listeners;
+use super::hearing::Hearing;
 use super::links::{Link, Loopback, MemberLinks};
 use super::stop::MayLeave;
 use super::Member;
@@ -103,6 +104,7 @@ impl Member {
         let member = Arc::new_cyclic(|weak: &Weak<Member>| {
             let link = Link(Weak::clone(weak));
             let peers = Arc::new(link.clone()) as Arc<dyn MetadataPeers>;
+            let alarm = Arc::new(NodeAlarm(Arc::downgrade(node))) as Arc<dyn Alarm>;
             let controller = controller_config(node.config());
             runner = Some(if is_static {
                 let settings = StaticSettings {
@@ -113,12 +115,11 @@ impl Member {
                     nodes: config.voters.clone(),
                     controller,
                 };
-                MetadataRunner::open_static(Arc::clone(&house.disk), &house.dir, settings, peers)
+                MetadataRunner::open_static(Arc::clone(&house.disk), &house.dir, settings, peers, Arc::clone(&alarm))
             } else {
                 let settings = MetadataSettings { me, controller, quorum: quorum_config(&config), seed };
-                MetadataRunner::open(place, settings, peers, now).map(|runner| (runner, false))
+                MetadataRunner::open(place, settings, peers, Arc::clone(&alarm), now).map(|runner| (runner, false))
             });
-            let alarm = Arc::new(NodeAlarm(Arc::downgrade(node))) as Arc<dyn Alarm>;
             let transport = Arc::new(Loopback { me, inner: transport, link: link.clone() }) as Arc<dyn Transport>;
             let first = NonZeroU64::new(incarnation >> 16).unwrap_or(NonZeroU64::MIN);
             let calls = Arc::new(Calls::numbered_from(first));
@@ -172,6 +173,7 @@ impl Member {
                 clients: super::clients::of(&link, &alarm),
                 image: RwLock::new(Arc::new(Image::default())),
                 node_epoch: AtomicU64::new(0),
+                hearing: Hearing::of(config.session_timeout),
                 leaders_due: Mutex::new(now),
                 is_complete: AtomicBool::new(false),
                 obeys_again_at: Mutex::new(None),

@@ -7,7 +7,7 @@ use crate::error::{ErrorCode, Result};
 use crate::node::{Node, Partition, Placed, World};
 use crate::record::{BatchBuilder, RecordRef, SealedBatch};
 use crate::replication::AckVerdict;
-use crate::sim::{Call, FaultKind, FaultyCalls, Repeat, SimClock, SimDisk};
+use crate::sim::{Call, CountingDisk, FaultKind, FaultyCalls, Repeat, SimClock, SimDisk};
 use crate::storage::{Fetch, UpTo};
 use crate::time::{Clock, Instant};
 use crate::transport::{ChannelHub, Frame, Inbox, PeerStats, Receive, Transport};
@@ -21,6 +21,7 @@ use std::time::Duration;
 
 mod old_decisions;
 mod settings;
+mod slow_disks;
 
 const STEP: Duration = Duration::from_millis(10);
 
@@ -32,6 +33,10 @@ struct Seat {
     is_cut: Arc<AtomicBool>,
     /// Instead of a real one.
     disk: Option<SimDisk>,
+    /// What it has in front of its disk.
+    counting: Option<CountingDisk>,
+    /// Another thread ticks it.
+    is_elsewhere: AtomicBool,
 }
 
 /// A way out of a node that can be made to swallow everything: no connection breaks, and nothing arrives.
@@ -77,6 +82,12 @@ impl Receive for Plug {
         }
     }
 
+    fn deliver_parts(&self, from: NodeId, frame: Frame) {
+        if !self.is_cut.load(Ordering::SeqCst) {
+            self.inbox.deliver_parts(from, frame);
+        }
+    }
+
     fn peer_state(&self, peer: NodeId, up: bool) {
         self.inbox.peer_state(peer, up);
     }
@@ -105,7 +116,16 @@ impl Cluster {
         ];
         all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let dir = || tempfile::tempdir().expect("temp dir");
-        let seat = |id| Seat { id, dir: dir(), node: None, lives: 0, is_cut: Arc::default(), disk: disk(id) };
+        let seat = |id| Seat {
+            id,
+            dir: dir(),
+            node: None,
+            lives: 0,
+            is_cut: Arc::default(),
+            disk: disk(id),
+            counting: None,
+            is_elsewhere: AtomicBool::new(false),
+        };
         let mut cluster =
             Cluster { clock, hub: ChannelHub::new(), seats: (1..=nodes).map(seat).collect(), settings: all };
         (1..=nodes).for_each(|id| cluster.start(id));
@@ -126,7 +146,9 @@ impl Cluster {
         let disk = seat.disk.clone();
         let dir = if disk.is_some() { PathBuf::from("/data") } else { seat.dir.path().to_owned() };
         let disk = disk.map_or_else(|| Arc::new(RealDisk) as Arc<dyn Disk>, |disk| Arc::new(disk));
-        let world = World { clock: self.clock.clone(), disk, seed: u64::from(id) * 1000 + seat.lives };
+        let disk = CountingDisk::new(disk);
+        seat.counting = Some(disk.clone());
+        let world = World { clock: self.clock.clone(), disk: Arc::new(disk), seed: u64::from(id) * 1000 + seat.lives };
         seat.node = Some(Node::open_in_cluster(&dir, config, world, transport).expect("opens"));
     }
 
@@ -145,8 +167,13 @@ impl Cluster {
 
     fn step(&self) {
         self.clock.advance(STEP);
-        for node in self.seats.iter().filter_map(|seat| seat.node.clone()) {
-            node.tick(self.clock.monotonic());
+        let now = self.clock.monotonic();
+        for (seat, node) in self.seats.iter().filter_map(|seat| seat.node.clone().map(|node| (seat, node))) {
+            if seat.is_elsewhere.load(Ordering::SeqCst) {
+                node.beat(now);
+            } else {
+                node.tick(now);
+            }
         }
     }
 
@@ -220,13 +247,16 @@ impl Cluster {
         })
     }
 
+    /// As a producer does: tries again as long as replicas are missing.
     fn put(&self, value: &str) -> (u32, Placed) {
         let leader = self.leader();
-        let placed = self
-            .partition(leader)
-            .expect("leads")
-            .append(&mut batch(value, self.clock.realtime().0), Acks::All)
-            .expect("appends");
+        let partition = self.partition(leader).expect("leads");
+        let placed = self.until("enough replicas are in sync", || {
+            match partition.append(&mut batch(value, self.clock.realtime().0), Acks::All) {
+                Err(few) if few.code() == ErrorCode::NOT_ENOUGH_REPLICAS => None,
+                other => Some(other.expect("appends")),
+            }
+        });
         (leader, placed)
     }
 

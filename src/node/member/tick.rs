@@ -17,7 +17,7 @@ impl Member {
         while let Some(line) = self.transport.poll_notice() {
             self.tell(super::super::notices::Level::Warn, line);
         }
-        let runner = self.runner().tick(now);
+        let runner = self.runner().tick(now, self.hearing.look(now));
         let obedience = self.tick_obedience(now);
         self.run_errands();
         let errands = [self.membership.lock().poll_timeout(), self.proposals.lock().poll_timeout()];
@@ -31,6 +31,17 @@ impl Member {
             Some(self.tick_leaders(now)),
         ];
         dues.into_iter().chain(errands).flatten().min()
+    }
+
+    /// Says that this node lives, when that is due, and when to come again; never waits for the disk. A part of [`tick`](Member::tick), which
+    /// may wait for it, and so for a thread of its own (Kafka's `BrokerLifecycleManager` has one).
+    pub(in crate::node) fn beat(&self, now: Instant) -> Option<Instant> {
+        if self.is_stopped.load(Ordering::Acquire) {
+            return None;
+        }
+        self.say_that_we_live(now);
+        // What brings the next one forward says it itself, on the thread on which that happens.
+        self.membership.lock().poll_timeout()
     }
 
     /// Members that lag leave their ISRs, proposals that nobody answered are made again.

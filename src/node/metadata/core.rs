@@ -12,6 +12,7 @@ use crate::time::Instant;
 use crate::types::NodeId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Requests of this node's own carry this bit, so that nobody else's answer is taken for theirs.
 const OWN: u64 = 1 << 63;
@@ -23,7 +24,7 @@ pub(super) enum Call {
     Ask { request: ControllerRequest, waiter: Waiter },
     Appoint { appointment: Appointment, waiter: Waiter },
     Link { node: NodeId, up: bool },
-    Tick,
+    Tick { deaf: Duration },
 }
 
 pub(super) struct Core {
@@ -56,8 +57,9 @@ impl Core {
             }
             Call::Appoint { waiter, .. } => reports.push(self.refuse_appointment(waiter)),
             Call::Link { node, up } => self.controller.handle_link(node, up, now),
-            Call::Tick if self.is_over => {}
-            Call::Tick => {
+            Call::Tick { .. } if self.is_over => {}
+            Call::Tick { deaf } => {
+                self.controller.handle_deaf(deaf);
                 if let Err(error) = self.log.handle_timeout(now) {
                     self.fail(error, now);
                 }

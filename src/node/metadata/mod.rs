@@ -37,5 +37,5 @@ pub(crate) use appointments::has_appointments;
 pub(crate) use log::MetadataLog;
 pub(crate) use place::MetadataPlace;
 pub(crate) use reports::{MetadataPeers, MetadataSubscriber};
-pub(crate) use runner::{MetadataRunner, MetadataSettings};
+pub(crate) use runner::{Bringer, MetadataRunner, MetadataSettings};
 pub(crate) use static_core::{other_node, StaticSettings};

@@ -1,7 +1,7 @@
 //! Runs one node's controller: takes calls from any thread, writes, and tells the world, in that order.
 //!
 //! One lock around the core. Whoever finds it taken leaves his call in the inbox, and the holder, who may be waiting for the disk,
-//! does it next; so no reader of a connection ever waits for a sync that is not its own. What is to be told is told after the lock is
+//! does it next; so no reader of a connection ever waits for a sync that is not its own. Signs of life never wait for one at all. What is to be told is told after the lock is
 //! released, by one thread at a time, in order.
 
 use super::core::{Call, Core};
@@ -15,6 +15,7 @@ use crate::controller::{
 };
 use crate::disk::Disk;
 use crate::error::{Error, ErrorCode, Result};
+use crate::node::Alarm;
 use crate::time::Instant;
 use crate::types::NodeId;
 use parking_lot::{Mutex, RwLock};
@@ -22,6 +23,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Calls that may wait while somebody works. Messages beyond are lost, as on any network; requests are refused.
 pub(crate) const INBOX_MAX: usize = 10_000;
@@ -50,6 +52,26 @@ pub(crate) struct MetadataSettings {
     pub seed: u64,
 }
 
+/// What the thread that brings a call does next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Bringer {
+    /// The work that the call makes, unless somebody is at it.
+    Stays,
+    /// Goes on: the call lies there with its time, for whoever is at work or for the next tick. The thread is another node's, which has a
+    /// disk of its own to wait for.
+    Leaves,
+}
+
+impl Bringer {
+    /// Whoever brings a sign of life has to bring the next one in time, and does not stay for other people's syncs.
+    fn with(self, request: &ControllerRequest) -> Bringer {
+        if request.is_sign_of_life() {
+            return Bringer::Leaves;
+        }
+        self
+    }
+}
+
 /// Who decides.
 enum AnyCore {
     /// The voters, by majority.
@@ -67,6 +89,8 @@ pub(crate) struct MetadataRunner {
     /// Held by whoever tells; nobody waits for it.
     subscribers: Mutex<Vec<Arc<dyn MetadataSubscriber>>>,
     peers: Arc<dyn MetadataPeers>,
+    /// Of whoever ticks.
+    alarm: Arc<dyn Alarm>,
 }
 
 impl fmt::Debug for MetadataRunner {
@@ -85,6 +109,7 @@ impl MetadataRunner {
         place: MetadataPlace,
         settings: MetadataSettings,
         peers: Arc<dyn MetadataPeers>,
+        alarm: Arc<dyn Alarm>,
         now: Instant,
     ) -> Result<MetadataRunner> {
         let (log, restored) = MetadataLog::open(place)?;
@@ -94,7 +119,7 @@ impl MetadataRunner {
         let mut reports = Vec::new();
         core.carry_out(now, &mut reports);
         let image = Arc::new(core.controller.image().clone());
-        Ok(MetadataRunner::of(AnyCore::Quorum(Box::new(core)), image, reports, peers))
+        Ok(MetadataRunner::of(AnyCore::Quorum(Box::new(core)), image, reports, (peers, alarm)))
     }
 
     /// Opens what the host of this node has said so far; there is no quorum. Says also whether anything was there: then whatever the
@@ -107,13 +132,19 @@ impl MetadataRunner {
         data_dir: &Path,
         settings: StaticSettings,
         peers: Arc<dyn MetadataPeers>,
+        alarm: Arc<dyn Alarm>,
     ) -> Result<(MetadataRunner, bool)> {
         let core = StaticCore::open(disk, data_dir, settings)?;
         let (was_there, image) = (core.was_there(), Arc::new(core.image().clone()));
-        Ok((MetadataRunner::of(AnyCore::Static(Box::new(core)), image, Vec::new(), peers), was_there))
+        Ok((MetadataRunner::of(AnyCore::Static(Box::new(core)), image, Vec::new(), (peers, alarm)), was_there))
     }
 
-    fn of(core: AnyCore, image: Arc<Image>, reports: Vec<Report>, peers: Arc<dyn MetadataPeers>) -> MetadataRunner {
+    fn of(
+        core: AnyCore,
+        image: Arc<Image>,
+        reports: Vec<Report>,
+        (peers, alarm): (Arc<dyn MetadataPeers>, Arc<dyn Alarm>),
+    ) -> MetadataRunner {
         MetadataRunner {
             standing: RwLock::new(core.standing(image)),
             core: Mutex::new(core),
@@ -121,31 +152,34 @@ impl MetadataRunner {
             reports: Mutex::new(reports.into()),
             subscribers: Mutex::default(),
             peers,
+            alarm,
         }
     }
 
     /// A message of another node's quorum.
-    pub fn handle_message(&self, from: NodeId, message: RaftMessage, now: Instant) {
+    pub fn handle_message(&self, from: NodeId, message: RaftMessage, by: Bringer, now: Instant) {
         // A full inbox loses it, which the network might have done as well.
         let _ = self.post(Call::Message { from, message }, now);
-        self.work();
+        self.work_after(by, now);
     }
 
     /// A request of another node; the answer goes out by [`MetadataPeers::reply`]. Of the id, 63 bits are kept.
-    pub fn handle_request(&self, from: NodeId, request_id: u64, request: ControllerRequest, now: Instant) {
+    pub fn handle_request(&self, from: NodeId, request_id: u64, request: ControllerRequest, by: Bringer, now: Instant) {
+        let by = by.with(&request);
         if let Err(call) = self.post(Call::Request { from, request_id, request }, now) {
             self.refuse(*call);
         }
-        self.work();
+        self.work_after(by, now);
     }
 
     /// A request of this node: `waiter` gets the answer, with no lock held, on the thread that brings it; maybe before this returns.
     /// It is dropped unheard if the runner is.
     pub fn ask(&self, request: ControllerRequest, waiter: Waiter, now: Instant) {
+        let by = Bringer::Stays.with(&request);
         if let Err(call) = self.post(Call::Ask { request, waiter }, now) {
             self.refuse(*call);
         }
-        self.work();
+        self.work_after(by, now);
     }
 
     /// The host of this node appoints; as [`ask`](MetadataRunner::ask) otherwise. STATE where there is a quorum.
@@ -163,10 +197,10 @@ impl MetadataRunner {
         self.work();
     }
 
-    /// Time has passed. Says when to call again; `None` once it is over.
-    pub fn tick(&self, now: Instant) -> Option<Instant> {
+    /// Time has passed; for `deaf` of it, since the last tick, nobody could be heard here. Says when to call again; `None` once it is over.
+    pub fn tick(&self, now: Instant, deaf: Duration) -> Option<Instant> {
         // Whoever filled the inbox has more to do than time to tell.
-        let _ = self.post(Call::Tick, now);
+        let _ = self.post(Call::Tick { deaf }, now);
         self.work();
         self.standing.read().timeout
     }
@@ -251,7 +285,14 @@ impl MetadataRunner {
             Call::Request { from: to, request_id, .. } => {
                 self.reports.lock().push_back(Report::Reply { to, request_id, response });
             }
-            Call::Message { .. } | Call::Link { .. } | Call::Tick => {}
+            Call::Message { .. } | Call::Link { .. } | Call::Tick { .. } => {}
+        }
+    }
+
+    fn work_after(&self, by: Bringer, now: Instant) {
+        match by {
+            Bringer::Stays => self.work(),
+            Bringer::Leaves => self.alarm.wake_by(now),
         }
     }
 

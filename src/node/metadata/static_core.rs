@@ -70,7 +70,7 @@ impl StaticCore {
 
     pub fn handle(&mut self, call: Call, now: Instant, reports: &mut Vec<Report>) {
         match call {
-            Call::Message { .. } | Call::Link { .. } | Call::Tick => {}
+            Call::Message { .. } | Call::Link { .. } | Call::Tick { .. } => {}
             Call::Request { from: to, request_id, .. } => {
                 let text = "controller.mode=static: this node obeys its own host alone";
                 let response = self.response(Err(Error::new(ErrorCode::INVALID_REQUEST, text)));

@@ -4,11 +4,12 @@ use super::world::{Mouth, SEGMENT_BYTES};
 use super::*;
 use crate::controller::*;
 use crate::error::ErrorCode;
-use crate::node::metadata::{MetadataLog, MetadataRunner, MetadataSettings};
+use crate::node::metadata::{Bringer, MetadataLog, MetadataRunner, MetadataSettings};
 use crate::node::LogLevel;
 use crate::sim::{Call, FaultKind, FaultyCalls, Repeat};
 use crate::time::Instant;
 use parking_lot::Mutex;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 struct Alone {
@@ -23,7 +24,7 @@ impl Alone {
         let mouth = Arc::new(Mouth::default());
         let (controller, quorum) = (ControllerConfig::default(), QuorumConfig::default());
         let settings = MetadataSettings { me: NodeId(0), controller, quorum, seed: 3 };
-        let runner = MetadataRunner::open(place, settings, mouth.clone(), Instant(0)).expect("opens");
+        let runner = MetadataRunner::open(place, settings, mouth.clone(), mouth.clone(), Instant(0)).expect("opens");
         runner.subscribe(mouth.clone());
         Alone { mouth, runner: Arc::new(runner), now: Instant(0) }
     }
@@ -31,7 +32,7 @@ impl Alone {
     /// Until it leads, and has a node to put replicas on.
     fn lead(&mut self) {
         while !self.runner.standing().is_active {
-            self.now = self.runner.tick(self.now).expect("is not over");
+            self.now = self.runner.tick(self.now, Duration::ZERO).expect("is not over");
         }
         let register = RegisterNode {
             node: NodeId(0),
@@ -63,6 +64,9 @@ impl Alone {
             *into.lock() = Some(response.result);
         });
         self.runner.ask(request, waiter, self.now);
+        if self.mouth.is_called.swap(false, Ordering::SeqCst) {
+            self.runner.tick(self.now, Duration::ZERO);
+        }
         let answer = answer.lock().take();
         answer.expect("one voter answers at once")
     }
@@ -91,7 +95,7 @@ fn a_reopened_node_has_the_image_that_it_closed_with() {
     assert_eq!(node.mouth.images.lock().last(), Some(&image), "whoever subscribed has it, too");
     node.runner.close(node.now).expect("closes");
     assert_eq!(node.ask(create("late", 2)).expect_err("is closed").code(), ErrorCode::NOT_CONTROLLER);
-    assert_eq!(node.runner.tick(node.now), None);
+    assert_eq!(node.runner.tick(node.now, Duration::ZERO), None);
     assert!(node.mouth.notices.lock().is_empty(), "an orderly end is no failure");
     drop(node);
     let node = Alone::open(sim_place(&disk.crash(5), SEGMENT_BYTES));
@@ -108,7 +112,7 @@ fn a_disk_that_fails_stops_the_node_once_and_for_all() {
     let error = node.ask(create("orders", 1)).expect_err("cannot be written");
     assert_eq!(error.code(), ErrorCode::NOT_CONTROLLER);
     assert!(!node.runner.standing().is_active);
-    assert_eq!(node.runner.tick(node.now), None);
+    assert_eq!(node.runner.tick(node.now, Duration::ZERO), None);
     assert_eq!(node.ask(create("bills", 2)).expect_err("is over").code(), ErrorCode::NOT_CONTROLLER);
     let notices = node.mouth.notices.lock().clone();
     assert_eq!(notices.len(), 1, "{notices:?}");
@@ -120,10 +124,29 @@ fn a_disk_that_fails_stops_the_node_once_and_for_all() {
 fn requests_of_other_nodes_are_answered_by_way_of_the_peers() {
     let mut node = Alone::open(sim_place(&SimDisk::new(1), SEGMENT_BYTES));
     node.lead();
-    node.runner.handle_request(NodeId(9), 77, create("orders", 1), node.now);
+    node.runner.handle_request(NodeId(9), 77, create("orders", 1), Bringer::Stays, node.now);
     let (to, response) = node.mouth.replies.lock().pop().expect("an answer");
     assert_eq!(to, NodeId(9));
     assert_eq!(response.result.expect("is created"), Reply::TopicCreated { id: [1; 16] });
+}
+
+#[test]
+fn who_brings_a_sign_of_life_does_no_work_that_waits_for_the_disk() {
+    let mut node = Alone::open(sim_place(&SimDisk::new(1), SEGMENT_BYTES));
+    node.lead();
+    node.runner.handle_request(NodeId(9), 77, create("orders", 1), Bringer::Leaves, node.now);
+    let node_epoch = node.runner.standing().image.node(NodeId(0)).expect("is registered").registration.epoch;
+    let beat =
+        Heartbeat { node: NodeId(0), node_epoch, metadata_offset: 0, wants_fenced: false, wants_shutdown: false };
+    let answer = Arc::new(Mutex::new(None));
+    let into = answer.clone();
+    let waiter = Box::new(move |response: ControllerResponse| *into.lock() = Some(response.result));
+    node.runner.ask(ControllerRequest::Heartbeat(beat), waiter, node.now);
+    assert!(node.runner.standing().image.topic_named("orders").is_none(), "nobody has written it down");
+    assert!(node.mouth.is_called.swap(false, Ordering::SeqCst), "somebody is asked to");
+    node.runner.tick(node.now, Duration::ZERO);
+    assert!(node.runner.standing().image.topic_named("orders").is_some());
+    assert!(matches!(answer.lock().take(), Some(Ok(Reply::Heartbeat { is_fenced: false, .. }))));
 }
 
 #[test]

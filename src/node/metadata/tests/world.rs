@@ -3,13 +3,16 @@
 use super::checks::Seen;
 use super::sim_place;
 use crate::controller::*;
-use crate::node::metadata::{MetadataLog, MetadataPeers, MetadataRunner, MetadataSettings, MetadataSubscriber};
-use crate::node::Notice;
+use crate::node::metadata::{
+    Bringer, MetadataLog, MetadataPeers, MetadataRunner, MetadataSettings, MetadataSubscriber,
+};
+use crate::node::{Alarm, Notice};
 use crate::sim::{FaultKind, FaultyCalls, Repeat, SimDisk};
 use crate::time::Instant;
 use crate::types::NodeId;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +27,14 @@ pub struct Mouth {
     pub images: Mutex<Vec<Arc<Image>>>,
     pub leaders: Mutex<Vec<(Option<NodeId>, u64)>>,
     pub notices: Mutex<Vec<Notice>>,
+    /// A call was left for the next tick.
+    pub is_called: AtomicBool,
+}
+
+impl Alarm for Mouth {
+    fn wake_by(&self, _: Instant) {
+        self.is_called.store(true, Ordering::SeqCst);
+    }
 }
 
 impl MetadataPeers for Mouth {
@@ -121,7 +132,13 @@ impl World {
         let tick = Duration::from_millis(10);
         let quorum = QuorumConfig { tick, snapshot_entries: 30, ..QuorumConfig::default() };
         let settings = MetadataSettings { me: id, controller, quorum, seed: self.rng.u64(..) };
-        let opened = MetadataRunner::open(sim_place(&peer.disk, SEGMENT_BYTES), settings, peer.mouth.clone(), self.now);
+        let opened = MetadataRunner::open(
+            sim_place(&peer.disk, SEGMENT_BYTES),
+            settings,
+            peer.mouth.clone(),
+            peer.mouth.clone(),
+            self.now,
+        );
         let runner = opened.unwrap_or_else(|e| panic!("seed {}: node {id} does not open: {e}", self.seed));
         runner.subscribe(peer.mouth.clone());
         peer.runner = Some(Arc::new(runner));
@@ -163,7 +180,7 @@ impl World {
             let (from, to, bytes) = flight.remove();
             let message = RaftMessage::decode(&bytes).expect("our own bytes");
             if let Some(runner) = self.peers[&to].runner.clone() {
-                runner.handle_message(from, message, self.now);
+                runner.handle_message(from, message, Bringer::Stays, self.now);
                 self.listen(to);
             }
         }
@@ -171,7 +188,7 @@ impl World {
             // A beat may have met a leader's failing disk.
             let Some(runner) = self.peers[&id].runner.clone() else { continue };
             if runner.standing().timeout.is_some_and(|at| at <= self.now) {
-                runner.tick(self.now);
+                runner.tick(self.now, Duration::ZERO);
                 self.listen(id);
             }
             if self.rng.u8(0..8) == 0 && self.peers[&id].runner.is_some() {
@@ -269,7 +286,10 @@ impl World {
             }),
         };
         self.serial += 1;
-        runner.handle_request(id, self.serial, request, self.now);
+        runner.handle_request(id, self.serial, request, Bringer::Stays, self.now);
+        if self.peers[&leader].mouth.is_called.swap(false, Ordering::SeqCst) {
+            runner.tick(self.now, Duration::ZERO);
+        }
         self.listen(leader);
     }
 
