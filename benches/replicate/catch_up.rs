@@ -20,29 +20,39 @@ pub fn catch_up(bench: &Bench, way: Way) {
     let cluster = Cluster::open(bench, &name, way, 1, true, &settings);
     let leader = cluster.leader(0);
     let away = cluster.another_than(leader);
-    let log = cluster.engine(leader).log("t", 0).expect("a partition");
     let end_of =
         |id: u32| cluster.engine(id).log("t", 0).and_then(|log| log.offsets()).map_or(Offset(0), |at| at.log_end);
+    // Somebody else may have been elected meanwhile, on a disk that is too slow for the nodes, and what only the old leader had is gone.
+    let has_everything = |to: Offset| cluster.led(0).is_some_and(|(leader, _)| end_of(away) >= to.min(end_of(leader)));
+    let append = || {
+        let (leader, _) = cluster.led(0)?;
+        let appended = cluster.engine(leader).log("t", 0).and_then(|log| {
+            log.append_with(AppendOptions::default(), |batch| {
+                (0..64).try_for_each(|_| batch.push(None, Some(&VALUE), &[], None))
+            })
+        });
+        match appended {
+            Err(error) if error.is_retriable() => None,
+            appended => Some(appended.expect("appends")),
+        }
+    };
     let fall_behind = || {
         cluster.silence(away, true);
         cluster.until("the silent one leaves the ISR", || {
             cluster.led(0).filter(|(_, replicas)| replicas.isr.len() == 2).map(|_| ())
         });
         for _ in 0..bytes / (64 * 1000) {
-            log.append_with(AppendOptions::default(), |batch| {
-                (0..64).try_for_each(|_| batch.push(None, Some(&VALUE), &[], None))
-            })
-            .expect("appends");
+            cluster.until("the leader takes it", append);
         }
     };
     // Nobody else wants anything.
     fall_behind();
-    let (from, to) = (end_of(away), end_of(leader));
+    let (from, to) = (end_of(away), end_of(cluster.leader(0)));
     cluster.silence(away, false);
     let back = Instant::now();
     cluster.until("it begins", || (end_of(away) > from).then_some(()));
     let began = Instant::now();
-    cluster.until("it has everything", || (end_of(away) >= to).then_some(()));
+    cluster.until("it has everything", || has_everything(to).then_some(()));
     let ours = bytes as f64 / began.elapsed().as_secs_f64();
     let begins = began.duration_since(back);
     cluster.until_in_sync(0);
@@ -65,10 +75,12 @@ pub fn catch_up(bench: &Bench, way: Way) {
         (sent.load(Ordering::Relaxed) - before) as f64 / began.elapsed().as_secs_f64()
     };
     std::thread::scope(|scope| {
+        let over = Over(&is_over);
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
                 for _ in 0..1000 {
-                    producer.send_tagged(Record::new("t", &VALUE[..100]), 0).expect("sends");
+                    let sent = producer.send_tagged(Record::new("t", &VALUE[..100]), 0);
+                    sent.unwrap_or_else(|error| panic!("{error}\n{}", cluster.describe()));
                 }
                 sent.fetch_add(1000, Ordering::Relaxed);
             }
@@ -78,13 +90,13 @@ pub fn catch_up(bench: &Bench, way: Way) {
         let from = end_of(away);
         cluster.silence(away, false);
         cluster.until("it begins", || (end_of(away) > from).then_some(()));
-        let to = end_of(leader);
+        let to = end_of(cluster.leader(0));
         let began = Instant::now();
         let meanwhile = rate_while(&mut || {
-            cluster.until("it has everything", || (end_of(away) >= to).then_some(()));
+            cluster.until("it has everything", || has_everything(to).then_some(()));
         });
         let took = began.elapsed();
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         println!(
             "    beside producers: it takes {:.0} ms, they send {:.2} M rec/s, {:.2} before: {:.0} % (wanted: >= 70 %)",
             took.as_secs_f64() * 1e3,
@@ -94,4 +106,13 @@ pub fn catch_up(bench: &Bench, way: Way) {
         );
     });
     let _ = producer.flush(Duration::from_secs(10));
+}
+
+/// Also when this thread fails: the other one is waited for.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }

@@ -6,15 +6,19 @@ use kafkalog::{
     ChannelHub, ClusterId, Engine, LogLevel, LogSink, NodeId, PartitionReplicas, SocketSettings, SocketTransport,
     TopicConfig, Transport,
 };
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 const NODES: u32 = 3;
 const CLUSTER_ID: &str = "AAAAAAAAAAAAAAAAAAAAAQ";
 /// Nothing that a cluster does takes longer, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Lines of the log that are kept.
+const LINES_MAX: usize = 200;
 
 /// How the nodes speak with each other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,6 +54,7 @@ pub struct Cluster {
     pub seats: Vec<Seat>,
     is_veiled: bool,
     settings: Vec<(&'static str, &'static str)>,
+    lines: Arc<Mutex<VecDeque<String>>>,
 }
 
 impl Cluster {
@@ -80,7 +85,14 @@ impl Cluster {
             Seat { id, dir, address, engine: None, transport: None, is_silent: Arc::default() }
         };
         let seats = (1..=NODES).map(seat).collect();
-        let mut cluster = Cluster { way, hub: ChannelHub::new(), seats, is_veiled, settings: settings.to_vec() };
+        let mut cluster = Cluster {
+            way,
+            hub: ChannelHub::new(),
+            seats,
+            is_veiled,
+            settings: settings.to_vec(),
+            lines: Arc::default(),
+        };
         (1..=NODES).for_each(|id| cluster.start(id));
         let config =
             TopicConfig::new().partitions(partitions).replication(3).set("min.insync.replicas", "2").expect("legal");
@@ -122,9 +134,7 @@ impl Cluster {
         for (name, value) in own.into_iter().chain(self.settings.iter().copied()) {
             builder = builder.set(name, value).expect("legal");
         }
-        if std::env::var_os("KAFKALOG_BENCH_LOG").is_some() {
-            builder = builder.log_sink(Arc::new(Lines(id.clone())));
-        }
+        builder = builder.log_sink(Arc::new(Lines { node: id.clone(), kept: Arc::clone(&self.lines) }));
         seat.engine = Some(builder.open().unwrap_or_else(|error| panic!("opening: {error}")));
     }
 
@@ -156,13 +166,22 @@ impl Cluster {
         told.max_by_key(|(_, replicas)| replicas.leader_epoch)
     }
 
+    /// How everybody sees partition 0, for people.
+    pub fn describe(&self) -> String {
+        let seen = self.seats.iter().filter_map(|seat| {
+            let engine = seat.engine.as_ref()?;
+            Some(format!("    node {} sees {:?}", seat.id, engine.describe_replicas("t", 0)))
+        });
+        seen.collect::<Vec<_>>().join("\n")
+    }
+
     pub fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         let began = Instant::now();
         loop {
             if let Some(found) = look() {
                 return found;
             }
-            assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}; led: {:?}", self.led(0));
+            assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -205,9 +224,15 @@ impl Cluster {
     }
 }
 
-/// The next cluster finds the disk as this one did.
+/// The next cluster finds the disk as this one did. Who fails says how things stand.
 impl Drop for Cluster {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            for line in self.lines.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                eprintln!("{line}");
+            }
+            eprintln!("{}", self.describe());
+        }
         for seat in &mut self.seats {
             drop(seat.engine.take());
             let _ = std::fs::remove_dir_all(&seat.dir);
@@ -215,10 +240,22 @@ impl Drop for Cluster {
     }
 }
 
-struct Lines(String);
+/// What the nodes have to say: printed at once if KAFKALOG_BENCH_LOG is set, else when the bench fails.
+struct Lines {
+    node: String,
+    kept: Arc<Mutex<VecDeque<String>>>,
+}
 
 impl LogSink for Lines {
     fn log(&self, level: LogLevel, facility: &str, text: &str) {
-        eprintln!("    node {} {level:?} {facility}: {text}", self.0);
+        let line = format!("    node {} {level:?} {facility}: {text}", self.node);
+        if std::env::var_os("KAFKALOG_BENCH_LOG").is_some() {
+            return eprintln!("{line}");
+        }
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() == LINES_MAX {
+            kept.pop_front();
+        }
+        kept.push_back(line);
     }
 }

@@ -52,11 +52,7 @@ impl Member {
             let Some(call) = call else { break };
             self.call_controller(call, Line::Proposals);
         }
-        loop {
-            let event = self.membership.lock().poll_event();
-            let Some(event) = event else { break };
-            self.handle_membership_event(event);
-        }
+        self.hear_how_we_stand();
         loop {
             let verdict = self.proposals.lock().poll_verdict();
             let Some((id, verdict)) = verdict else { break };
@@ -75,6 +71,14 @@ impl Member {
         }
     }
 
+    fn hear_how_we_stand(&self) {
+        loop {
+            let event = self.membership.lock().poll_event();
+            let Some(event) = event else { break };
+            self.handle_membership_event(event);
+        }
+    }
+
     fn call_controller(&self, call: ControllerCall, line: Line) {
         let ControllerCall { number, to, request, deadline } = call;
         let link = self.link.clone();
@@ -82,10 +86,17 @@ impl Member {
             let Some(member) = link.0.upgrade() else { return };
             let now = member.now();
             match line {
-                Line::Membership => member.membership.lock().handle_response(number, response, now),
-                Line::Proposals => member.proposals.lock().handle_response(number, response, now),
+                Line::Membership => {
+                    member.membership.lock().handle_response(number, response, now);
+                    // No more than that: this may be the thread that never waits for the disk.
+                    member.say_that_we_live(now);
+                    member.hear_how_we_stand();
+                }
+                Line::Proposals => {
+                    member.proposals.lock().handle_response(number, response, now);
+                    member.run_errands();
+                }
             }
-            member.run_errands();
         };
         if to == self.me {
             return self.runner().ask(request, Box::new(move |response| done(Ok(response))), self.now());
@@ -99,6 +110,9 @@ impl Member {
         match event {
             MemberEvent::Registered { node_epoch } => {
                 self.proposals.lock().handle_node_epoch(node_epoch);
+                if let Some(node) = self.node.upgrade() {
+                    node.house.wake_by(self.now()); // proposals may go now
+                }
                 self.tell(Level::Info, format!("node {} is registered, epoch {node_epoch}", self.me));
             }
             MemberEvent::Unfenced => {}
