@@ -25,6 +25,7 @@ def heal(hand, scenario):
     hand.heal()
     for number in NODES:
         hand.resume(number)
+        lab.nodes[number].disk.go_on()
     if scenario.cure:
         scenario.cure(hand)
     for number in NODES:

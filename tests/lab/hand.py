@@ -39,6 +39,14 @@ class Hand:
     def cut_power(self, *numbers):
         self.each("cut_power", *numbers)
 
+    def stall_disk(self, number):
+        self.lab.note("stall_disk", on=f"n{number}")
+        self.lab.nodes[number].disk.stall()
+
+    def disk_goes_on(self, number):
+        self.lab.note("disk_goes_on", on=f"n{number}")
+        self.lab.nodes[number].disk.go_on()
+
     def pause(self, number):
         self.lab.note("pause", on=f"n{number}")
         self.lab.nodes[number].signal(signal.SIGSTOP)

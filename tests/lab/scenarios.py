@@ -7,7 +7,7 @@ made before the flush, two leaders, dirty reads, damaged bytes, late requests, m
 import os
 import time
 
-from world import CLIENT, NODES, TOPIC, Broken
+from world import CLIENT, NODES, PARTITIONS, TOPIC, Broken
 
 FLUSH = ":flush.messages=1"
 
@@ -131,6 +131,20 @@ def paused_leader(hand):
         hand.sleep(1, 3)
         hand.resume(leader)
         hand.sleep(0.3, 1.2)
+
+
+def stalling_disks(hand):
+    """One disk after the other takes nothing for longer than a session, as cheap flash does now and then. Nobody is taken for dead."""
+    reigns = [hand.lab.known_reign(partition) for partition in range(PARTITIONS)]
+    for number in hand.others():
+        hand.stall_disk(number)
+        hand.sleep(2, 3.5)
+        hand.disk_goes_on(number)
+        hand.sleep(0.5, 1)
+    for partition, before in enumerate(reigns):
+        now = hand.lab.known_reign(partition)
+        if now != before:
+            raise Broken(f"partition {partition}: node {before[1]} led in epoch {before[0]}, node {now[1]} leads in epoch {now[0]}")
 
 
 def dirty_read(hand):
@@ -356,6 +370,7 @@ ALL = [
     Scenario("L4-power-flushed", power_of_follower_then_leader, FLUSH, has_power_cuts=True),
     Scenario("L5-one-way-cut", one_way_cut),
     Scenario("L5-paused-leader", paused_leader),
+    Scenario("disk-stalls", stalling_disks, has_power_cuts=True),
     Scenario("L6-dirty-read", dirty_read),
     Scenario("L7-flipped-byte", flipped_byte, cure=mend_the_byte),
     Scenario("L8-delay", delayed, settings=PATIENT),

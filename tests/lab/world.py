@@ -25,6 +25,7 @@ CLIENT_SHORT = {
     "producer.delivery.timeout.ms": 4000, "producer.linger.ms": 0, "consumer.default.api.timeout.ms": 10000,
 }
 IMAGE_BYTES = 192 << 20
+FREEZE, THAW = (3 << 30) | (4 << 16) | (ord("X") << 8) | 119, (3 << 30) | (4 << 16) | (ord("X") << 8) | 120
 EXT4_SHUTDOWN, WITHOUT_FLUSH = (2 << 30) | (4 << 16) | (ord("X") << 8) | 125, 2
 
 
@@ -78,7 +79,7 @@ class Disk:
     """The file system of one node: a folder, or ext4 in a file whose power can be cut."""
 
     def __init__(self, folder, has_power_cuts):
-        self.folder, self.image = folder, folder + ".img" if has_power_cuts else None
+        self.folder, self.image, self.stalls = folder, folder + ".img" if has_power_cuts else None, False
         os.makedirs(folder)
         if self.image:
             with open(self.image, "wb") as file:
@@ -96,9 +97,22 @@ class Disk:
 
     def cut_power(self):
         """From here on nothing reaches the disk any more: what was not flushed by then is gone, the journal included."""
+        self.control(EXT4_SHUTDOWN, struct.pack("I", WITHOUT_FLUSH))
+
+    def stall(self):
+        """From here on every write and every sync waits."""
+        self.control(FREEZE)
+        self.stalls = True
+
+    def go_on(self):
+        if self.stalls:
+            self.stalls = False
+            self.control(THAW)
+
+    def control(self, what, argument=0):
         folder = os.open(self.folder, os.O_RDONLY)
         try:
-            fcntl.ioctl(folder, EXT4_SHUTDOWN, struct.pack("I", WITHOUT_FLUSH))
+            fcntl.ioctl(folder, what, argument)
         finally:
             os.close(folder)
 
@@ -250,6 +264,7 @@ class Lab:
 
     def __exit__(self, *_):
         for node in self.nodes.values():
+            node.disk.go_on()
             node.kill()
         if self.client:
             self.client.process.kill()
@@ -272,15 +287,18 @@ class Lab:
         with open(os.path.join(self.folder, "notes.jsonl"), "w") as file:
             file.writelines(json.dumps(note) + "\n" for note in self.notes)
 
-    def known_leader(self, partition=0):
-        """Who leads, by what the nodes have said."""
+    def known_reign(self, partition=0):
+        """The newest leader epoch, and who leads in it, by what the nodes have said."""
         newest = (-1, None)
         for node in self.nodes.values():
             with node.changed:
                 for e in node.events:
                     if e["event"] == "leader_changed" and e["partition"] == partition:
                         newest = max(newest, (e["leader_epoch"], e["leader"]), key=lambda found: found[0])
-        return newest[1]
+        return newest
+
+    def known_leader(self, partition=0):
+        return self.known_reign(partition)[1]
 
     def leader(self, partition=0, patience=30):
         deadline = time.monotonic() + patience

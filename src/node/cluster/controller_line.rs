@@ -72,6 +72,16 @@ impl ControllerLine {
         has_somebody.then_some(after)
     }
 
+    /// A call has gone out, and no answer to it has come.
+    pub fn is_waiting(&self) -> bool {
+        self.outstanding.is_some()
+    }
+
+    /// Who is asked next, if anybody is known to be the one.
+    pub fn controller(&self) -> Option<NodeId> {
+        self.controller
+    }
+
     /// The call to send now; the line [is free](ControllerLine::is_free).
     pub fn call(&mut self, request: ControllerRequest, now: Instant) -> ControllerCall {
         if let Some(lost) = self.outstanding.take() {

@@ -18,6 +18,9 @@ use std::time::Duration;
 /// Between heartbeats of a node that leaves.
 pub(crate) const LEAVING_INTERVAL_MAX: Duration = Duration::from_millis(100);
 
+/// The number of calls whose answers nobody waits for; a line counts from 1.
+const COPY: u64 = 0;
+
 #[derive(Clone, Debug)]
 pub(crate) struct NodeMembershipSettings {
     pub node: NodeId,
@@ -77,7 +80,13 @@ pub(crate) struct NodeMembership {
     due: Instant,
     /// When the last heartbeat was sent that was answered well.
     heard_at: Option<Instant>,
+    /// Who answered it.
+    heard_from: Option<NodeId>,
     sent_at: Instant,
+    /// No answer came to the last call.
+    is_unanswered: bool,
+    /// Copies of a heartbeat that are to be sent beside it.
+    copies: Vec<ControllerCall>,
     is_refused: bool,
     events: VecDeque<MemberEvent>,
 }
@@ -94,7 +103,10 @@ impl NodeMembership {
             metadata_offset: 0,
             due: Instant::default(),
             heard_at: None,
+            heard_from: None,
             sent_at: Instant::default(),
+            is_unanswered: false,
+            copies: Vec::new(),
             is_refused: false,
             events: VecDeque::new(),
         }
@@ -127,8 +139,11 @@ impl NodeMembership {
         }
     }
 
-    /// The call to send now. How it ended comes back by [`handle_response`](NodeMembership::handle_response).
+    /// The call to send now; there may be more. How it ended comes back by [`handle_response`](NodeMembership::handle_response).
     pub fn poll_call(&mut self, now: Instant) -> Option<ControllerCall> {
+        if let Some(copy) = self.copies.pop() {
+            return Some(copy);
+        }
         if self.standing == MemberStanding::Gone || now < self.due || !self.line.is_free(now) {
             return None;
         }
@@ -144,7 +159,23 @@ impl NodeMembership {
         };
         self.sent_at = now;
         self.due = now + self.interval();
-        Some(self.line.call(request, now))
+        self.is_unanswered |= self.line.is_waiting();
+        let call = self.line.call(request, now);
+        self.copy_to_others(&call);
+        Some(call)
+    }
+
+    /// A node that gets no answers may be deaf, because its disk holds up whoever brings them, and would ask one after the other for longer than
+    /// its session: so it says to all who may be the controller that it lives. Nobody waits for their answers.
+    fn copy_to_others(&mut self, call: &ControllerCall) {
+        if self.is_unanswered && matches!(call.request, ControllerRequest::Heartbeat(_)) {
+            let mut others = self.settings.voters.clone();
+            others.extend(self.heard_from);
+            others.retain(|other| *other != call.to);
+            others.sort_unstable();
+            others.dedup();
+            self.copies.extend(others.into_iter().map(|to| ControllerCall { number: COPY, to, ..call.clone() }));
+        }
     }
 
     fn registration(&self) -> ControllerRequest {
@@ -162,6 +193,7 @@ impl NodeMembership {
 
     pub fn handle_response(&mut self, number: u64, response: Result<ControllerResponse>, now: Instant) {
         let Some(response) = self.line.handle_response(number, response, now) else { return };
+        self.is_unanswered = response.is_err();
         match response.and_then(|response| response.result) {
             Ok(Reply::Registered { node_epoch }) => self.handle_registered(node_epoch),
             Ok(Reply::Heartbeat { is_fenced, should_shut_down, .. }) => self.handle_beat(is_fenced, should_shut_down),
@@ -184,6 +216,7 @@ impl NodeMembership {
 
     fn handle_beat(&mut self, is_fenced: bool, should_shut_down: bool) {
         self.heard_at = Some(self.sent_at);
+        self.heard_from = self.line.controller();
         match (self.standing, is_fenced) {
             (MemberStanding::Leaving, _) if should_shut_down => self.go(),
             (MemberStanding::Fenced, false) => {
@@ -232,7 +265,7 @@ impl NodeMembership {
     /// When [`poll_call`](NodeMembership::poll_call) has something; a moment that is over means now.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let free_at = self.line.poll_timeout().filter(|_| self.standing != MemberStanding::Gone)?;
-        Some(self.due.max(free_at))
+        Some(if self.copies.is_empty() { self.due.max(free_at) } else { Instant::default() })
     }
 
     pub fn standing(&self) -> MemberStanding {

@@ -301,3 +301,29 @@ fn an_answer_that_comes_late_or_twice_does_nothing() {
     member.handle_response(second.number, registered(5), later);
     assert_eq!(member.node_epoch(), Some(4));
 }
+
+#[test]
+fn a_node_that_hears_no_answers_is_heard_by_whoever_is_the_controller_within_every_session() {
+    let mut world = World::new(NodeMembership::new(settings(77, None)));
+    world.run(Duration::from_secs(1), || false);
+    world.catch_up();
+    world.run(Duration::from_secs(1), || false);
+    assert_eq!(world.standing(), Some(NodeStanding::Unfenced));
+    world.asked.clear();
+    let mut is_answer = false;
+    let mut deaf = || {
+        is_answer = !is_answer;
+        !is_answer
+    };
+    for next in [1, 3, 2] {
+        world.run(Duration::from_secs(5), &mut deaf);
+        world.active = NodeId(next);
+    }
+    assert_eq!((world.fenced, world.standing()), (0, Some(NodeStanding::Unfenced)));
+    assert!(world.asked.len() <= 3 * 21, "{} heartbeats in 15 s: each is tried for half a session", world.asked.len());
+    world.run(Duration::from_secs(1), || false);
+    world.asked.clear();
+    world.run(MILLI * 1_200, || false);
+    assert_eq!(world.asked.len(), 4, "to the one that answers alone: {:?}", world.asked);
+    assert!(world.events().iter().all(|event| !matches!(event, MemberEvent::Fenced)));
+}
