@@ -193,7 +193,9 @@ impl NodeMembership {
 
     pub fn handle_response(&mut self, number: u64, response: Result<ControllerResponse>, now: Instant) {
         let Some(response) = self.line.handle_response(number, response, now) else { return };
-        self.is_unanswered = response.is_err();
+        // One that is too busy to listen has not answered either.
+        let answer = response.as_ref().map(|response| response.result.as_ref().err().map(Error::code));
+        self.is_unanswered = matches!(answer, Err(_) | Ok(Some(ErrorCode::REQUEST_TIMED_OUT)));
         match response.and_then(|response| response.result) {
             Ok(Reply::Registered { node_epoch }) => self.handle_registered(node_epoch),
             Ok(Reply::Heartbeat { is_fenced, should_shut_down, .. }) => self.handle_beat(is_fenced, should_shut_down),

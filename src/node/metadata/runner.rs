@@ -22,11 +22,14 @@ use parking_lot::{Mutex, RwLock};
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Calls that may wait while somebody works. Messages beyond are lost, as on any network; requests are refused.
 pub(crate) const INBOX_MAX: usize = 10_000;
+/// So often a tick looks whether somebody is still at work.
+const BUSY_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What this node knows of the quorum, for everybody to look at.
 #[derive(Clone, Debug)]
@@ -84,6 +87,10 @@ enum AnyCore {
 pub(crate) struct MetadataRunner {
     core: Mutex<AnyCore>,
     inbox: Mutex<VecDeque<(Call, Instant)>>,
+    /// There is a tick in it.
+    tick_waits: AtomicBool,
+    /// What the next tick has to tell.
+    deaf_nanos: AtomicU64,
     standing: RwLock<Standing>,
     reports: Mutex<VecDeque<Report>>,
     /// Held by whoever tells; nobody waits for it.
@@ -149,6 +156,8 @@ impl MetadataRunner {
             standing: RwLock::new(core.standing(image)),
             core: Mutex::new(core),
             inbox: Mutex::default(),
+            tick_waits: AtomicBool::new(false),
+            deaf_nanos: AtomicU64::new(0),
             reports: Mutex::new(reports.into()),
             subscribers: Mutex::default(),
             peers,
@@ -199,10 +208,16 @@ impl MetadataRunner {
 
     /// Time has passed; for `deaf` of it, since the last tick, nobody could be heard here. Says when to call again; `None` once it is over.
     pub fn tick(&self, now: Instant, deaf: Duration) -> Option<Instant> {
-        // Whoever filled the inbox has more to do than time to tell.
-        let _ = self.post(Call::Tick { deaf }, now);
+        self.deaf_nanos.fetch_add(u64::try_from(deaf.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        if !self.tick_waits.swap(true, Ordering::AcqRel) && self.post(Call::Tick { deaf: Duration::ZERO }, now).is_err()
+        {
+            self.tick_waits.store(false, Ordering::Release); // whoever filled the inbox has more to do than time to tell
+        }
         self.work();
-        self.standing.read().timeout
+        let timeout = self.standing.read().timeout?;
+        // Whoever is at work may be waiting for the disk, and what is due is due until he is back.
+        let is_busy = self.tick_waits.load(Ordering::Acquire);
+        Some(if is_busy { timeout.max(now + BUSY_INTERVAL) } else { timeout })
     }
 
     /// Follows the metadata from now on, beginning with the image as it stands.
@@ -315,7 +330,12 @@ impl MetadataRunner {
     }
 
     fn next_call(&self) -> Option<(Call, Instant)> {
-        self.inbox.lock().pop_front()
+        let (mut call, now) = self.inbox.lock().pop_front()?;
+        if let Call::Tick { deaf } = &mut call {
+            self.tick_waits.store(false, Ordering::Release);
+            *deaf = Duration::from_nanos(self.deaf_nanos.swap(0, Ordering::Relaxed));
+        }
+        Some((call, now))
     }
 
     /// Under the core's lock, so that images and reports keep their order.

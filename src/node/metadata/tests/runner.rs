@@ -4,12 +4,14 @@ use super::world::{Mouth, SEGMENT_BYTES};
 use super::*;
 use crate::controller::*;
 use crate::error::ErrorCode;
+use crate::node::metadata::runner::INBOX_MAX;
 use crate::node::metadata::{Bringer, MetadataLog, MetadataRunner, MetadataSettings};
 use crate::node::LogLevel;
-use crate::sim::{Call, FaultKind, FaultyCalls, Repeat};
+use crate::sim::{Call, CountingDisk, FaultKind, FaultyCalls, Repeat};
 use crate::time::Instant;
 use parking_lot::Mutex;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc;
 use std::time::Duration;
 
 struct Alone {
@@ -147,6 +149,39 @@ fn who_brings_a_sign_of_life_does_no_work_that_waits_for_the_disk() {
     node.runner.tick(node.now, Duration::ZERO);
     assert!(node.runner.standing().image.topic_named("orders").is_some());
     assert!(matches!(answer.lock().take(), Some(Ok(Reply::Heartbeat { is_fenced: false, .. }))));
+}
+
+#[test]
+fn ticks_while_a_sync_takes_long_neither_pile_up_nor_ask_to_come_again_at_once() {
+    let place = sim_place(&SimDisk::new(1), SEGMENT_BYTES);
+    let disk = CountingDisk::new(Arc::clone(&place.disk));
+    let mut node = Alone::open(MetadataPlace { disk: Arc::new(disk.clone()), ..place });
+    node.lead();
+    let ((begun, has_begun), (go_on, may_go_on)) = (mpsc::channel(), mpsc::channel::<()>());
+    let may_go_on = Mutex::new(may_go_on);
+    disk.before_syncs(move || {
+        let _ = begun.send(());
+        let _ = may_go_on.lock().recv(); // at once when there is no sender any more
+    });
+    let (told, answers) = mpsc::channel();
+    let waiter = || {
+        let told = told.clone();
+        Box::new(move |response: ControllerResponse| told.send(response.result).expect("somebody listens"))
+    };
+    std::thread::scope(|threads| {
+        threads.spawn(|| node.runner.ask(create("orders", 1), waiter(), node.now));
+        has_begun.recv().expect("it is written down");
+        let times = (1..2 * INBOX_MAX).map(|n| node.now + Duration::from_millis(1) * u32::try_from(n).expect("few"));
+        let is_at_once = |now: Instant| node.runner.tick(now, Duration::ZERO).is_none_or(|at| at <= now);
+        let at_once = times.filter(|now| is_at_once(*now)).count();
+        let now = node.now + Duration::from_secs(60);
+        node.runner.ask(create("bills", 2), waiter(), now);
+        drop(go_on);
+        for _ in 0..2 {
+            answers.recv().expect("is answered").expect("there is room for it");
+        }
+        assert_eq!(at_once, 0, "it would turn and turn");
+    });
 }
 
 #[test]
