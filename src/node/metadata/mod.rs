@@ -24,6 +24,7 @@ mod core;
 mod entries;
 mod envelope;
 mod hard_state;
+mod inbox;
 mod log;
 mod place;
 mod reports;
@@ -34,8 +35,9 @@ mod static_core;
 mod tests;
 
 pub(crate) use appointments::has_appointments;
+pub(crate) use inbox::Bringer;
 pub(crate) use log::MetadataLog;
 pub(crate) use place::MetadataPlace;
 pub(crate) use reports::{MetadataPeers, MetadataSubscriber};
-pub(crate) use runner::{Bringer, MetadataRunner, MetadataSettings};
+pub(crate) use runner::{MetadataRunner, MetadataSettings};
 pub(crate) use static_core::{other_node, StaticSettings};

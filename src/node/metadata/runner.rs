@@ -1,10 +1,11 @@
 //! Runs one node's controller: takes calls from any thread, writes, and tells the world, in that order.
 //!
-//! One lock around the core. Whoever finds it taken leaves his call in the inbox, and the holder, who may be waiting for the disk,
-//! does it next; so no reader of a connection ever waits for a sync that is not its own. Signs of life never wait for one at all. What is to be told is told after the lock is
-//! released, by one thread at a time, in order.
+//! One lock around the core. Whoever finds it taken leaves his call in the inbox (`inbox.rs`), and the holder, who may be waiting for the
+//! disk, does it next; so no reader of a connection ever waits for a sync that is not its own, and who brings a sign of life for none at
+//! all. What is to be told is told after the lock is released, by one thread at a time, in order.
 
 use super::core::{Call, Core};
+use super::inbox::{Bringer, Inbox, INBOX_MAX};
 use super::log::MetadataLog;
 use super::place::MetadataPlace;
 use super::reports::{MetadataPeers, MetadataSubscriber, Report, Waiter};
@@ -22,12 +23,9 @@ use parking_lot::{Mutex, RwLock};
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Calls that may wait while somebody works. Messages beyond are lost, as on any network; requests are refused.
-pub(crate) const INBOX_MAX: usize = 10_000;
 /// So often a tick looks whether somebody is still at work.
 const BUSY_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -55,26 +53,6 @@ pub(crate) struct MetadataSettings {
     pub seed: u64,
 }
 
-/// What the thread that brings a call does next.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Bringer {
-    /// The work that the call makes, unless somebody is at it.
-    Stays,
-    /// Goes on: the call lies there with its time, for whoever is at work or for the next tick. The thread is another node's, which has a
-    /// disk of its own to wait for.
-    Leaves,
-}
-
-impl Bringer {
-    /// Whoever brings a sign of life has to bring the next one in time, and does not stay for other people's syncs.
-    fn with(self, request: &ControllerRequest) -> Bringer {
-        if request.is_sign_of_life() {
-            return Bringer::Leaves;
-        }
-        self
-    }
-}
-
 /// Who decides.
 enum AnyCore {
     /// The voters, by majority.
@@ -86,11 +64,7 @@ enum AnyCore {
 /// One node's part in the metadata. Every call from any thread.
 pub(crate) struct MetadataRunner {
     core: Mutex<AnyCore>,
-    inbox: Mutex<VecDeque<(Call, Instant)>>,
-    /// There is a tick in it.
-    tick_waits: AtomicBool,
-    /// What the next tick has to tell.
-    deaf_nanos: AtomicU64,
+    inbox: Inbox,
     standing: RwLock<Standing>,
     reports: Mutex<VecDeque<Report>>,
     /// Held by whoever tells; nobody waits for it.
@@ -155,9 +129,7 @@ impl MetadataRunner {
         MetadataRunner {
             standing: RwLock::new(core.standing(image)),
             core: Mutex::new(core),
-            inbox: Mutex::default(),
-            tick_waits: AtomicBool::new(false),
-            deaf_nanos: AtomicU64::new(0),
+            inbox: Inbox::default(),
             reports: Mutex::new(reports.into()),
             subscribers: Mutex::default(),
             peers,
@@ -168,14 +140,14 @@ impl MetadataRunner {
     /// A message of another node's quorum.
     pub fn handle_message(&self, from: NodeId, message: RaftMessage, by: Bringer, now: Instant) {
         // A full inbox loses it, which the network might have done as well.
-        let _ = self.post(Call::Message { from, message }, now);
+        let _ = self.inbox.post(Call::Message { from, message }, now);
         self.work_after(by, now);
     }
 
     /// A request of another node; the answer goes out by [`MetadataPeers::reply`]. Of the id, 63 bits are kept.
     pub fn handle_request(&self, from: NodeId, request_id: u64, request: ControllerRequest, by: Bringer, now: Instant) {
         let by = by.with(&request);
-        if let Err(call) = self.post(Call::Request { from, request_id, request }, now) {
+        if let Err(call) = self.inbox.post(Call::Request { from, request_id, request }, now) {
             self.refuse(*call);
         }
         self.work_after(by, now);
@@ -185,7 +157,7 @@ impl MetadataRunner {
     /// It is dropped unheard if the runner is.
     pub fn ask(&self, request: ControllerRequest, waiter: Waiter, now: Instant) {
         let by = Bringer::Stays.with(&request);
-        if let Err(call) = self.post(Call::Ask { request, waiter }, now) {
+        if let Err(call) = self.inbox.post(Call::Ask { request, waiter }, now) {
             self.refuse(*call);
         }
         self.work_after(by, now);
@@ -193,7 +165,7 @@ impl MetadataRunner {
 
     /// The host of this node appoints; as [`ask`](MetadataRunner::ask) otherwise. STATE where there is a quorum.
     pub fn appoint(&self, appointment: Appointment, waiter: Waiter, now: Instant) {
-        if let Err(call) = self.post(Call::Appoint { appointment, waiter }, now) {
+        if let Err(call) = self.inbox.post(Call::Appoint { appointment, waiter }, now) {
             self.refuse(*call);
         }
         self.work();
@@ -202,22 +174,17 @@ impl MetadataRunner {
     /// The connection with another node has begun or ended.
     pub fn handle_link(&self, node: NodeId, up: bool, now: Instant) {
         // A full inbox loses it; then the session takes its time.
-        let _ = self.post(Call::Link { node, up }, now);
+        let _ = self.inbox.post(Call::Link { node, up }, now);
         self.work();
     }
 
     /// Time has passed; for `deaf` of it, since the last tick, nobody could be heard here. Says when to call again; `None` once it is over.
     pub fn tick(&self, now: Instant, deaf: Duration) -> Option<Instant> {
-        self.deaf_nanos.fetch_add(u64::try_from(deaf.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        if !self.tick_waits.swap(true, Ordering::AcqRel) && self.post(Call::Tick { deaf: Duration::ZERO }, now).is_err()
-        {
-            self.tick_waits.store(false, Ordering::Release); // whoever filled the inbox has more to do than time to tell
-        }
+        self.inbox.post_tick(now, deaf);
         self.work();
         let timeout = self.standing.read().timeout?;
         // Whoever is at work may be waiting for the disk, and what is due is due until he is back.
-        let is_busy = self.tick_waits.load(Ordering::Acquire);
-        Some(if is_busy { timeout.max(now + BUSY_INTERVAL) } else { timeout })
+        Some(if self.inbox.has_tick() { timeout.max(now + BUSY_INTERVAL) } else { timeout })
     }
 
     /// Follows the metadata from now on, beginning with the image as it stands.
@@ -280,15 +247,6 @@ impl MetadataRunner {
         closed
     }
 
-    fn post(&self, call: Call, now: Instant) -> std::result::Result<(), Box<Call>> {
-        let mut inbox = self.inbox.lock();
-        if inbox.len() >= INBOX_MAX {
-            return Err(Box::new(call));
-        }
-        inbox.push_back((call, now));
-        Ok(())
-    }
-
     fn refuse(&self, call: Call) {
         let error = Error::new(ErrorCode::REQUEST_TIMED_OUT, format!("{INBOX_MAX} calls of the quorum wait already"));
         let Standing { image, leader, .. } = self.standing();
@@ -317,25 +275,16 @@ impl MetadataRunner {
             // Whoever has the core looks into the inbox once more after he has let it go.
             let Some(mut core) = self.core.try_lock() else { break };
             let mut reports = Vec::new();
-            while let Some((call, now)) = self.next_call() {
+            while let Some((call, now)) = self.inbox.next() {
                 core.handle(call, now, &mut reports);
             }
             self.publish(&core, reports);
             drop(core);
-            if self.inbox.lock().is_empty() {
+            if self.inbox.is_empty() {
                 break;
             }
         }
         self.tell();
-    }
-
-    fn next_call(&self) -> Option<(Call, Instant)> {
-        let (mut call, now) = self.inbox.lock().pop_front()?;
-        if let Call::Tick { deaf } = &mut call {
-            self.tick_waits.store(false, Ordering::Release);
-            *deaf = Duration::from_nanos(self.deaf_nanos.swap(0, Ordering::Relaxed));
-        }
-        Some((call, now))
     }
 
     /// Under the core's lock, so that images and reports keep their order.

@@ -4,7 +4,7 @@ use super::world::{Mouth, SEGMENT_BYTES};
 use super::*;
 use crate::controller::*;
 use crate::error::ErrorCode;
-use crate::node::metadata::runner::INBOX_MAX;
+use crate::node::metadata::inbox::INBOX_MAX;
 use crate::node::metadata::{Bringer, MetadataLog, MetadataRunner, MetadataSettings};
 use crate::node::LogLevel;
 use crate::sim::{Call, CountingDisk, FaultKind, FaultyCalls, Repeat};
