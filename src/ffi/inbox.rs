@@ -140,9 +140,10 @@ unsafe fn visit(inbox: *mut kafkalog_inbox_t, body: impl FnOnce(&kafkalog_inbox_
 /// Gives the engine a frame that came in from a node, which set_peer has named before, or from a client. The frame may have
 /// been repeated or overtaken by another; a damaged one must be dropped.
 ///
-/// It is copied. [MT][CB]; blocks while the engine works on it, except inside a callback, after which the engine gets it. Codes:
-/// BROKER_NOT_AVAILABLE (8; no such node), MESSAGE_TOO_LARGE (10), _QUEUE_FULL (only inside a callback), _NOMEM, _DESTROY (the
-/// transport was stopped, or the inbox released), _INVALID_ARG, _PANIC.
+/// It is copied. [MT][CB]; blocks while the engine works on it, which may be as long as a write takes, so a thread for each connection is
+/// best; except inside a callback, after which the engine gets it. Codes: BROKER_NOT_AVAILABLE (8; no such
+/// node), MESSAGE_TOO_LARGE (10), _QUEUE_FULL (only inside a callback), _NOMEM, _DESTROY (the transport was stopped, or the inbox
+/// released), _INVALID_ARG, _PANIC.
 #[no_mangle]
 pub unsafe extern "C" fn kafkalog_inbox_deliver(
     inbox: *mut kafkalog_inbox_t,
